@@ -1,0 +1,75 @@
+#pragma once
+/// Reference kernels of op/loss.hpp.
+#include <cmath>
+
+#include "radapt/backend/reference/reference.hpp"
+#include "radapt/op/loss.hpp"
+
+namespace radapt {
+
+namespace detail {
+/// log of the sum of exponentials, without overflow for any finite input.
+template <class Row> auto log_sum_exp(const Row& row) {
+  const auto most = row.maxCoeff();
+  return most + std::log((row.array() - most).exp().sum());
+}
+}  // namespace detail
+
+template <class T> void launch(reference&, const op::contrastive_loss<T>& o) {
+  using namespace detail::eigen;
+  const index batch = o.image.rows;
+  const T scale = o.log_scale == nullptr ? static_cast<T>(o.scale) : std::exp(*o.log_scale);
+  const auto same = [&](index i, index j) { return o.labels[i] == o.labels[j]; };
+  const auto target = [&](index i, index j) { return same(i, j) ? o.positive.data[i] : o.negative.data[i]; };
+
+  auto z = map(o.logits);
+  z.noalias() = map(o.image) * map(o.text).transpose();
+  for (index i = 0; i < batch; ++i) {
+    for (index j = 0; j < batch; ++j) {
+      z(extent(i), extent(j)) = scale * (z(extent(i), extent(j)) + (same(i, j) ? T{0} : static_cast<T>(o.margin)));
+    }
+  }
+  for (index i = 0; i < batch; ++i) {
+    o.log_sums.data[i] = detail::log_sum_exp(z.row(extent(i)));
+    o.log_sums.data[batch + i] = detail::log_sum_exp(z.col(extent(i)));
+  }
+
+  // The targets of a row and of a column sum to one, so sum t log softmax = sum t z - log sum.
+  double loss = 0, dlog_scale = 0;
+  const T share = T{1} / static_cast<T>(2 * batch);
+  for (index i = 0; i < batch; ++i) {
+    for (index j = 0; j < batch; ++j) {
+      T& entry = z(extent(i), extent(j));
+      const T row = entry - o.log_sums.data[i], column = entry - o.log_sums.data[batch + j];
+      loss -= static_cast<double>(target(i, j) * row + target(j, i) * column);
+      const T gradient = share * (std::exp(row) - target(i, j) + std::exp(column) - target(j, i));
+      dlog_scale += static_cast<double>(gradient * entry);
+      entry = gradient;
+    }
+  }
+  *o.loss = loss / static_cast<double>(2 * batch);
+  if (o.dimage.data != nullptr) { map(o.dimage).noalias() = scale * (z * map(o.text)); }
+  if (o.dtext.data != nullptr) { map(o.dtext).noalias() = scale * (z.transpose() * map(o.image)); }
+  if (o.dlog_scale != nullptr) { *o.dlog_scale += static_cast<T>(dlog_scale); }
+}
+
+template <class T> void launch(reference&, const op::cross_entropy<T>& o) {
+  using namespace detail::eigen;
+  const index batch = o.logits.rows, classes = o.logits.columns;
+  const T spread = static_cast<T>(o.smoothing) / static_cast<T>(classes);
+  const T share = static_cast<T>(o.gradient_scale) / static_cast<T>(batch);
+  double loss = 0;
+  for (index i = 0; i < batch; ++i) {
+    const auto z = map(o.logits).row(extent(i));
+    const T log_sum = detail::log_sum_exp(z);
+    for (index c = 0; c < classes; ++c) {
+      const T target = spread + (static_cast<index>(o.labels[i]) == c ? static_cast<T>(1.0 - o.smoothing) : T{0});
+      const T log_p = z(extent(c)) - log_sum;
+      loss -= static_cast<double>(target * log_p);
+      if (o.dlogits.data != nullptr) { o.dlogits.data[i * classes + c] = share * (std::exp(log_p) - target); }
+    }
+  }
+  *o.loss = loss / static_cast<double>(batch);
+}
+
+}  // namespace radapt

@@ -1,0 +1,39 @@
+#pragma once
+/// Reference kernels of op/update.hpp.
+#include <cmath>
+
+#include "radapt/backend/reference/reference.hpp"
+#include "radapt/op/update.hpp"
+
+namespace radapt {
+
+template <class T> void launch(reference&, const op::adamw<T>& o) {
+  const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
+  const double correction2 = 1.0 - std::pow(o.beta2, static_cast<double>(o.step));
+  const T b1 = static_cast<T>(o.beta1), b2 = static_cast<T>(o.beta2);
+  const T keep = static_cast<T>(1.0 - o.lr * o.weight_decay), rate = static_cast<T>(o.lr / correction1);
+  const T root = static_cast<T>(1.0 / std::sqrt(correction2)), eps = static_cast<T>(o.eps);
+  const T momentum = static_cast<T>(o.average_momentum), fresh = static_cast<T>(1.0 - o.average_momentum);
+  for (index i = 0; i < o.parameters.size; ++i) {
+    const T g = static_cast<T>(o.gradient_scale) * o.gradients.data[i];
+    T& m = o.first_moment.data[i];
+    T& v = o.second_moment.data[i];
+    T& p = o.parameters.data[i];
+    m = b1 * m + (T{1} - b1) * g;
+    v = b2 * v + (T{1} - b2) * g * g;
+    p = p * keep - rate * m / (std::sqrt(v) * root + eps);
+    if (o.average) { o.average.data[i] = momentum * o.average.data[i] + fresh * p; }
+  }
+}
+
+template <class T> void launch(reference&, const op::sum_of_squares<T>& o) {
+  double sum = 0;
+  for (index i = 0; i < o.x.size; ++i) { sum += static_cast<double>(o.x.data[i]) * static_cast<double>(o.x.data[i]); }
+  *o.result += sum;
+}
+
+template <class T> void launch(reference&, const op::clear<T>& o) {
+  for (index i = 0; i < o.x.size; ++i) { o.x.data[i] = T{0}; }
+}
+
+}  // namespace radapt

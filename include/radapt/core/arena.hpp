@@ -1,0 +1,89 @@
+#pragma once
+/// The memory of a step: one block, a stack of what the backward pass keeps, and a two-ended stack of scratch.
+#include <string>
+
+#include "radapt/core/error.hpp"
+#include "radapt/core/memory.hpp"
+#include "radapt/core/view.hpp"
+
+namespace radapt {
+
+/// Neighbouring edges of a chain of layers take turns at the two ends of the scratch memory: when a layer is done, its
+/// input is the last thing on one end and can be released while its output, on the other end, stays.
+enum class End : bool { low, high };
+constexpr End other(End e) { return e == End::low ? End::high : End::low; }
+
+/// Takes all its memory once. Running out is a mistake in a plan, never a reason to allocate.
+class Arena {
+ public:
+  /// Tops of the stacks at one moment; releasing a mark frees everything that was taken after it.
+  struct Mark {
+    index kept, low, high;
+  };
+
+  Arena() = default;
+  Arena(index kept_bytes, index scratch_bytes) { reserve(kept_bytes, scratch_bytes); }
+
+  /// Replaces the memory. Everything taken before is gone; may only be called between steps.
+  void reserve(index kept_bytes, index scratch_bytes) {
+    kept_capacity_ = padded(kept_bytes);
+    scratch_capacity_ = padded(scratch_bytes);
+    memory_ = Buffer<char>(kept_capacity_ + scratch_capacity_);
+    reset();
+  }
+  /// Empties both stacks and forgets the peaks.
+  void reset() { kept_ = low_ = high_ = kept_peak_ = scratch_peak_ = 0; }
+
+  Mark mark() const { return {kept_, low_, high_}; }
+  void release(const Mark& m) {
+    kept_ = m.kept;
+    release_scratch(m);
+  }
+  void release_scratch(const Mark& m) {
+    low_ = m.low;
+    high_ = m.high;
+  }
+  /// Frees everything taken at one end after the mark, and leaves the other end alone.
+  void release_scratch(const Mark& m, End end) { (end == End::low ? low_ : high_) = end == End::low ? m.low : m.high; }
+
+  /// Memory that lives until the mark before it is released: what the backward pass reads.
+  template <class T, class X> View<T, X> keep(index rows, index width = X::width) {
+    const index bytes = padded(rows * width * sizeof(T));
+    if (kept_ + bytes > kept_capacity_) { out_of_memory("kept", kept_ + bytes, kept_capacity_); }
+    T* data = reinterpret_cast<T*>(memory_.data() + kept_);
+    kept_ += bytes;
+    kept_peak_ = kept_ > kept_peak_ ? kept_ : kept_peak_;
+    return {data, rows, width};
+  }
+
+  /// Memory for intermediate results, taken from one end of the scratch region.
+  template <class T, class X> View<T, X> scratch(index rows, End end = End::low, index width = X::width) {
+    const index bytes = padded(rows * width * sizeof(T));
+    if (low_ + high_ + bytes > scratch_capacity_) { out_of_memory("scratch", low_ + high_ + bytes, scratch_capacity_); }
+    char* region = memory_.data() + kept_capacity_;
+    char* data = end == End::low ? region + low_ : region + scratch_capacity_ - high_ - bytes;
+    (end == End::low ? low_ : high_) += bytes;
+    scratch_peak_ = low_ + high_ > scratch_peak_ ? low_ + high_ : scratch_peak_;
+    return {reinterpret_cast<T*>(data), rows, width};
+  }
+
+  index kept_peak() const { return kept_peak_; }
+  index scratch_peak() const { return scratch_peak_; }
+  index capacity() const { return kept_capacity_ + scratch_capacity_; }
+
+ private:
+  [[noreturn]] static void out_of_memory(const char* region, index wanted, index capacity) {
+    fail(
+        {.what = std::string("arena: the ") + region + " region is full",
+         .expected = "at most " + std::to_string(capacity) + " bytes, as planned",
+         .got = std::to_string(wanted) + " bytes",
+         .hint = "The batch is larger than the one that was planned for, or a layer takes memory that its plan omits"});
+  }
+
+  Buffer<char> memory_;
+  index kept_capacity_ = 0, scratch_capacity_ = 0;
+  index kept_ = 0, low_ = 0, high_ = 0;
+  index kept_peak_ = 0, scratch_peak_ = 0;
+};
+
+}  // namespace radapt

@@ -1,0 +1,72 @@
+#pragma once
+/// Which rows of a batch an operation touches: all, or those whose adapter was not dropped.
+#include <cstdint>
+
+#include "radapt/core/context.hpp"
+
+namespace radapt::op {
+
+/// A mask over sequences, positions or the batch, read as a mask over rows. A null mask keeps every row.
+struct KeptRows {
+  const std::uint8_t* mask = nullptr;  ///< 1 keeps; (sequences), (longest sequence) or (1) entries by granularity
+  DropGranularity granularity = DropGranularity::per_sample;
+  Sequences sequences{};
+};
+
+/// Number of entries in a mask of that granularity.
+constexpr index mask_entries(DropGranularity granularity, const Sequences& s) {
+  if (granularity == DropGranularity::per_batch) { return 1; }
+  return granularity == DropGranularity::per_sample ? s.count : s.longest();
+}
+
+namespace detail {
+/// Joins ranges of rows that touch, and hands each joined range on.
+template <class F> class RunJoiner {
+ public:
+  explicit RunJoiner(F f) : f_(f) {}
+  void add(index begin, index end) {
+    if (begin == end) { return; }
+    if (begin != end_) {
+      flush();
+      begin_ = begin;
+    }
+    end_ = end;
+  }
+  void flush() {
+    if (begin_ != end_) { f_(begin_, end_); }
+    begin_ = end_;
+  }
+
+ private:
+  F f_;
+  index begin_ = 0, end_ = 0;
+};
+}  // namespace detail
+
+/// Calls f(begin, end) for every maximal run of kept rows, in ascending order. `rows` is the number of rows of the
+/// batch.
+template <class F> void for_each_kept_run(const KeptRows& kept, index rows, F&& f) {
+  if (kept.mask == nullptr) {
+    if (rows != 0) { f(index{0}, rows); }
+    return;
+  }
+  const Sequences& s = kept.sequences;
+  if (kept.granularity == DropGranularity::per_batch) {
+    if (kept.mask[0] != 0 && rows != 0) { f(index{0}, rows); }
+    return;
+  }
+  detail::RunJoiner joiner{[&](index begin, index end) { f(begin, end); }};
+  for (index i = 0; i < s.count; ++i) {
+    const index first = s.begin(i);
+    if (kept.granularity == DropGranularity::per_sample) {
+      if (kept.mask[i] != 0) { joiner.add(first, first + s.length(i)); }
+    } else {
+      for (index t = 0; t < s.length(i); ++t) {
+        if (kept.mask[t] != 0) { joiner.add(first + t, first + t + 1); }
+      }
+    }
+  }
+  joiner.flush();
+}
+
+}  // namespace radapt::op

@@ -1,0 +1,48 @@
+#pragma once
+/// Matrix products of a linear layer, in PyTorch's layout: weight is (out, in) and y = x W^T + b.
+#include "radapt/op/kept_rows.hpp"
+
+namespace radapt::op {
+
+/// y = x W^T + b on the kept rows; other rows of y are left as they are.
+template <class T> struct linear_forward {
+  static constexpr auto name = "linear_forward";
+  using element = T;
+  Matrix<T> y;             // (rows, out)
+  Matrix<const T> x;       // (rows, in)
+  Matrix<const T> weight;  // (out, in)
+  Vector<const T> bias{};  // (out) or null
+  KeptRows kept{};
+};
+
+/// dx = dy W on the kept rows; other rows of dx are left as they are.
+template <class T> struct linear_backward_input {
+  static constexpr auto name = "linear_backward_input";
+  using element = T;
+  Matrix<T> dx;            // (rows, in)
+  Matrix<const T> dy;      // (rows, out)
+  Matrix<const T> weight;  // (out, in)
+  KeptRows kept{};
+};
+
+/// dW += factor * scale * dy^T x, over the kept rows.
+template <class T> struct linear_backward_weight {
+  static constexpr auto name = "linear_backward_weight";
+  using element = T;
+  Matrix<T> dw;              // (out, in)
+  Matrix<const T> dy;        // (rows, out)
+  Matrix<const T> x;         // (rows, in)
+  double factor = 1.0;       // known to the host
+  const T* scale = nullptr;  // a parameter in the backend's memory; null is 1
+  KeptRows kept{};
+};
+
+/// db += sum over rows of dy.
+template <class T> struct linear_backward_bias {
+  static constexpr auto name = "linear_backward_bias";
+  using element = T;
+  Vector<T> db;        // (out)
+  Matrix<const T> dy;  // (rows, out)
+};
+
+}  // namespace radapt::op

@@ -1,0 +1,38 @@
+#pragma once
+/// What turns gradients into new parameters, one pass over flat buffers each.
+#include <cstdint>
+
+#include "radapt/core/view.hpp"
+
+namespace radapt::op {
+
+/// AdamW with decoupled decay (PyTorch's order: decay, moments, step), and the moving average of the result:
+///   p *= 1 - lr decay;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr mhat / (sqrt(vhat) + eps)
+///   average = momentum average + (1 - momentum) p, where `average` is not null.
+template <class T> struct adamw {
+  static constexpr auto name = "adamw";
+  using element = T;
+  Vector<T> parameters, first_moment, second_moment;
+  Vector<const T> gradients;
+  Vector<T> average{};  // or null
+  double gradient_scale = 1.0, lr = 0.0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.0;
+  double average_momentum = 0.0;
+  std::uint64_t step = 1;  // of the bias corrections, from 1
+};
+
+/// *result += sum of squares, in a fixed order.
+template <class T> struct sum_of_squares {
+  static constexpr auto name = "sum_of_squares";
+  using element = T;
+  Vector<const T> x;
+  double* result = nullptr;
+};
+
+/// x = 0.
+template <class T> struct clear {
+  static constexpr auto name = "clear";
+  using element = T;
+  Vector<T> x;
+};
+
+}  // namespace radapt::op
