@@ -2,6 +2,7 @@
 /// What a pass over a layer does and takes: the only place that decides whether backward runs, what is kept for it, and
 /// how many bytes that is. The planner and the layers read the same constants.
 #include "radapt/core/memory.hpp"
+#include "radapt/core/random.hpp"
 #include "radapt/core/tree.hpp"
 
 namespace radapt {

@@ -1,0 +1,63 @@
+#pragma once
+/// The places of a transformer block that an adapter policy is asked about, and what a policy may answer.
+#include "radapt/core/check.hpp"
+#include "radapt/core/role.hpp"
+#include "radapt/layer/identity.hpp"
+
+namespace radapt {
+
+namespace site {
+struct after_attention {};  ///< on the output of attn.out_proj, before the residual sum
+struct after_mlp {};        ///< on the output of mlp.c_proj, before the residual sum
+struct in_proj {};          ///< instead of attn.in_proj: the fused q, k, v projection
+struct out_proj {};         ///< instead of attn.out_proj
+struct c_fc {};             ///< instead of mlp.c_fc
+struct c_proj {};           ///< instead of mlp.c_proj
+
+/// A place in a block of one tower: `Site::place` is one of the above, `Site::tower` one of role::tower.
+template <class Place, class Tower> struct Site {
+  using place = Place;
+  using tower = Tower;
+};
+}  // namespace site
+
+/// An adapter policy answers `at<Site, D>`: the layer, from width D to width D, that sits after a sub-layer. It may
+/// also answer `wrap<Site, L>`: the layer that takes the place of the linear layer L.
+template <class P>
+concept adapter_policy = requires {
+  typename P::template at<site::Site<site::after_mlp, role::tower::image>, 64>;
+  typename P::template at<site::Site<site::after_attention, role::tower::text>, 64>;
+};
+
+/// No adapters: plain CLIP.
+struct NoAdapter {
+  template <class Site, index D> using at = Identity;
+};
+
+namespace detail {
+
+template <class Adapter, class Site, index D> struct adapter_reason {
+  using type = adapter_misfit<Adapter, Site, expected<D>, got<0>>;
+};
+template <class Adapter, class Site, index D>
+requires requires { typename Adapter::template output<Tokens<D>>; }
+struct adapter_reason<Adapter, Site, D> {
+  using output = typename Adapter::template output<Tokens<D>>;
+  using type = std::conditional_t<std::is_same_v<output, Tokens<D>>, fits,
+                                  adapter_misfit<Adapter, Site, expected<D>, got<output::width>>>;
+};
+
+template <class Policy, class Site, index D>
+struct adapter_at : check_adapter<typename adapter_reason<typename Policy::template at<Site, D>, Site, D>::type> {
+  using type = typename Policy::template at<Site, D>;
+};
+
+template <class Policy, class Site, class L> struct wrapped { using type = L; };
+template <class Policy, class Site, class L>
+requires requires { typename Policy::template wrap<Site, L>; }
+struct wrapped<Policy, Site, L> {
+  using type = typename Policy::template wrap<Site, L>;
+};
+
+}  // namespace detail
+}  // namespace radapt

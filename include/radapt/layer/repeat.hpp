@@ -1,0 +1,125 @@
+#pragma once
+/// N blocks of one type, one behind the other: compiled once, however many there are.
+#include "radapt/core/plan.hpp"
+#include "radapt/layer/residual.hpp"
+
+namespace radapt {
+
+/// y = block_{N-1}(... block_0(x)). Tensors of block i carry the number First + i. Nothing below block 0 may want a
+/// gradient, so block 0 has a plan of its own.
+template <index N, class Block, index First = 0> struct Repeat : layer_defaults {
+  static_assert(N > 0, "radapt: a Repeat needs at least one block; to fix: leave it out of the chain.");
+  static constexpr auto name = "repeat";
+  static constexpr index blocks = N;
+
+  template <class X> using output = typename detail::residual_output<Block, X>::type;
+
+  template <template <class, class> class Slot> struct Params {
+    typename Block::template Params<Slot> block[N];
+    static constexpr void each(auto&& f, auto&... t) {
+      for (index i = 0; i < N; ++i) { f(Label(First + i), t.block[i]...); }
+    }
+  };
+
+  template <class X, class T, class Tune, bool Dx> struct BlockPlans {
+    using first = Plan<Block, X, T, Tune, Dx>;
+    using rest = Plan<Block, X, T, Tune, Dx || trains_any<Block, Tune>>;
+    static_assert(!rest::reads_y && !first::reads_y,
+                  "radapt: a block of a Repeat may not read its output in backward; to fix: end it with a Residual.");
+    static constexpr bool keeps_edges = rest::reads_x;
+  };
+
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = BlockPlans<X, float, Tune, Dx>::first::reads_x;
+  template <class T, class X, class Tune, bool Dx> struct SavedBlocks {
+    using plans = BlockPlans<X, T, Tune, Dx>;
+    static constexpr bool keeps_edges = plans::keeps_edges;
+    [[no_unique_address]] typename plans::first::Saved first;
+    typename plans::rest::Saved rest[N];    // entry i belongs to block i; entry 0 is unused
+    View<T, X> input[keeps_edges ? N : 1];  // entry i is the input of block i; entry 0 is the caller's
+    static constexpr index bytes(Extent e) {
+      return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (keeps_edges ? bytes_of<T, X>(e) : 0));
+    }
+  };
+  template <class T, class X, class Tune, bool Dx> using Saved = SavedBlocks<T, X, Tune, Dx>;
+
+  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+    using plans = BlockPlans<X, T, Tune, Dx>;
+    const index edge = plans::keeps_edges ? 0 : bytes_of<T, X>(e);
+    return peak(plans::first::forward_scratch(e), plans::rest::forward_scratch(e), edge);
+  }
+  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+    using plans = BlockPlans<X, T, Tune, Dx>;
+    return peak(plans::first::backward_scratch(e), plans::rest::backward_scratch(e), bytes_of<T, X>(e));
+  }
+
+  template <class T, class X, class S>
+  static void forward(auto& c, const auto& p, View<const T, X> x, View<T, X> y, S& saved) {
+    const index rows = x.rows;
+    View<const T, X> in = x;
+    Arena::Mark before_in = c.arena.mark();
+    for (index i = 0; i < N; ++i) {
+      const Arena::Mark before_out = c.arena.mark();
+      View<T, X> out = y;
+      if constexpr (keeps_edges<S>) {
+        if (i + 1 < N) { out = saved.input[i + 1] = c.arena.template keep<T, X>(rows); }
+      } else {
+        if (i + 1 < N) { out = c.arena.template scratch<T, X>(rows, end_of_input(i + 1)); }
+      }
+      if constexpr (is_saved<S>) {
+        if (i == 0) {
+          Block::template forward<T, X>(c, p.block[0], in, out, saved.first);
+        } else {
+          Block::template forward<T, X>(c, p.block[i], in, out, saved.rest[i]);
+        }
+      } else {
+        Block::template forward<T, X>(c, p.block[i], in, out, saved);
+      }
+      if (!keeps_edges<S> && i > 0) { c.arena.release_scratch(before_in, end_of_input(i)); }
+      before_in = before_out;
+      in = out;
+    }
+  }
+
+  template <class T, class X, class S>
+  static void backward(auto& c, const auto& p, auto& g, auto x, auto, const S& saved, View<const T, X> dy, auto dx) {
+    View<const T, X> dout = dy;
+    Arena::Mark before_dout = c.arena.mark();
+    for (index i = N; i-- > 1;) {
+      const Arena::Mark before_din = c.arena.mark();
+      const auto din = c.arena.template scratch<T, X>(dy.rows, end_of_input(i));
+      if constexpr (keeps_edges<S>) {
+        Block::template backward<T, X>(c, p.block[i], g.block[i], saved.input[i], Dropped{}, saved.rest[i], dout, din);
+      } else {
+        Block::template backward<T, X>(c, p.block[i], g.block[i], Dropped{}, Dropped{}, saved.rest[i], dout, din);
+      }
+      if (i + 1 < N) { c.arena.release_scratch(before_dout, end_of_input(i + 1)); }
+      before_dout = before_din;
+      dout = din;
+    }
+    Block::template backward<T, X>(c, p.block[0], g.block[0], x, Dropped{}, saved.first, dout, dx);
+    if (N > 1) { c.arena.release_scratch(before_dout, end_of_input(1)); }
+  }
+
+ private:
+  template <class S>
+  static constexpr bool keeps_edges = [] {
+    if constexpr (is_saved<S>) {
+      return S::keeps_edges;
+    } else {
+      return false;
+    }
+  }();
+  static constexpr End end_of_input(index i) { return i % 2 == 0 ? End::low : End::high; }
+
+  /// Most bytes alive at once: a block's own, its input and its output, where the two ends of the chain are the
+  /// caller's.
+  static constexpr index peak(index first, index rest, index edge) {
+    index most = first + (N > 1 ? edge : 0);
+    if (N > 1 && rest + edge > most) { most = rest + edge; }
+    if (N > 2 && rest + 2 * edge > most) { most = rest + 2 * edge; }
+    return most;
+  }
+};
+
+}  // namespace radapt
