@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "radapt/adapter/fold.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
@@ -15,14 +16,16 @@ namespace radapt {
 
 struct full {};  ///< F is a D x D matrix
 /// F = U D with U (width, R) and D (R, width). R = 0 and R >= width mean `full` (methods.md 1.13).
-template <index R> struct low_rank {};
+template <index R>
+struct low_rank {};
 
 struct learned_scale {};  ///< s is a parameter, 0.1 at first: the released code
 struct no_scale {};       ///< s = 1: the formula of the paper
 
 namespace detail {
 
-template <index Width, class Role, class Scale, template <class, class> class Slot> struct FullAdapterParams {
+template <index Width, class Role, class Scale, template <class, class> class Slot>
+struct FullAdapterParams {
   Slot<Shape<>, Role> s;              // ()
   Slot<Shape<Width, Width>, Role> F;  // (Width, Width)
   static constexpr void each(auto&& f, auto&... t) {
@@ -57,16 +60,27 @@ struct LowRankAdapterParams<Width, R, Role, no_scale, Slot> {
 };
 
 /// What full and low-rank adapters share: the scale, the draw of the mask, the rows it keeps.
-template <class Scale> struct AdapterBase : layer_defaults {
+template <class Scale>
+struct AdapterBase : layer_defaults {
   static constexpr bool learns_scale = std::is_same_v<Scale, learned_scale>;
   using Mask = Tokens<1>;  // bytes; enough for every granularity, since no batch has more sequences than tokens
 
   /// Pointer to s in a tree of values or gradients, null where there is none.
-  template <class T> static T* scale_of(const auto& p) {
+  template <class T>
+  static T* scale_of(const auto& p) {
     if constexpr (learns_scale) {
       return p.s.data;
     } else {
       return nullptr;
+    }
+  }
+
+  /// The value of s on the host; 1 where there is none.
+  static double scale_value(const auto& p) {
+    if constexpr (learns_scale) {
+      return static_cast<double>(*p.s.data);
+    } else {
+      return 1.0;
     }
   }
 
@@ -106,9 +120,11 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   static constexpr auto name = "r_adapter";
   static constexpr index input_width = Width;
   static constexpr bool is_linear = true;
-  template <class X> using output = X;
+  template <class X>
+  using output = X;
 
-  template <template <class, class> class Slot> using Params = detail::FullAdapterParams<Width, Role, Scale, Slot>;
+  template <template <class, class> class Slot>
+  using Params = detail::FullAdapterParams<Width, Role, Scale, Slot>;
 
   /// s = 0.1, F = 0: the model starts as it was (methods.md 1.4).
   static void initialise(auto& p, Random&) {
@@ -116,17 +132,29 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     for (index i = 0; i < p.F.size(); ++i) { p.F.data[i] = 0; }
   }
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
-  template <class T, class X, class, bool> struct SavedMask {
+  /// W += alpha s F W and b += alpha s F b, for W (Width, in) and b (Width); untouched when alpha is 0.
+  template <class T>
+  static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
+    const auto F = detail::in_double(Matrix<const T>(p.F));
+    detail::fold_into(alpha * base::scale_value(p), weight, bias, [&](const auto& m) { return (F * m).eval(); });
+  }
+
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class T, class X, class, bool>
+  struct SavedMask {
     View<std::uint8_t, typename base::Mask> mask;
     static constexpr void each(auto&& f, auto&... s) { (f(s.mask), ...); }
   };
-  template <class T, class X, class Tune, bool Dx> using Saved = SavedMask<T, X, Tune, Dx>;
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = SavedMask<T, X, Tune, Dx>;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     constexpr bool saved = Dx || Tune::template trains<Role>;
     return bytes_of<T, X>(e) + (saved ? 0 : bytes_of<std::uint8_t, typename base::Mask>(e));
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     return bytes_of<T, X>(e);
   }
 
@@ -185,7 +213,8 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
   static constexpr auto name = "low_rank_r_adapter";
   static constexpr index input_width = Width;
   static constexpr bool is_linear = true;
-  template <class X> using output = X;
+  template <class X>
+  using output = X;
 
   template <template <class, class> class Slot>
   using Params = detail::LowRankAdapterParams<Width, R, Role, Scale, Slot>;
@@ -199,9 +228,21 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     for (index i = 0; i < p.D.size(); ++i) { p.D.data[i] = static_cast<T>(random.uniform(-bound, bound)); }
   }
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
-  template <class X> using Inner = typename X::template with<R>;
-  template <class T, class X, class, bool> struct SavedInner {
+  /// W += alpha s U (D W) and b += alpha s U (D b), for W (Width, in) and b (Width); untouched when alpha is 0.
+  template <class T>
+  static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
+    const auto U = detail::in_double(Matrix<const T>(p.U));
+    const auto D = detail::in_double(Matrix<const T>(p.D));
+    detail::fold_into(alpha * base::scale_value(p), weight, bias,
+                      [&](const auto& m) { return (U * (D * m).eval()).eval(); });
+  }
+
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class X>
+  using Inner = typename X::template with<R>;
+  template <class T, class X, class, bool>
+  struct SavedInner {
     View<std::uint8_t, typename base::Mask> mask;
     View<T, Inner<X>> z;  // (tokens, R)
     static constexpr void each(auto&& f, auto&... s) {
@@ -209,12 +250,15 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
       (f(s.z), ...);
     }
   };
-  template <class T, class X, class Tune, bool Dx> using Saved = SavedInner<T, X, Tune, Dx>;
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = SavedInner<T, X, Tune, Dx>;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     constexpr bool saved = Dx || Tune::template trains<Role>;
     return bytes_of<T, X>(e) + (saved ? 0 : bytes_of<std::uint8_t, typename base::Mask>(e) + bytes_of<T, Inner<X>>(e));
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     return (Dx ? bytes_of<T, X>(e) : 0) + bytes_of<T, Inner<X>>(e);
   }
 
@@ -271,7 +315,8 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
 };
 
 namespace detail {
-template <index Width, class Rank, class Role, class Scale> struct r_adapter_layer {
+template <index Width, class Rank, class Role, class Scale>
+struct r_adapter_layer {
   using type = FullAdapter<Width, Role, Scale>;
 };
 template <index Width, index R, class Role, class Scale>
@@ -281,15 +326,19 @@ requires(R > 0 && R < Width) struct r_adapter_layer<Width, low_rank<R>, Role, Sc
 }  // namespace detail
 
 struct both_towers {
-  template <class Tower> static constexpr bool has = true;
+  template <class Tower>
+  static constexpr bool has = true;
 };
 /// One tower only: `only_tower<role::tower::image>`.
-template <class Wanted> struct only_tower {
-  template <class Tower> static constexpr bool has = std::is_same_v<Tower, Wanted>;
+template <class Wanted>
+struct only_tower {
+  template <class Tower>
+  static constexpr bool has = std::is_same_v<Tower, Wanted>;
 };
 
 /// The policy: an adapter after each attention and each MLP of the chosen towers. Rank is `full` or `low_rank<R>`.
-template <class Rank = full, class Scale = learned_scale, class Towers = both_towers> struct RAdapter {
+template <class Rank = full, class Scale = learned_scale, class Towers = both_towers>
+struct RAdapter {
   template <class Site, index D>
   using at = std::conditional_t<
       Towers::template has<typename Site::tower>,

@@ -15,7 +15,8 @@ struct c_fc {};             ///< instead of mlp.c_fc
 struct c_proj {};           ///< instead of mlp.c_proj
 
 /// A place in a block of one tower: `Site::place` is one of the above, `Site::tower` one of role::tower.
-template <class Place, class Tower> struct Site {
+template <class Place, class Tower>
+struct Site {
   using place = Place;
   using tower = Tower;
 };
@@ -31,12 +32,14 @@ concept adapter_policy = requires {
 
 /// No adapters: plain CLIP.
 struct NoAdapter {
-  template <class Site, index D> using at = Identity;
+  template <class Site, index D>
+  using at = Identity;
 };
 
 namespace detail {
 
-template <class Adapter, class Site, index D> struct adapter_reason {
+template <class Adapter, class Site, index D>
+struct adapter_reason {
   using type = adapter_misfit<Adapter, Site, expected<D>, got<0>>;
 };
 template <class Adapter, class Site, index D>
@@ -52,7 +55,10 @@ struct adapter_at : check_adapter<typename adapter_reason<typename Policy::templ
   using type = typename Policy::template at<Site, D>;
 };
 
-template <class Policy, class Site, class L> struct wrapped { using type = L; };
+template <class Policy, class Site, class L>
+struct wrapped {
+  using type = L;
+};
 template <class Policy, class Site, class L>
 requires requires { typename Policy::template wrap<Site, L>; }
 struct wrapped<Policy, Site, L> {

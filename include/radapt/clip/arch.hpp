@@ -25,10 +25,16 @@ struct Defaults {
 };
 
 /// The same sizes with QuickGELU: open_clip's `<name>-quickgelu`, and every checkpoint of OpenAI, MetaCLIP and DFN.
-template <class Arch> struct quickgelu : Arch { static constexpr Activation activation = Activation::quick_gelu; };
+template <class Arch>
+struct quickgelu : Arch {
+  static constexpr Activation activation = Activation::quick_gelu;
+};
 
 /// The same towers at another resolution; position embeddings are resized when weights are loaded.
-template <class Arch, index Image> struct at_resolution : Arch { static constexpr index image = Image; };
+template <class Arch, index Image>
+struct at_resolution : Arch {
+  static constexpr index image = Image;
+};
 
 struct ViT_S_32 : Defaults {
   static constexpr index embed = 384, image = 224, patch = 32;

@@ -23,7 +23,8 @@ struct ResidualAttentionBlock {
   using role_of = role::in<std::conditional_t<Unlocked, role::in_unlocked_block<Role>, Role>, Tower>;
   template <class Place, index In, index Out>
   using linear = typename wrapped<Policy, site::Site<Place, Tower>, Linear<In, Out, role_of<role::backbone>>>::type;
-  template <class Place> using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, Width>::type;
+  template <class Place>
+  using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, Width>::type;
 
   using attention =
       Sequential<Named<"in_proj_", linear<site::in_proj, Width, 3 * Width>>, SelfAttention<Width, Heads, Causal>,
@@ -39,17 +40,21 @@ struct ResidualAttentionBlock {
 };
 
 /// `Count` blocks, of which the last `Unlocked` have their own role; blocks keep their numbers.
-template <index Count, index Unlocked, class Locked, class Open> struct BlockChain {
+template <index Count, index Unlocked, class Locked, class Open>
+struct BlockChain {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count - Unlocked, Locked>>,
                           Named<"transformer.resblocks", Repeat<Unlocked, Open, Count - Unlocked>>>;
 };
-template <index Count, class Locked, class Open> struct BlockChain<Count, 0, Locked, Open> {
+template <index Count, class Locked, class Open>
+struct BlockChain<Count, 0, Locked, Open> {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Locked>>>;
 };
-template <index Count, class Locked, class Open> struct BlockChain<Count, Count, Locked, Open> {
+template <index Count, class Locked, class Open>
+struct BlockChain<Count, Count, Locked, Open> {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Open>>>;
 };
-template <class Locked, class Open> struct BlockChain<0, 0, Locked, Open> {
+template <class Locked, class Open>
+struct BlockChain<0, 0, Locked, Open> {
   static_assert(never<Locked>, "radapt: a tower needs at least one block; to fix: set layers in the architecture.");
 };
 

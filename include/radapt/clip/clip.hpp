@@ -9,33 +9,42 @@ namespace radapt {
 
 /// How many of the last blocks of each tower answer to role::unlocked, for policies such as
 /// `tune::only<role::unlocked>`.
-template <index Image, index Text = 0> struct unlock_last { static constexpr index image = Image, text = Text; };
+template <index Image, index Text = 0>
+struct unlock_last {
+  static constexpr index image = Image, text = Text;
+};
 using unlock_none = unlock_last<0, 0>;
 
 /// pixels (N, 3 S S) -> features (N, embed), not normalised.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
-struct ImageTower : Sequential<
-    Named<"",
-          PatchEmbedding<Arch::image, Arch::patch, Arch::vision.width, role::in<role::embedding, role::tower::image>>>,
-    Named<"ln_pre", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
-    Named<"", TransformerBlocks<Arch::vision.width, Arch::vision.heads, Arch::vision.layers, Arch::vision.hidden,
-                                Arch::activation, false, Policy, role::tower::image, Unlock::image>>,
-    Pool<Pooling::first>, Named<"ln_post", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
-    Named<"proj", Projection<Arch::vision.width, Arch::embed, role::in<role::projection, role::tower::image>>>> {};
+struct ImageTower
+    : Sequential<
+          Named<"", PatchEmbedding<Arch::image, Arch::patch, Arch::vision.width,
+                                   role::in<role::embedding, role::tower::image>>>,
+          Named<"ln_pre", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
+          Named<"", TransformerBlocks<Arch::vision.width, Arch::vision.heads, Arch::vision.layers, Arch::vision.hidden,
+                                      Arch::activation, false, Policy, role::tower::image, Unlock::image>>,
+          Pool<Pooling::first>,
+          Named<"ln_post", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
+          Named<"proj", Projection<Arch::vision.width, Arch::embed, role::in<role::projection, role::tower::image>>>> {
+};
 
 /// ids (tokens) -> features (sequences, embed), not normalised. Pools before ln_final, which works row by row: the same
 /// numbers, and one row of work for each caption.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
-struct TextTower : Sequential<
-    Named<"", TokenEmbedding<Arch::vocabulary, Arch::context, Arch::text.width,
-                             role::in<role::embedding, role::tower::text>>>,
-    Named<"", TransformerBlocks<Arch::text.width, Arch::text.heads, Arch::text.layers, Arch::text.hidden,
-                                Arch::activation, true, Policy, role::tower::text, Unlock::text>>,
-    Pool<Pooling::last>, Named<"ln_final", LayerNorm<Arch::text.width, role::in<role::norm, role::tower::text>>>,
-    Named<"text_projection", Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};
+struct TextTower
+    : Sequential<Named<"", TokenEmbedding<Arch::vocabulary, Arch::context, Arch::text.width,
+                                          role::in<role::embedding, role::tower::text>>>,
+                 Named<"", TransformerBlocks<Arch::text.width, Arch::text.heads, Arch::text.layers, Arch::text.hidden,
+                                             Arch::activation, true, Policy, role::tower::text, Unlock::text>>,
+                 Pool<Pooling::last>,
+                 Named<"ln_final", LayerNorm<Arch::text.width, role::in<role::norm, role::tower::text>>>,
+                 Named<"text_projection",
+                       Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};
 
 /// A CLIP of architecture Arch with the adapters that Policy puts into its blocks.
-template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none> struct Clip {
+template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
+struct Clip {
   using arch = Arch;
   using policy = Policy;
   using unlocked = Unlock;
@@ -46,7 +55,8 @@ template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none> stru
   static constexpr index image_tokens = (Arch::image / Arch::patch) * (Arch::image / Arch::patch) + 1;
 
   /// The names of the tensors are open_clip's.
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     typename Image::template Params<Slot> image;
     typename Text::template Params<Slot> text;
     Slot<Shape<>, role::logit_scale> logit_scale;  // ()

@@ -47,7 +47,8 @@ class Arena {
   void release_scratch(const Mark& m, End end) { (end == End::low ? low_ : high_) = end == End::low ? m.low : m.high; }
 
   /// Memory that lives until the mark before it is released: what the backward pass reads.
-  template <class T, class X> View<T, X> keep(index rows, index width = X::width) {
+  template <class T, class X>
+  View<T, X> keep(index rows, index width = X::width) {
     const index bytes = padded(rows * width * sizeof(T));
     if (kept_ + bytes > kept_capacity_) { out_of_memory("kept", kept_ + bytes, kept_capacity_); }
     T* data = reinterpret_cast<T*>(memory_.data() + kept_);
@@ -57,7 +58,8 @@ class Arena {
   }
 
   /// Memory for intermediate results, taken from one end of the scratch region.
-  template <class T, class X> View<T, X> scratch(index rows, End end = End::low, index width = X::width) {
+  template <class T, class X>
+  View<T, X> scratch(index rows, End end = End::low, index width = X::width) {
     const index bytes = padded(rows * width * sizeof(T));
     if (low_ + high_ + bytes > scratch_capacity_) { out_of_memory("scratch", low_ + high_ + bytes, scratch_capacity_); }
     char* region = memory_.data() + kept_capacity_;

@@ -8,15 +8,21 @@ namespace radapt {
 struct fits {
   static constexpr bool ok = true;
 };
-template <index N> struct expected {};
-template <index N> struct got {};
+template <index N>
+struct expected {};
+template <index N>
+struct got {};
 
 /// Layer `Layer` at position `Position` of a chain takes another width than its neighbour gives.
-template <index Position, class Layer, class Expected, class Got> struct misfit { static constexpr bool ok = false; };
+template <index Position, class Layer, class Expected, class Got>
+struct misfit {
+  static constexpr bool ok = false;
+};
 
 /// Instantiating this asserts. A class template inherits it, so that the check must fire; the base class name carries
 /// the reason into the compiler's message.
-template <class Why> struct check_layers {
+template <class Why>
+struct check_layers {
   static constexpr bool every_layer_accepts_its_input = Why::ok;
   static_assert(
       every_layer_accepts_its_input,
@@ -24,10 +30,12 @@ template <class Why> struct check_layers {
       "got<width>>>; to fix: give the layer at that position the width that the layer before it puts out.");
 };
 
-template <class Layer, class Site, class Expected, class Got> struct adapter_misfit {
+template <class Layer, class Site, class Expected, class Got>
+struct adapter_misfit {
   static constexpr bool ok = false;
 };
-template <class Why> struct check_adapter {
+template <class Why>
+struct check_adapter {
   static constexpr bool adapter_keeps_the_width_of_its_site = Why::ok;
   static_assert(adapter_keeps_the_width_of_its_site,
                 "radapt: an adapter must put out the width that it takes. Read check_adapter<adapter_misfit<adapter, "
@@ -35,6 +43,7 @@ template <class Why> struct check_adapter {
 };
 
 /// Always false, but only when instantiated.
-template <class...> inline constexpr bool never = false;
+template <class...>
+inline constexpr bool never = false;
 
 }  // namespace radapt

@@ -39,7 +39,8 @@ struct Phase {
 };
 
 /// A backend with the memory it works in. Passes are not re-entrant: one context, one pass at a time.
-template <class Backend> struct Context {
+template <class Backend>
+struct Context {
   using backend = Backend;
   Backend device;
   Arena arena;
@@ -47,6 +48,7 @@ template <class Backend> struct Context {
   Phase phase;
 };
 
-template <class C> using backend_of = typename std::remove_cvref_t<C>::backend;
+template <class C>
+using backend_of = typename std::remove_cvref_t<C>::backend;
 
 }  // namespace radapt

@@ -110,8 +110,8 @@ static_assert(sizeof(f16) == 2 && alignof(f16) == 2 && std::is_trivially_copyabl
 
 /// What a tensor may be made of.
 template <class T>
-concept element = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bf16> ||
-    std::is_same_v<T, f16>;
+concept element =
+    std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
 
 /// The name of an element type as it is written in messages and tables.
 template <element T>

@@ -7,7 +7,8 @@
 namespace radapt {
 
 /// A string that can be a template argument: `Named<"ln_1", LayerNorm<768>>`.
-template <std::size_t N> struct fixed_string {
+template <std::size_t N>
+struct fixed_string {
   char text[N] = {};
   constexpr fixed_string(const char (&literal)[N]) {
     for (std::size_t i = 0; i < N; ++i) { text[i] = literal[i]; }

@@ -16,10 +16,14 @@ inline constexpr index alignment = 64;
 constexpr index padded(index bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 /// `elements` of type T rounded up so that what follows is aligned.
-template <class T> constexpr index padded_elements(index elements) { return padded(elements * sizeof(T)) / sizeof(T); }
+template <class T>
+constexpr index padded_elements(index elements) {
+  return padded(elements * sizeof(T)) / sizeof(T);
+}
 
 /// A fixed block of T, zero at first. Move only.
-template <class T> class Buffer {
+template <class T>
+class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(index elements) : size_(elements) {

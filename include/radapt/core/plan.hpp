@@ -8,42 +8,54 @@
 namespace radapt {
 
 /// The type of statistics and sums for element T: what a reduction over T is accumulated in.
-template <class T> using statistic_t = std::conditional_t<sizeof(T) == 8, double, float>;
+template <class T>
+using statistic_t = std::conditional_t<sizeof(T) == 8, double, float>;
 
 /// What an inference pass keeps of a layer, and a training pass of a layer whose backward never runs.
 struct Unsaved {
   static constexpr void each(auto&&, auto&...) {}
 };
-template <class S> inline constexpr bool is_saved = !std::is_same_v<std::remove_const_t<S>, Unsaved>;
+template <class S>
+inline constexpr bool is_saved = !std::is_same_v<std::remove_const_t<S>, Unsaved>;
 
 /// Base of every layer: answers for a layer without parameters that reads nothing back and needs no memory of its own.
 ///
 /// All members are asked only when backward runs. X is the row type of the input, Tune the tuning policy, Dx whether
 /// the gradient of the input is wanted, T the element type of activations.
 struct layer_defaults {
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     static constexpr void each(auto&&, auto&...) {}
   };
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = false;  ///< backward reads the input
-  template <class X, class Tune, bool Dx> static constexpr bool reads_y = false;  ///< backward reads the output
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = false;  ///< backward reads the input
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_y = false;  ///< backward reads the output
   template <class T, class X, class Tune, bool Dx>
   using Saved = Unsaved;  ///< anything else that forward keeps for backward
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent) {
     return 0;
   }  ///< bytes of scratch at the peak of forward
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent) {
     return 0;
   }  ///< bytes of scratch at the peak of backward
 };
 
 /// Bytes of an activation.
-template <class T, class X> constexpr index bytes_of(Extent e, index width = X::width) {
+template <class T, class X>
+constexpr index bytes_of(Extent e, index width = X::width) {
   return padded(X::rows(e) * width * sizeof(T));
 }
 
 namespace detail {
-template <class L, class X, class T, class Tune, bool Dx, bool RunsBackward> struct saved_by { using type = Unsaved; };
-template <class L, class X, class T, class Tune, bool Dx> struct saved_by<L, X, T, Tune, Dx, true> {
+template <class L, class X, class T, class Tune, bool Dx, bool RunsBackward>
+struct saved_by {
+  using type = Unsaved;
+};
+template <class L, class X, class T, class Tune, bool Dx>
+struct saved_by<L, X, T, Tune, Dx, true> {
   using type = typename L::template Saved<T, X, Tune, Dx>;
 };
 template <class S>
@@ -51,7 +63,8 @@ concept counts_its_bytes = requires(Extent e) {
   S::bytes(e);
 };
 
-template <class S> constexpr index saved_bytes(Extent e) {
+template <class S>
+constexpr index saved_bytes(Extent e) {
   if constexpr (counts_its_bytes<S>) {
     return S::bytes(e);
   } else {
@@ -64,7 +77,8 @@ template <class S> constexpr index saved_bytes(Extent e) {
 }  // namespace detail
 
 /// The plan of layer L on input X: see the file's comment.
-template <class L, class X, class T, class Tune, bool Dx> struct Plan {
+template <class L, class X, class T, class Tune, bool Dx>
+struct Plan {
   static constexpr bool trains = trains_any<L, Tune>;
   static constexpr bool runs_backward = trains || Dx;
   static constexpr bool reads_x = [] {
@@ -97,7 +111,8 @@ template <class L, class X, class T, class Tune, bool Dx> struct Plan {
 };
 
 /// Takes the buffers of a leaf layer's Saved from the kept stack. Empty when nothing is saved.
-template <class Saved> void keep_buffers(auto& c, Saved& saved) {
+template <class Saved>
+void keep_buffers(auto& c, Saved& saved) {
   if constexpr (is_saved<Saved>) {
     const Extent e = c.sequences.extent();
     Saved::each([&]<class T, class X>(View<T, X>& v) { v = c.arena.template keep<T, X>(X::rows(e)); }, saved);

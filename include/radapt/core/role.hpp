@@ -14,7 +14,8 @@ struct logit_scale {};  ///< the logarithm of the inverse temperature
 
 /// Role `Role` inside a block that was declared open for training: `tune::only<role::unlocked>` names all of them,
 /// while a policy that names the role itself still finds it.
-template <class Role> struct in_unlocked_block {};
+template <class Role>
+struct in_unlocked_block {};
 struct unlocked {};
 
 namespace tower {
@@ -23,10 +24,12 @@ struct text {};
 }  // namespace tower
 
 /// Role `Role` inside a tower. Policies may name the tower (`tower::image`), the role, or both.
-template <class Role, class Tower> struct in {};
+template <class Role, class Tower>
+struct in {};
 
 /// Whether a parameter of role R answers to the name `Name`.
-template <class R, class Name> inline constexpr bool answers_to = std::is_same_v<R, Name>;
+template <class R, class Name>
+inline constexpr bool answers_to = std::is_same_v<R, Name>;
 template <class R, class Tower, class Name>
 inline constexpr bool answers_to<in<R, Tower>, Name> =
     std::is_same_v<in<R, Tower>, Name> || std::is_same_v<Tower, Name> || answers_to<R, Name>;

@@ -12,7 +12,8 @@ using index = std::size_t;
 inline constexpr index dynamic = static_cast<index>(-1);
 
 /// Extents of a parameter tensor, row-major as in checkpoints. `Shape<>` is a scalar.
-template <index... D> struct Shape {
+template <index... D>
+struct Shape {
   static constexpr index rank = sizeof...(D);
   /// The extents in order; one zero stands in for a scalar, since an array may not be empty.
   static constexpr index extents[rank == 0 ? 1 : rank] = {D...};
@@ -38,18 +39,22 @@ struct Extent {
 };
 
 /// An activation with one row per token: (tokens, Width).
-template <index Width> struct Tokens {
+template <index Width>
+struct Tokens {
   static constexpr index width = Width;
   static constexpr bool per_token = true;
-  template <index W> using with = Tokens<W>;
+  template <index W>
+  using with = Tokens<W>;
   static constexpr index rows(Extent e) { return e.tokens; }
 };
 
 /// An activation with one row per sequence (an image, a caption): (sequences, Width). `dynamic` is a number of classes.
-template <index Width> struct Samples {
+template <index Width>
+struct Samples {
   static constexpr index width = Width;
   static constexpr bool per_token = false;
-  template <index W> using with = Samples<W>;
+  template <index W>
+  using with = Samples<W>;
   static constexpr index rows(Extent e) { return e.sequences; }
 };
 

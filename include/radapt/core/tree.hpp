@@ -11,33 +11,47 @@
 namespace radapt {
 
 /// A leaf that holds nothing but types: extents and role.
-template <class S, class R> struct Description {
+template <class S, class R>
+struct Description {
   using shape = S;
   using role = R;
 };
 
-template <class T> inline constexpr bool is_leaf = std::is_same_v<T, Frozen>;
-template <class T, class S> inline constexpr bool is_leaf<Parameter<T, S>> = true;
-template <class S, class R> inline constexpr bool is_leaf<Description<S, R>> = true;
-template <class T> inline constexpr bool is_leaf<const T> = is_leaf<T>;
+template <class T>
+inline constexpr bool is_leaf = std::is_same_v<T, Frozen>;
+template <class T, class S>
+inline constexpr bool is_leaf<Parameter<T, S>> = true;
+template <class S, class R>
+inline constexpr bool is_leaf<Description<S, R>> = true;
+template <class T>
+inline constexpr bool is_leaf<const T> = is_leaf<T>;
 
 namespace detail {
-template <class T> struct value_slot { template <class S, class R> using leaf = Parameter<T, S>; };
-template <class T, class Tune> struct gradient_slot {
-  template <class S, class R> using leaf = std::conditional_t<Tune::template trains<R>, Parameter<T, S>, Frozen>;
+template <class T>
+struct value_slot {
+  template <class S, class R>
+  using leaf = Parameter<T, S>;
+};
+template <class T, class Tune>
+struct gradient_slot {
+  template <class S, class R>
+  using leaf = std::conditional_t<Tune::template trains<R>, Parameter<T, S>, Frozen>;
 };
 }  // namespace detail
 
 /// Parameters of layer L as views of elements T.
-template <class L, class T> using Values = typename L::template Params<detail::value_slot<T>::template leaf>;
+template <class L, class T>
+using Values = typename L::template Params<detail::value_slot<T>::template leaf>;
 /// Gradients of layer L under a tuning policy; frozen leaves are `Frozen` and occupy nothing.
 template <class L, class Tune, class T>
 using Gradients = typename L::template Params<detail::gradient_slot<T, Tune>::template leaf>;
 /// Extents and roles of the parameters of layer L.
-template <class L> using Descriptions = typename L::template Params<Description>;
+template <class L>
+using Descriptions = typename L::template Params<Description>;
 
 /// Calls f(leaf...) for corresponding leaves of trees that were declared by the same layer.
-template <class F, class First, class... Rest> constexpr void each(F&& f, First& first, Rest&... rest) {
+template <class F, class First, class... Rest>
+constexpr void each(F&& f, First& first, Rest&... rest) {
   if constexpr (is_leaf<First>) {
     f(first, rest...);
   } else {
@@ -57,7 +71,8 @@ void each_named(F&& f, const std::string& path, First& first, Rest&... rest) {
 }
 
 namespace detail {
-template <class L, class Tune> consteval bool trains_any_of() {
+template <class L, class Tune>
+consteval bool trains_any_of() {
   bool any = false;
   const Descriptions<L> tree{};
   radapt::each([&]<class S, class R>(const Description<S, R>&) { any = any || Tune::template trains<R>; }, tree);
@@ -66,10 +81,12 @@ template <class L, class Tune> consteval bool trains_any_of() {
 }  // namespace detail
 
 /// Whether the policy trains at least one parameter of layer L.
-template <class L, class Tune> inline constexpr bool trains_any = detail::trains_any_of<L, Tune>();
+template <class L, class Tune>
+inline constexpr bool trains_any = detail::trains_any_of<L, Tune>();
 
 /// Number of parameters of layer L that a policy trains; `leading` is the value of a dynamic extent.
-template <class L, class Tune = tune::everything> constexpr index count(index leading = 1) {
+template <class L, class Tune = tune::everything>
+constexpr index count(index leading = 1) {
   index n = 0;
   const Descriptions<L> tree{};
   radapt::each(

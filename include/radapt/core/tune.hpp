@@ -5,27 +5,35 @@
 namespace radapt::tune {
 
 /// Trains the parameters that answer to any of the names: `only<role::adapter>`, `only<role::tower::image>`.
-template <class... Names> struct only {
-  template <class R> static constexpr bool trains = (role::answers_to<R, Names> || ...);
+template <class... Names>
+struct only {
+  template <class R>
+  static constexpr bool trains = (role::answers_to<R, Names> || ...);
 };
 
 /// Trains everything but the parameters that answer to one of the names.
-template <class... Names> struct except {
-  template <class R> static constexpr bool trains = !(role::answers_to<R, Names> || ...);
+template <class... Names>
+struct except {
+  template <class R>
+  static constexpr bool trains = !(role::answers_to<R, Names> || ...);
 };
 
 /// Trains what every one of the policies trains: `both<only<role::adapter>, only<role::tower::image>>`.
-template <class... Policies> struct both {
-  template <class R> static constexpr bool trains = (Policies::template trains<R> && ...);
+template <class... Policies>
+struct both {
+  template <class R>
+  static constexpr bool trains = (Policies::template trains<R> && ...);
 };
 
 struct everything {
-  template <class R> static constexpr bool trains = true;
+  template <class R>
+  static constexpr bool trains = true;
 };
 
 /// Inference: nothing is trained, so nothing is kept.
 struct nothing {
-  template <class R> static constexpr bool trains = false;
+  template <class R>
+  static constexpr bool trains = false;
 };
 
 }  // namespace radapt::tune

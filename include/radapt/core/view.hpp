@@ -7,7 +7,8 @@
 namespace radapt {
 
 /// An activation: `rows` rows of X::width elements, contiguous. `width` repeats X::width unless that is dynamic.
-template <class T, class X> struct View {
+template <class T, class X>
+struct View {
   T* data = nullptr;
   index rows = 0;
   index width = X::width;
@@ -17,7 +18,8 @@ template <class T, class X> struct View {
 };
 
 /// A parameter, its gradient or its moment: Shape S, contiguous, row-major. `leading` is the value of a dynamic extent.
-template <class T, class S> struct Parameter {
+template <class T, class S>
+struct Parameter {
   using shape = S;
   T* data = nullptr;
   index leading = 1;
@@ -30,14 +32,20 @@ struct Discard {};  ///< an input gradient that nobody wants
 struct Dropped {};  ///< an activation that was not kept for the backward pass
 struct Frozen {};   ///< the gradient of a frozen parameter: no memory, and deliberately no member `data`
 
-template <class T> inline constexpr bool wanted = true;
-template <> inline constexpr bool wanted<Discard> = false;
-template <> inline constexpr bool wanted<Dropped> = false;
-template <> inline constexpr bool wanted<Frozen> = false;
-template <class T> inline constexpr bool wanted<const T> = wanted<T>;
+template <class T>
+inline constexpr bool wanted = true;
+template <>
+inline constexpr bool wanted<Discard> = false;
+template <>
+inline constexpr bool wanted<Dropped> = false;
+template <>
+inline constexpr bool wanted<Frozen> = false;
+template <class T>
+inline constexpr bool wanted<const T> = wanted<T>;
 
 /// What kernels see: a row-major matrix with run-time extents. Made from any View or Parameter.
-template <class T> struct Matrix {
+template <class T>
+struct Matrix {
   T* data = nullptr;
   index rows = 0;
   index columns = 0;
@@ -57,7 +65,8 @@ template <class T> struct Matrix {
 
 /// What kernels see of a bias, a norm's weight, a row of statistics: contiguous, any number of elements, null if
 /// absent.
-template <class T> struct Vector {
+template <class T>
+struct Vector {
   T* data = nullptr;
   index size = 0;
 

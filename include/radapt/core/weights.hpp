@@ -9,7 +9,8 @@ namespace radapt {
 
 /// Points the leaves of `tree` into `memory`, each aligned, in the order of the tree; returns the elements used. With a
 /// null `memory` it only counts. Leaves that are Frozen are passed over.
-template <class T, class Tree> index bind(Tree& tree, T* memory, index leading = 1) {
+template <class T, class Tree>
+index bind(Tree& tree, T* memory, index leading = 1) {
   index used = 0;
   each(
       [&](auto& leaf) {
@@ -24,7 +25,8 @@ template <class T, class Tree> index bind(Tree& tree, T* memory, index leading =
 }
 
 /// Owned weights of model M in element type T. Two models have different trees, so their weights cannot be mixed.
-template <class M, class T = float> class Weights {
+template <class M, class T = float>
+class Weights {
  public:
   using model = M;
   using element = T;
@@ -52,7 +54,8 @@ template <class M, class T = float> class Weights {
   const Buffer<T>& buffer() const { return buffer_; }
 
   /// Copies from weights of the same model, in this or another element type.
-  template <class U> void copy_from(const Weights<M, U>& other) {
+  template <class U>
+  void copy_from(const Weights<M, U>& other) {
     each(
         [](auto& to, const auto& from) {
           for (index i = 0; i < to.size(); ++i) { to.data[i] = static_cast<T>(from.data[i]); }

@@ -7,13 +7,17 @@
 namespace radapt {
 
 /// y = act(x), any width.
-template <Activation Kind> struct Activate : layer_defaults {
+template <Activation Kind>
+struct Activate : layer_defaults {
   static constexpr auto name = "activation";
-  template <class X> using output = X;
+  template <class X>
+  using output = X;
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = true;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = true;
 
-  template <class T, class X> static void forward(auto& c, const auto&, View<const T, X> x, View<T, X> y, auto&) {
+  template <class T, class X>
+  static void forward(auto& c, const auto&, View<const T, X> x, View<T, X> y, auto&) {
     run(c, op::activation_forward<T>{.y = y, .x = x, .kind = Kind});
   }
   template <class T, class X>

@@ -9,7 +9,8 @@ namespace radapt {
 
 /// x (tokens, 3 Width) = q, k, v side by side -> y (tokens, Width). With Causal, a token sees itself and what is before
 /// it.
-template <index Width, index Heads, bool Causal> struct SelfAttention : layer_defaults {
+template <index Width, index Heads, bool Causal>
+struct SelfAttention : layer_defaults {
   static_assert(
       Width % Heads == 0,
       "radapt: the width of an attention layer must be a multiple of its number of heads; to fix: change heads "
@@ -17,16 +18,21 @@ template <index Width, index Heads, bool Causal> struct SelfAttention : layer_de
   static constexpr auto name = "self_attention";
   static constexpr index input_width = 3 * Width;
 
-  template <class X> using output = typename maps_width<X, 3 * Width, Width>::type;
+  template <class X>
+  using output = typename maps_width<X, 3 * Width, Width>::type;
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = true;
-  template <class X, class Tune, bool Dx> static constexpr bool reads_y = true;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = true;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_y = true;
 
-  template <class T, class X, class, bool> struct SavedSums {
+  template <class T, class X, class, bool>
+  struct SavedSums {
     View<statistic_t<T>, typename X::template with<Heads>> log_sum_exp;  // (tokens, Heads)
     static constexpr void each(auto&& f, auto&... s) { (f(s.log_sum_exp), ...); }
   };
-  template <class T, class X, class Tune, bool Dx> using Saved = SavedSums<T, X, Tune, Dx>;
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = SavedSums<T, X, Tune, Dx>;
 
   template <class T, class X>
   static void forward(auto& c, const auto&, View<const T, X> x, View<T, output<X>> y, auto& saved) {

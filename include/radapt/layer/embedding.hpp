@@ -8,7 +8,8 @@
 namespace radapt {
 
 /// A batch of normalised square images: (sequences, 3 Size Size), channels first.
-template <index Size> using Pixels = Samples<3 * Size * Size>;
+template <index Size>
+using Pixels = Samples<3 * Size * Size>;
 
 /// Token ids, one int32 per token: (tokens, 1).
 struct TokenIds {
@@ -18,13 +19,18 @@ struct TokenIds {
 };
 
 namespace detail {
-template <class X, class Wanted, index Width> struct embeds {};
-template <class X, index Width> struct embeds<X, X, Width> { using type = Tokens<Width>; };
+template <class X, class Wanted, index Width>
+struct embeds {};
+template <class X, index Width>
+struct embeds<X, X, Width> {
+  using type = Tokens<Width>;
+};
 }  // namespace detail
 
 /// Patches times the convolution's weight (no bias), the class embedding in front, plus position embeddings.
 /// pixels (N, 3 Size Size) -> y (N (1 + g g), Width), g = Size / Patch.
-template <index Size, index Patch, index Width, class Role = role::embedding> struct PatchEmbedding : layer_defaults {
+template <index Size, index Patch, index Width, class Role = role::embedding>
+struct PatchEmbedding : layer_defaults {
   static_assert(Size % Patch == 0,
                 "radapt: the image size must be a multiple of the patch size; to fix: change one of them in the "
                 "architecture.");
@@ -34,9 +40,11 @@ template <index Size, index Patch, index Width, class Role = role::embedding> st
   static constexpr index tokens = patches + 1;
   static constexpr index input_width = Pixels<Size>::width;
 
-  template <class X> using output = typename detail::embeds<X, Pixels<Size>, Width>::type;
+  template <class X>
+  using output = typename detail::embeds<X, Pixels<Size>, Width>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     Slot<Shape<Width>, Role> class_embedding;               // (Width)
     Slot<Shape<Width, 3, Patch, Patch>, Role> conv1;        // (Width, 3, Patch, Patch)
     Slot<Shape<tokens, Width>, Role> positional_embedding;  // (1 + g g, Width)
@@ -47,15 +55,18 @@ template <index Size, index Patch, index Width, class Role = role::embedding> st
     }
   };
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
 
   using CutOut = Samples<patches * 3 * Patch * Patch>;  // the patches of one image
   using Embedded = Samples<patches * Width>;            // the same, embedded
 
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     return bytes_of<T, CutOut>(e) + bytes_of<T, Embedded>(e);
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     return forward_scratch<T, X, Tune, Dx>(e);
   }
 
@@ -93,8 +104,12 @@ template <index Size, index Patch, index Width, class Role = role::embedding> st
 
  private:
   /// (N, patches * W) seen as (N * patches, W).
-  template <index W, class T, class X> static Matrix<T> rows_of(View<T, X> v) { return {v.data, v.rows * patches, W}; }
-  template <class T, class X> static Matrix<T> cut_out(auto& c, View<const T, X> x) {
+  template <index W, class T, class X>
+  static Matrix<T> rows_of(View<T, X> v) {
+    return {v.data, v.rows * patches, W};
+  }
+  template <class T, class X>
+  static Matrix<T> cut_out(auto& c, View<const T, X> x) {
     const auto cut = rows_of<3 * Patch * Patch>(c.arena.template scratch<T, CutOut>(x.rows));
     run(c, op::extract_patches<T>{.patches = cut, .pixels = x, .size = Size, .patch = Patch});
     return cut;
@@ -107,9 +122,11 @@ struct TokenEmbedding : layer_defaults {
   static constexpr auto name = "token_embedding";
   static constexpr index input_width = 1;
 
-  template <class X> using output = typename detail::embeds<X, TokenIds, Width>::type;
+  template <class X>
+  using output = typename detail::embeds<X, TokenIds, Width>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     Slot<Shape<Vocabulary, Width>, Role> table;              // (Vocabulary, Width)
     Slot<Shape<Context, Width>, Role> positional_embedding;  // (Context, Width)
     static constexpr void each(auto&& f, auto&... t) {
@@ -118,7 +135,8 @@ struct TokenEmbedding : layer_defaults {
     }
   };
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const std::int32_t, X> ids, View<T, Tokens<Width>> y, auto&) {

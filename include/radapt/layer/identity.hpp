@@ -6,7 +6,8 @@ namespace radapt {
 
 struct Identity : layer_defaults {
   static constexpr auto name = "identity";
-  template <class X> using output = X;
+  template <class X>
+  using output = X;
 };
 
 }  // namespace radapt

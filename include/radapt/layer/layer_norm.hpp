@@ -8,14 +8,17 @@
 namespace radapt {
 
 /// x (rows, Width) -> y (rows, Width); weight and bias (Width).
-template <index Width, class Role = role::norm> struct LayerNorm : layer_defaults {
+template <index Width, class Role = role::norm>
+struct LayerNorm : layer_defaults {
   static constexpr auto name = "layer_norm";
   static constexpr index input_width = Width;
   static constexpr double eps = 1e-5;
 
-  template <class X> using output = typename maps_width<X, Width, Width>::type;
+  template <class X>
+  using output = typename maps_width<X, Width, Width>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     Slot<Shape<Width>, Role> weight;  // (Width)
     Slot<Shape<Width>, Role> bias;    // (Width)
     static constexpr void each(auto&& f, auto&... t) {
@@ -24,16 +27,19 @@ template <index Width, class Role = role::norm> struct LayerNorm : layer_default
     }
   };
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = true;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = true;
 
-  template <class T, class X, class, bool> struct SavedStatistics {
+  template <class T, class X, class, bool>
+  struct SavedStatistics {
     View<statistic_t<T>, typename X::template with<1>> mean, rstd;  // (rows)
     static constexpr void each(auto&& f, auto&... s) {
       (f(s.mean), ...);
       (f(s.rstd), ...);
     }
   };
-  template <class T, class X, class Tune, bool Dx> using Saved = SavedStatistics<T, X, Tune, Dx>;
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = SavedStatistics<T, X, Tune, Dx>;
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, X> y, auto& saved) {

@@ -8,20 +8,24 @@
 namespace radapt {
 
 /// The output row of a layer that maps width In to width Out, for inputs of width In only.
-template <class X, index In, index Out> struct maps_width {};
+template <class X, index In, index Out>
+struct maps_width {};
 template <class X, index In, index Out>
 requires(X::width == In) struct maps_width<X, In, Out> {
   using type = typename X::template with<Out>;
 };
 
 /// y = x W^T + b.   x (rows, In) -> y (rows, Out); W (Out, In), b (Out). Out may be `dynamic`: a number of classes.
-template <index In, index Out, class Role = role::backbone> struct Linear : layer_defaults {
+template <index In, index Out, class Role = role::backbone>
+struct Linear : layer_defaults {
   static constexpr auto name = "linear";
   static constexpr index input_width = In;
 
-  template <class X> using output = typename maps_width<X, In, Out>::type;
+  template <class X>
+  using output = typename maps_width<X, In, Out>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     Slot<Shape<Out, In>, Role> weight;  // (Out, In)
     Slot<Shape<Out>, Role> bias;        // (Out)
     static constexpr void each(auto&& f, auto&... t) {
@@ -30,7 +34,8 @@ template <index In, index Out, class Role = role::backbone> struct Linear : laye
     }
   };
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, output<X>> y, auto&) {
@@ -52,18 +57,22 @@ template <index In, index Out, class Role = role::backbone> struct Linear : laye
 
 /// y = x P.   x (rows, In) -> y (rows, Out); P (In, Out), no bias: the layout in which CLIP stores its projections. The
 /// same three products as Linear, with the roles of W and its transpose exchanged.
-template <index In, index Out, class Role = role::projection> struct Projection : layer_defaults {
+template <index In, index Out, class Role = role::projection>
+struct Projection : layer_defaults {
   static constexpr auto name = "projection";
   static constexpr index input_width = In;
 
-  template <class X> using output = typename maps_width<X, In, Out>::type;
+  template <class X>
+  using output = typename maps_width<X, In, Out>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     Slot<Shape<In, Out>, Role> matrix;  // (In, Out); its tensor has no name of its own: `visual.proj`
     static constexpr void each(auto&& f, auto&... t) { f("", t.matrix...); }
   };
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Tune::template trains<Role>;
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Tune::template trains<Role>;
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, output<X>> y, auto&) {

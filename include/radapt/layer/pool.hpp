@@ -7,14 +7,20 @@
 namespace radapt {
 
 namespace detail {
-template <class X> struct pooled_row_type {};
-template <index W> struct pooled_row_type<Tokens<W>> { using type = Samples<W>; };
+template <class X>
+struct pooled_row_type {};
+template <index W>
+struct pooled_row_type<Tokens<W>> {
+  using type = Samples<W>;
+};
 }  // namespace detail
 
 /// x (tokens, width) -> y (sequences, width).
-template <Pooling Kind> struct Pool : layer_defaults {
+template <Pooling Kind>
+struct Pool : layer_defaults {
   static constexpr auto name = "pool";
-  template <class X> using output = typename detail::pooled_row_type<X>::type;
+  template <class X>
+  using output = typename detail::pooled_row_type<X>::type;
 
   template <class T, class X>
   static void forward(auto& c, const auto&, View<const T, X> x, View<T, output<X>> y, auto&) {

@@ -7,21 +7,25 @@ namespace radapt {
 
 /// y = block_{N-1}(... block_0(x)). Tensors of block i carry the number First + i. Nothing below block 0 may want a
 /// gradient, so block 0 has a plan of its own.
-template <index N, class Block, index First = 0> struct Repeat : layer_defaults {
+template <index N, class Block, index First = 0>
+struct Repeat : layer_defaults {
   static_assert(N > 0, "radapt: a Repeat needs at least one block; to fix: leave it out of the chain.");
   static constexpr auto name = "repeat";
   static constexpr index blocks = N;
 
-  template <class X> using output = typename detail::residual_output<Block, X>::type;
+  template <class X>
+  using output = typename detail::residual_output<Block, X>::type;
 
-  template <template <class, class> class Slot> struct Params {
+  template <template <class, class> class Slot>
+  struct Params {
     typename Block::template Params<Slot> block[N];
     static constexpr void each(auto&& f, auto&... t) {
       for (index i = 0; i < N; ++i) { f(Label(First + i), t.block[i]...); }
     }
   };
 
-  template <class X, class T, class Tune, bool Dx> struct BlockPlans {
+  template <class X, class T, class Tune, bool Dx>
+  struct BlockPlans {
     using first = Plan<Block, X, T, Tune, Dx>;
     using rest = Plan<Block, X, T, Tune, Dx || trains_any<Block, Tune>>;
     static_assert(!rest::reads_y && !first::reads_y,
@@ -31,7 +35,8 @@ template <index N, class Block, index First = 0> struct Repeat : layer_defaults 
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = BlockPlans<X, float, Tune, Dx>::first::reads_x;
-  template <class T, class X, class Tune, bool Dx> struct SavedBlocks {
+  template <class T, class X, class Tune, bool Dx>
+  struct SavedBlocks {
     using plans = BlockPlans<X, T, Tune, Dx>;
     static constexpr bool keeps_edges = plans::keeps_edges;
     [[no_unique_address]] typename plans::first::Saved first;
@@ -41,14 +46,17 @@ template <index N, class Block, index First = 0> struct Repeat : layer_defaults 
       return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (keeps_edges ? bytes_of<T, X>(e) : 0));
     }
   };
-  template <class T, class X, class Tune, bool Dx> using Saved = SavedBlocks<T, X, Tune, Dx>;
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = SavedBlocks<T, X, Tune, Dx>;
 
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     using plans = BlockPlans<X, T, Tune, Dx>;
     const index edge = plans::keeps_edges ? 0 : bytes_of<T, X>(e);
     return peak(plans::first::forward_scratch(e), plans::rest::forward_scratch(e), edge);
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     using plans = BlockPlans<X, T, Tune, Dx>;
     return peak(plans::first::backward_scratch(e), plans::rest::backward_scratch(e), bytes_of<T, X>(e));
   }

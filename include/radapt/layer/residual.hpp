@@ -2,12 +2,14 @@
 /// y = x + body(x).
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/visit.hpp"
 #include "radapt/op/elementwise.hpp"
 
 namespace radapt {
 
 namespace detail {
-template <class Body, class X> struct residual_output {
+template <class Body, class X>
+struct residual_output {
   static constexpr bool body_keeps_the_width_of_the_stream = std::is_same_v<typename Body::template output<X>, X>;
   static_assert(body_keeps_the_width_of_the_stream,
                 "radapt: the body of a Residual must put out what it takes in; to fix: end it with a layer of the "
@@ -17,18 +19,25 @@ template <class Body, class X> struct residual_output {
 }  // namespace detail
 
 /// The names of the body's tensors are the body's own: Residual adds no step to them.
-template <class Body> struct Residual : layer_defaults {
+template <class Body>
+struct Residual : layer_defaults {
   static constexpr auto name = "residual";
 
-  template <class X> using output = typename detail::residual_output<Body, X>::type;
-  template <template <class, class> class Slot> using Params = typename Body::template Params<Slot>;
+  template <class X>
+  using output = typename detail::residual_output<Body, X>::type;
+  template <template <class, class> class Slot>
+  using Params = typename Body::template Params<Slot>;
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
-  template <class T, class X, class Tune, bool Dx> using Saved = typename Plan<Body, X, T, Tune, Dx>::Saved;
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = typename Plan<Body, X, T, Tune, Dx>::Saved;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     return Plan<Body, X, T, Tune, Dx>::forward_scratch(e);
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     static_assert(!Plan<Body, X, T, Tune, Dx>::reads_y,
                   "radapt: the last layer of a Residual's body may not read its output in backward, because the sum "
                   "overwrites it; to fix: end the body with a linear layer.");

@@ -1,5 +1,6 @@
 #pragma once
 /// A chain of layers, each named as its tensors are in a checkpoint: Sequential<Named<"ln_1", LayerNorm<768>>, ...>.
+#include <string>
 #include <utility>
 
 #include "radapt/core/arena.hpp"
@@ -7,37 +8,60 @@
 #include "radapt/core/label.hpp"
 #include "radapt/core/plan.hpp"
 #include "radapt/layer/identity.hpp"
+#include "radapt/layer/visit.hpp"
 
 namespace radapt {
 
 /// Layer L under a name. The empty name adds nothing to the names of L's tensors.
-template <fixed_string Name, class L> struct Named {
+template <fixed_string Name, class L>
+struct Named {
   using layer = L;
   static constexpr auto label = Name;
 };
 
 namespace detail {
 
-template <class L> struct unnamed {
+template <class L>
+struct unnamed {
   using type = L;
   static constexpr std::string_view label{};
 };
-template <fixed_string Name, class L> struct unnamed<Named<Name, L>> {
+template <fixed_string Name, class L>
+struct unnamed<Named<Name, L>> {
   using type = L;
   static constexpr std::string_view label = Named<Name, L>::label.view();
 };
-template <class L> using layer_of = typename unnamed<L>::type;
+template <class L>
+using layer_of = typename unnamed<L>::type;
+
+template <index I, class L, class... Ls>
+struct type_at : type_at<I - 1, Ls...> {};
+template <class L, class... Ls>
+struct type_at<0, L, Ls...> {
+  using type = L;
+};
 
 /// One child's parameters in its parent's; found by position.
-template <index I, class P> struct Child { [[no_unique_address]] P params; };
-template <index I, class P> constexpr P& child_at(Child<I, P>& c) { return c.params; }
-template <index I, class P> constexpr const P& child_at(const Child<I, P>& c) { return c.params; }
+template <index I, class P>
+struct Child {
+  [[no_unique_address]] P params;
+};
+template <index I, class P>
+constexpr P& child_at(Child<I, P>& c) {
+  return c.params;
+}
+template <index I, class P>
+constexpr const P& child_at(const Child<I, P>& c) {
+  return c.params;
+}
 
-template <index Position, class X, class... Ls> struct first_misfit {
+template <index Position, class X, class... Ls>
+struct first_misfit {
   using type = fits;
   using output = X;
 };
-template <index Position, class X, class L, class... Ls> struct first_misfit<Position, X, L, Ls...> {
+template <index Position, class X, class L, class... Ls>
+struct first_misfit<Position, X, L, Ls...> {
   using type = misfit<Position, L, expected<L::input_width>, got<X::width>>;
   using output = X;  // goes on with something, so that one mistake gives one message
 };
@@ -45,26 +69,44 @@ template <index Position, class X, class L, class... Ls>
 requires requires { typename L::template output<X>; }
 struct first_misfit<Position, X, L, Ls...> : first_misfit<Position + 1, typename L::template output<X>, Ls...> {};
 
-template <class X, class... Ls> struct chain_output : check_layers<typename first_misfit<0, X, Ls...>::type> {
+template <class X, class... Ls>
+struct chain_output : check_layers<typename first_misfit<0, X, Ls...>::type> {
   using type = typename first_misfit<0, X, Ls...>::output;
 };
 
-template <index I, class X, class... Ls> struct edge_type { using type = X; };
+template <index I, class X, class... Ls>
+struct edge_type {
+  using type = X;
+};
 template <index I, class X, class L, class... Ls>
 requires(I > 0) struct edge_type<I, X, L, Ls...> : edge_type<I - 1, typename L::template output<X>, Ls...> {
 };
 
-template <index I, class S, class E> struct SavedStep {
+template <index I, class S, class E>
+struct SavedStep {
   [[no_unique_address]] S saved;
   [[no_unique_address]] E output;  // a kept view of this layer's output, or Dropped
 };
-template <index I, class S, class E> constexpr auto& step_at(SavedStep<I, S, E>& s) { return s; }
-template <index I, class S, class E> constexpr const auto& step_at(const SavedStep<I, S, E>& s) { return s; }
-template <index I, class V> struct EdgeSlot { V view; };
-template <index I, class V> constexpr V& edge_at(EdgeSlot<I, V>& s) { return s.view; }
+template <index I, class S, class E>
+constexpr auto& step_at(SavedStep<I, S, E>& s) {
+  return s;
+}
+template <index I, class S, class E>
+constexpr const auto& step_at(const SavedStep<I, S, E>& s) {
+  return s;
+}
+template <index I, class V>
+struct EdgeSlot {
+  V view;
+};
+template <index I, class V>
+constexpr V& edge_at(EdgeSlot<I, V>& s) {
+  return s.view;
+}
 
 /// Which layers run backward, and which edges of the chain are kept; edge I is the input of layer I.
-template <class X, class T, class Tune, bool Dx, class... Ls> struct ChainPlan {
+template <class X, class T, class Tune, bool Dx, class... Ls>
+struct ChainPlan {
   static constexpr index size = sizeof...(Ls);
   static constexpr bool trains[size] = {trains_any<Ls, Tune>...};
 
@@ -74,19 +116,24 @@ template <class X, class T, class Tune, bool Dx, class... Ls> struct ChainPlan {
     return below;
   }
   /// Row type of edge I; the edge behind the last layer counts as edge `size`.
-  template <index I> using edge = typename edge_type<I, X, Ls...>::type;
+  template <index I>
+  using edge = typename edge_type<I, X, Ls...>::type;
 
-  template <index I, class L> using plan_of = Plan<L, edge<I>, T, Tune, wants_dx(I)>;
+  template <index I, class L>
+  using plan_of = Plan<L, edge<I>, T, Tune, wants_dx(I)>;
 
-  template <class Is> struct per_layer;
-  template <index... I> struct per_layer<std::index_sequence<I...>> {
+  template <class Is>
+  struct per_layer;
+  template <index... I>
+  struct per_layer<std::index_sequence<I...>> {
     static constexpr bool reads_x[size] = {plan_of<I, Ls>::reads_x...};
     static constexpr bool reads_y[size] = {plan_of<I, Ls>::reads_y...};
     static constexpr bool runs_backward[size] = {plan_of<I, Ls>::runs_backward...};
     static constexpr bool wants_dx(index layer) { return ChainPlan::wants_dx(layer); }
 
     static constexpr bool keeps(index e) { return e > 0 && e < size && (reads_y[e - 1] || reads_x[e]); }
-    template <index E> using kept_edge = std::conditional_t<keeps(E), View<T, edge<E>>, Dropped>;
+    template <index E>
+    using kept_edge = std::conditional_t<keeps(E), View<T, edge<E>>, Dropped>;
 
     struct Saved : SavedStep<I, typename plan_of<I, Ls>::Saved, kept_edge<I + 1>>... {
       using plan = per_layer;
@@ -123,16 +170,15 @@ template <class X, class T, class Tune, bool Dx, class... Ls> struct ChainPlan {
   using layers = per_layer<std::make_index_sequence<size>>;
 };
 
-template <index I, class L, class... Ls> struct type_at : type_at<I - 1, Ls...> {};
-template <class L, class... Ls> struct type_at<0, L, Ls...> { using type = L; };
-
-template <class Saved, index I> inline constexpr bool keeps_output = false;
+template <class Saved, index I>
+inline constexpr bool keeps_output = false;
 template <class Saved, index I>
 requires is_saved<Saved>
 inline constexpr bool keeps_output<Saved, I> = Saved::plan::keeps(I + 1);
 
 /// `a` when First, else what `b` returns: picks among values of different types.
-template <bool First, class A, class B> constexpr auto choose(A a, B b) {
+template <bool First, class A, class B>
+constexpr auto choose(A a, B b) {
   if constexpr (First) {
     return a;
   } else {
@@ -145,14 +191,17 @@ constexpr End end_of_edge(index e) { return e % 2 == 0 ? End::low : End::high; }
 }  // namespace detail
 
 /// y = L_n(... L_1(x)). Every element is a layer, or Named<"name", layer> when it has parameters.
-template <class... Ls> struct Sequential : layer_defaults {
+template <class... Ls>
+struct Sequential : layer_defaults {
   static constexpr auto name = "sequential";
   static constexpr index size = sizeof...(Ls);
   static_assert(size > 0, "radapt: a Sequential needs at least one layer; to fix: use Identity for an empty one.");
 
-  template <class X> using output = typename detail::chain_output<X, detail::layer_of<Ls>...>::type;
+  template <class X>
+  using output = typename detail::chain_output<X, detail::layer_of<Ls>...>::type;
 
-  template <template <class, class> class Slot, class Is> struct ParamsOf;
+  template <template <class, class> class Slot, class Is>
+  struct ParamsOf;
   template <template <class, class> class Slot, index... I>
   struct ParamsOf<Slot, std::index_sequence<I...>>
       : detail::Child<I, typename detail::layer_of<Ls>::template Params<Slot>>... {
@@ -173,7 +222,17 @@ template <class... Ls> struct Sequential : layer_defaults {
       return size;
     }
   };
-  template <template <class, class> class Slot> struct Params : ParamsOf<Slot, std::make_index_sequence<size>> {};
+  template <template <class, class> class Slot>
+  struct Params : ParamsOf<Slot, std::make_index_sequence<size>> {};
+
+  /// Calls f.template operator()<L>(path, parameters) for every layer that is no combinator, in order.
+  template <class... P>
+  static void each_layer(auto&& f, const std::string& path, P&... p) {
+    [&]<index... I>(std::index_sequence<I...>) {
+      (visit_child<I>(f, join(path, Label(detail::unnamed<Ls>::label)), p...), ...);
+    }
+    (std::make_index_sequence<size>{});
+  }
 
   static void initialise(auto& p, Random& random) {
     [&]<index... I>(std::index_sequence<I...>) {
@@ -185,18 +244,23 @@ template <class... Ls> struct Sequential : layer_defaults {
   template <class X, class T, class Tune, bool Dx>
   using Chain = detail::ChainPlan<X, T, Tune, Dx, detail::layer_of<Ls>...>;
 
-  template <class X, class Tune, bool Dx> static constexpr bool reads_x = Chain<X, float, Tune, Dx>::layers::reads_x[0];
+  template <class X, class Tune, bool Dx>
+  static constexpr bool reads_x = Chain<X, float, Tune, Dx>::layers::reads_x[0];
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_y = Chain<X, float, Tune, Dx>::layers::reads_y[size - 1];
-  template <class T, class X, class Tune, bool Dx> using Saved = typename Chain<X, T, Tune, Dx>::layers::Saved;
-  template <class T, class X, class Tune, bool Dx> static constexpr index forward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  using Saved = typename Chain<X, T, Tune, Dx>::layers::Saved;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index forward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::forward_scratch(e);
   }
-  template <class T, class X, class Tune, bool Dx> static constexpr index backward_scratch(Extent e) {
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr index backward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::backward_scratch(e);
   }
 
-  template <class T, class X> static void forward(auto& c, const auto& p, auto x, View<T, output<X>> y, auto& saved) {
+  template <class T, class X>
+  static void forward(auto& c, const auto& p, auto x, View<T, output<X>> y, auto& saved) {
     EdgesOf<T, X> edges;
     Arena::Mark marks[size];
     [&]<index... I>(std::index_sequence<I...>) {
@@ -219,9 +283,12 @@ template <class... Ls> struct Sequential : layer_defaults {
   }
 
  private:
-  template <class T, class X> using EdgesOf = typename Chain<X, T, tune::nothing, false>::layers::Edges;
-  template <class X, index I> using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
-  template <index I> using layer_at = typename detail::type_at<I, detail::layer_of<Ls>...>::type;
+  template <class T, class X>
+  using EdgesOf = typename Chain<X, T, tune::nothing, false>::layers::Edges;
+  template <class X, index I>
+  using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
+  template <index I>
+  using layer_at = typename detail::type_at<I, detail::layer_of<Ls>...>::type;
 
   template <index I, class T, class X, class Saved>
   static void forward_step(auto& c, const auto& p, auto x, auto y, Saved& saved, auto& edges, auto& marks) {
@@ -275,7 +342,10 @@ template <class... Ls> struct Sequential : layer_defaults {
 };
 
 namespace detail {
-template <class Chain, class... Ls> struct without_identities { using type = Chain; };
+template <class Chain, class... Ls>
+struct without_identities {
+  using type = Chain;
+};
 template <class... Kept, class L, class... Ls>
 struct without_identities<Sequential<Kept...>, L, Ls...>
     : std::conditional_t<std::is_same_v<layer_of<L>, Identity>, without_identities<Sequential<Kept...>, Ls...>,
@@ -283,10 +353,12 @@ struct without_identities<Sequential<Kept...>, L, Ls...>
 }  // namespace detail
 
 /// A Sequential of those layers that do something: sites where an adapter policy puts nothing disappear from the type.
-template <class... Ls> using chain = typename detail::without_identities<Sequential<>, Ls...>::type;
+template <class... Ls>
+using chain = typename detail::without_identities<Sequential<>, Ls...>::type;
 
 /// The parameters of the child called Name in the parameters of a Sequential.
-template <fixed_string Name, class P> constexpr auto& child(P& params) {
+template <fixed_string Name, class P>
+constexpr auto& child(P& params) {
   constexpr index at = std::remove_const_t<P>::position(Name.view());
   static_assert(at < std::remove_const_t<P>::size,
                 "radapt: this Sequential has no child of that name; to fix: use a name of its Named<...> elements.");

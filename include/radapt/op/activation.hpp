@@ -14,7 +14,8 @@ enum class Activation {
 namespace op {
 
 /// y = act(x). x and y may be the same memory.
-template <class T> struct activation_forward {
+template <class T>
+struct activation_forward {
   static constexpr auto name = "activation_forward";
   using element = T;
   Matrix<T> y;        // (rows, width)
@@ -23,7 +24,8 @@ template <class T> struct activation_forward {
 };
 
 /// dx = dy act'(x). dx and dy may be the same memory.
-template <class T> struct activation_backward {
+template <class T>
+struct activation_backward {
   static constexpr auto name = "activation_backward";
   using element = T;
   Matrix<T> dx;        // (rows, width)

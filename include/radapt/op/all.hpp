@@ -12,7 +12,8 @@
 
 namespace radapt::op {
 
-template <class... Ops> struct list {};
+template <class... Ops>
+struct list {};
 
 template <class T>
 using all =

@@ -8,7 +8,8 @@ namespace radapt::op {
 
 /// For every sequence and head h: y_h = softmax(q_h k_h^T / sqrt(d)) v_h, where a row of qkv is q, k, v side by side,
 /// heads contiguous inside each third. With `causal`, position t sees positions 0..t.
-template <class T> struct attention_forward {
+template <class T>
+struct attention_forward {
   static constexpr auto name = "attention_forward";
   using element = T;
   Matrix<T> y;                           // (rows, width)
@@ -21,7 +22,8 @@ template <class T> struct attention_forward {
 
 /// dqkv from dy. With P the probabilities and D_t = <dy_t, y_t>: dV = P^T dY, dS = P (dY V^T - D), dQ = dS K / sqrt(d),
 /// dK = dS^T Q / sqrt(d).
-template <class T> struct attention_backward {
+template <class T>
+struct attention_backward {
   static constexpr auto name = "attention_backward";
   using element = T;
   Matrix<T> dqkv;                              // (rows, 3 width)

@@ -5,7 +5,8 @@
 namespace radapt::op {
 
 /// y += x.
-template <class T> struct add {
+template <class T>
+struct add {
   static constexpr auto name = "add";
   using element = T;
   Matrix<T> y;        // (rows, width)
@@ -13,7 +14,8 @@ template <class T> struct add {
 };
 
 /// y = x + factor * scale * z on the kept rows, y = x on the others. y may be the memory of x or of z.
-template <class T> struct scaled_add {
+template <class T>
+struct scaled_add {
   static constexpr auto name = "scaled_add";
   using element = T;
   Matrix<T> y;               // (rows, width)
@@ -25,7 +27,8 @@ template <class T> struct scaled_add {
 };
 
 /// dscale += factor * sum over the kept rows of <a, b>.
-template <class T> struct scaled_add_backward_scale {
+template <class T>
+struct scaled_add_backward_scale {
   static constexpr auto name = "scaled_add_backward_scale";
   using element = T;
   T* dscale = nullptr;

@@ -9,7 +9,8 @@ namespace radapt::op {
 
 /// Cuts images into patches: row (n, y, x) of `patches` holds channel, row, column of that patch, the order of a
 /// convolution's weight. (N, 3, size, size) -> (N g g, 3 patch patch), g = size / patch.
-template <class T> struct extract_patches {
+template <class T>
+struct extract_patches {
   static constexpr auto name = "extract_patches";
   using element = T;
   Matrix<T> patches;       // (N g g, 3 patch patch)
@@ -18,7 +19,8 @@ template <class T> struct extract_patches {
 };
 
 /// Row 0 of every sequence is the class embedding, row 1 + i the i-th embedded patch; position embeddings are added.
-template <class T> struct assemble_tokens_forward {
+template <class T>
+struct assemble_tokens_forward {
   static constexpr auto name = "assemble_tokens_forward";
   using element = T;
   Matrix<T> y;                      // (N (1 + g g), width)
@@ -29,7 +31,8 @@ template <class T> struct assemble_tokens_forward {
 };
 
 /// dpatches = rows 1.. of dy; dclass_embedding += rows 0; dpositions += sum over sequences. Any of them may be null.
-template <class T> struct assemble_tokens_backward {
+template <class T>
+struct assemble_tokens_backward {
   static constexpr auto name = "assemble_tokens_backward";
   using element = T;
   Matrix<T> dpatches;          // (N g g, width) or null
@@ -40,7 +43,8 @@ template <class T> struct assemble_tokens_backward {
 };
 
 /// y_t = table[id_t] + positions[t]. Ids are in 0 .. vocabulary-1, checked where they enter the library.
-template <class T> struct embed_tokens_forward {
+template <class T>
+struct embed_tokens_forward {
   static constexpr auto name = "embed_tokens_forward";
   using element = T;
   Matrix<T> y;                // (rows, width)
@@ -51,7 +55,8 @@ template <class T> struct embed_tokens_forward {
 };
 
 /// dtable[id_t] += dy_t, in the order of the rows; dpositions[t] += dy_t. Either may be null.
-template <class T> struct embed_tokens_backward {
+template <class T>
+struct embed_tokens_backward {
   static constexpr auto name = "embed_tokens_backward";
   using element = T;
   Matrix<T> dtable;         // (vocabulary, width) or null

@@ -21,7 +21,8 @@ constexpr index mask_entries(DropGranularity granularity, const Sequences& s) {
 
 namespace detail {
 /// Joins ranges of rows that touch, and hands each joined range on.
-template <class F> class RunJoiner {
+template <class F>
+class RunJoiner {
  public:
   explicit RunJoiner(F f) : f_(f) {}
   void add(index begin, index end) {
@@ -45,7 +46,8 @@ template <class F> class RunJoiner {
 
 /// Calls f(begin, end) for every maximal run of kept rows, in ascending order. `rows` is the number of rows of the
 /// batch.
-template <class F> void for_each_kept_run(const KeptRows& kept, index rows, F&& f) {
+template <class F>
+void for_each_kept_run(const KeptRows& kept, index rows, F&& f) {
   if (kept.mask == nullptr) {
     if (rows != 0) { f(index{0}, rows); }
     return;

@@ -5,7 +5,8 @@
 namespace radapt::op {
 
 /// y = x W^T + b on the kept rows; other rows of y are left as they are.
-template <class T> struct linear_forward {
+template <class T>
+struct linear_forward {
   static constexpr auto name = "linear_forward";
   using element = T;
   Matrix<T> y;             // (rows, out)
@@ -16,7 +17,8 @@ template <class T> struct linear_forward {
 };
 
 /// dx = dy W on the kept rows; other rows of dx are left as they are.
-template <class T> struct linear_backward_input {
+template <class T>
+struct linear_backward_input {
   static constexpr auto name = "linear_backward_input";
   using element = T;
   Matrix<T> dx;            // (rows, in)
@@ -26,7 +28,8 @@ template <class T> struct linear_backward_input {
 };
 
 /// dW += factor * scale * dy^T x, over the kept rows.
-template <class T> struct linear_backward_weight {
+template <class T>
+struct linear_backward_weight {
   static constexpr auto name = "linear_backward_weight";
   using element = T;
   Matrix<T> dw;              // (out, in)
@@ -38,7 +41,8 @@ template <class T> struct linear_backward_weight {
 };
 
 /// db += sum over rows of dy.
-template <class T> struct linear_backward_bias {
+template <class T>
+struct linear_backward_bias {
   static constexpr auto name = "linear_backward_bias";
   using element = T;
   Vector<T> db;        // (out)

@@ -11,7 +11,8 @@ namespace radapt::op {
 ///   loss = -1/(2B) sum_ij ( t_ij log softmax_j(z_i.) + t_ij log softmax_j(z_.i) )
 /// Rows of t must sum to one. With P positives in row i, MPM-NCE takes positive_i = (1-eps)/P and negative_i =
 /// eps/(B-P) (methods.md 1.8); InfoNCE takes distinct labels, 1 and 0.
-template <class T> struct contrastive_loss {
+template <class T>
+struct contrastive_loss {
   static constexpr auto name = "contrastive_loss";
   using element = T;
   Matrix<const T> image;                  // (B, E), rows of length 1
@@ -31,7 +32,8 @@ template <class T> struct contrastive_loss {
 };
 
 /// loss = mean over rows of (1-e) nll + e mean over classes of -log p; dlogits may be the memory of logits, or null.
-template <class T> struct cross_entropy {
+template <class T>
+struct cross_entropy {
   static constexpr auto name = "cross_entropy";
   using element = T;
   Matrix<const T> logits;      // (B, classes)

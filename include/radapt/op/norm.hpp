@@ -5,7 +5,8 @@
 namespace radapt::op {
 
 /// y = (x - mean) rstd * weight + bias, mean and variance over the row (biased), rstd = 1 / sqrt(variance + eps).
-template <class T> struct layer_norm_forward {
+template <class T>
+struct layer_norm_forward {
   static constexpr auto name = "layer_norm_forward";
   using element = T;
   Matrix<T> y;                    // (rows, width)
@@ -18,7 +19,8 @@ template <class T> struct layer_norm_forward {
 };
 
 /// dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy weight, xhat = (x - mean) rstd.
-template <class T> struct layer_norm_backward_input {
+template <class T>
+struct layer_norm_backward_input {
   static constexpr auto name = "layer_norm_backward_input";
   using element = T;
   Matrix<T> dx;            // (rows, width)
@@ -29,7 +31,8 @@ template <class T> struct layer_norm_backward_input {
 };
 
 /// dweight += sum over rows of dy xhat; dbias += sum over rows of dy.
-template <class T> struct layer_norm_backward_weight {
+template <class T>
+struct layer_norm_backward_weight {
   static constexpr auto name = "layer_norm_backward_weight";
   using element = T;
   Vector<T> dweight;   // (width)
@@ -40,7 +43,8 @@ template <class T> struct layer_norm_backward_weight {
 };
 
 /// y = x / max(|x|, eps) by rows (open_clip's normalize); norm keeps the divisor.
-template <class T> struct l2_normalize_forward {
+template <class T>
+struct l2_normalize_forward {
   static constexpr auto name = "l2_normalize_forward";
   using element = T;
   Matrix<T> y;                    // (rows, width)
@@ -50,7 +54,8 @@ template <class T> struct l2_normalize_forward {
 };
 
 /// dx = (dy - y <y, dy>) / norm.
-template <class T> struct l2_normalize_backward {
+template <class T>
+struct l2_normalize_backward {
   static constexpr auto name = "l2_normalize_backward";
   using element = T;
   Matrix<T> dx;        // (rows, width)

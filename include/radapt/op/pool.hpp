@@ -18,7 +18,8 @@ constexpr index pooled_row(const Sequences& s, Pooling pooling, index i) {
 }
 
 /// y_i = x[pooled row of sequence i].
-template <class T> struct pool_forward {
+template <class T>
+struct pool_forward {
   static constexpr auto name = "pool_forward";
   using element = T;
   Matrix<T> y;        // (sequences, width)
@@ -28,7 +29,8 @@ template <class T> struct pool_forward {
 };
 
 /// dx = dy at the pooled rows, 0 elsewhere.
-template <class T> struct pool_backward {
+template <class T>
+struct pool_backward {
   static constexpr auto name = "pool_backward";
   using element = T;
   Matrix<T> dx;        // (rows, width)

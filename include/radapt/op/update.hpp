@@ -9,7 +9,8 @@ namespace radapt::op {
 /// AdamW with decoupled decay (PyTorch's order: decay, moments, step), and the moving average of the result:
 ///   p *= 1 - lr decay;  m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  p -= lr mhat / (sqrt(vhat) + eps)
 ///   average = momentum average + (1 - momentum) p, where `average` is not null.
-template <class T> struct adamw {
+template <class T>
+struct adamw {
   static constexpr auto name = "adamw";
   using element = T;
   Vector<T> parameters, first_moment, second_moment;
@@ -21,7 +22,8 @@ template <class T> struct adamw {
 };
 
 /// *result += sum of squares, in a fixed order.
-template <class T> struct sum_of_squares {
+template <class T>
+struct sum_of_squares {
   static constexpr auto name = "sum_of_squares";
   using element = T;
   Vector<const T> x;
@@ -29,7 +31,8 @@ template <class T> struct sum_of_squares {
 };
 
 /// x = 0.
-template <class T> struct clear {
+template <class T>
+struct clear {
   static constexpr auto name = "clear";
   using element = T;
   Vector<T> x;

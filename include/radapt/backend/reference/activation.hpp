@@ -9,14 +9,16 @@ namespace radapt {
 
 namespace detail {
 
-template <class T> T activate(Activation kind, T x) {
+template <class T>
+T activate(Activation kind, T x) {
   if (kind == Activation::quick_gelu) { return x / (T{1} + std::exp(T(-1.702) * x)); }
   if (kind == Activation::gelu) { return T{0.5} * x * (T{1} + std::erf(x * T(0.7071067811865475244))); }
   const T inner = T(0.7978845608028653559) * (x + T(0.044715) * x * x * x);
   return T{0.5} * x * (T{1} + std::tanh(inner));
 }
 
-template <class T> T activation_slope(Activation kind, T x) {
+template <class T>
+T activation_slope(Activation kind, T x) {
   if (kind == Activation::quick_gelu) {
     const T s = T{1} / (T{1} + std::exp(T(-1.702) * x));
     return s + T(1.702) * x * s * (T{1} - s);
@@ -32,11 +34,13 @@ template <class T> T activation_slope(Activation kind, T x) {
 
 }  // namespace detail
 
-template <class T> void launch(reference&, const op::activation_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::activation_forward<T>& o) {
   for (index i = 0; i < o.x.size(); ++i) { o.y.data[i] = detail::activate(o.kind, o.x.data[i]); }
 }
 
-template <class T> void launch(reference&, const op::activation_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::activation_backward<T>& o) {
   for (index i = 0; i < o.x.size(); ++i) {
     o.dx.data[i] = o.dy.data[i] * detail::activation_slope(o.kind, o.x.data[i]);
   }

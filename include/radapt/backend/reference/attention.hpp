@@ -11,18 +11,21 @@ namespace radapt {
 namespace detail {
 
 /// One head of one sequence: its q, k, v inside the rows of qkv.
-template <class T> struct Head {
+template <class T>
+struct Head {
   T *q, *k, *v;
   index rows, stride;
 };
-template <class T> Head<T> head_of(Matrix<T> qkv, const Sequences& s, index sequence, index head, index head_width) {
+template <class T>
+Head<T> head_of(Matrix<T> qkv, const Sequences& s, index sequence, index head, index head_width) {
   const index width = qkv.columns / 3;
   T* first = qkv.data + s.begin(sequence) * qkv.columns + head * head_width;
   return {first, first + width, first + 2 * width, s.length(sequence), qkv.columns};
 }
 
 /// q k^T / sqrt(d), with -inf where a causal row may not look.
-template <class T, class U> eigen::RowMajor<T> attention_scores(const Head<U>& h, index head_width, bool causal) {
+template <class T, class U>
+eigen::RowMajor<T> attention_scores(const Head<U>& h, index head_width, bool causal) {
   using namespace eigen;
   RowMajor<T> scores =
       strided(h.q, h.rows, head_width, h.stride) * strided(h.k, h.rows, head_width, h.stride).transpose();
@@ -35,7 +38,8 @@ template <class T, class U> eigen::RowMajor<T> attention_scores(const Head<U>& h
 
 }  // namespace detail
 
-template <class T> void launch(reference&, const op::attention_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::attention_forward<T>& o) {
   using namespace detail::eigen;
   const index width = o.y.columns, head_width = width / o.heads;
   for (index i = 0; i < o.sequences.count; ++i) {
@@ -58,7 +62,8 @@ template <class T> void launch(reference&, const op::attention_forward<T>& o) {
   }
 }
 
-template <class T> void launch(reference&, const op::attention_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::attention_backward<T>& o) {
   using namespace detail::eigen;
   const index width = o.y.columns, head_width = width / o.heads;
   const T scale = T{1} / std::sqrt(static_cast<T>(head_width));

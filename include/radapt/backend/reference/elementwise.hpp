@@ -7,9 +7,13 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::add<T>& o) { detail::eigen::map(o.y) += detail::eigen::map(o.x); }
+template <class T>
+void launch(reference&, const op::add<T>& o) {
+  detail::eigen::map(o.y) += detail::eigen::map(o.x);
+}
 
-template <class T> void launch(reference&, const op::scaled_add<T>& o) {
+template <class T>
+void launch(reference&, const op::scaled_add<T>& o) {
   const T coefficient = static_cast<T>(o.factor) * (o.scale == nullptr ? T{1} : *o.scale);
   const index width = o.y.columns;
   index done = 0;  // rows before this one are written
@@ -25,7 +29,8 @@ template <class T> void launch(reference&, const op::scaled_add<T>& o) {
   copy_until(o.y.rows);
 }
 
-template <class T> void launch(reference&, const op::scaled_add_backward_scale<T>& o) {
+template <class T>
+void launch(reference&, const op::scaled_add_backward_scale<T>& o) {
   const index width = o.a.columns;
   double sum = 0;
   op::for_each_kept_run(o.kept, o.a.rows, [&](index begin, index end) {

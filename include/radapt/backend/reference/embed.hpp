@@ -7,7 +7,8 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::extract_patches<T>& o) {
+template <class T>
+void launch(reference&, const op::extract_patches<T>& o) {
   const index grid = o.size / o.patch;
   T* out = o.patches.data;
   for (index n = 0; n < o.pixels.rows; ++n) {
@@ -24,7 +25,8 @@ template <class T> void launch(reference&, const op::extract_patches<T>& o) {
   }
 }
 
-template <class T> void launch(reference&, const op::assemble_tokens_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::assemble_tokens_forward<T>& o) {
   using namespace detail::eigen;
   const index tokens = o.positions.rows;
   for (index n = 0; n < o.sequences.count; ++n) {
@@ -35,7 +37,8 @@ template <class T> void launch(reference&, const op::assemble_tokens_forward<T>&
   }
 }
 
-template <class T> void launch(reference&, const op::assemble_tokens_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::assemble_tokens_backward<T>& o) {
   using namespace detail::eigen;
   for (index n = 0; n < o.sequences.count; ++n) {
     const index tokens = o.sequences.length(n);
@@ -48,7 +51,8 @@ template <class T> void launch(reference&, const op::assemble_tokens_backward<T>
   }
 }
 
-template <class T> void launch(reference&, const op::embed_tokens_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::embed_tokens_forward<T>& o) {
   using namespace detail::eigen;
   for (index i = 0; i < o.sequences.count; ++i) {
     const index first = o.sequences.begin(i);
@@ -58,7 +62,8 @@ template <class T> void launch(reference&, const op::embed_tokens_forward<T>& o)
   }
 }
 
-template <class T> void launch(reference&, const op::embed_tokens_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::embed_tokens_backward<T>& o) {
   using namespace detail::eigen;
   for (index i = 0; i < o.sequences.count; ++i) {
     const index first = o.sequences.begin(i);

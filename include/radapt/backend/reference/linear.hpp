@@ -5,7 +5,8 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::linear_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::linear_forward<T>& o) {
   using namespace detail::eigen;
   op::for_each_kept_run(o.kept, o.y.rows, [&](index begin, index end) {
     const auto rows = extent(end - begin);
@@ -15,7 +16,8 @@ template <class T> void launch(reference&, const op::linear_forward<T>& o) {
   });
 }
 
-template <class T> void launch(reference&, const op::linear_backward_input<T>& o) {
+template <class T>
+void launch(reference&, const op::linear_backward_input<T>& o) {
   using namespace detail::eigen;
   op::for_each_kept_run(o.kept, o.dx.rows, [&](index begin, index end) {
     const auto rows = extent(end - begin);
@@ -23,7 +25,8 @@ template <class T> void launch(reference&, const op::linear_backward_input<T>& o
   });
 }
 
-template <class T> void launch(reference&, const op::linear_backward_weight<T>& o) {
+template <class T>
+void launch(reference&, const op::linear_backward_weight<T>& o) {
   using namespace detail::eigen;
   const T coefficient = static_cast<T>(o.factor) * (o.scale == nullptr ? T{1} : *o.scale);
   op::for_each_kept_run(o.kept, o.x.rows, [&](index begin, index end) {
@@ -33,7 +36,8 @@ template <class T> void launch(reference&, const op::linear_backward_weight<T>& 
   });
 }
 
-template <class T> void launch(reference&, const op::linear_backward_bias<T>& o) {
+template <class T>
+void launch(reference&, const op::linear_backward_bias<T>& o) {
   using namespace detail::eigen;
   map(o.db) += map(o.dy).colwise().sum();
 }

@@ -9,13 +9,15 @@ namespace radapt {
 
 namespace detail {
 /// log of the sum of exponentials, without overflow for any finite input.
-template <class Row> auto log_sum_exp(const Row& row) {
+template <class Row>
+auto log_sum_exp(const Row& row) {
   const auto most = row.maxCoeff();
   return most + std::log((row.array() - most).exp().sum());
 }
 }  // namespace detail
 
-template <class T> void launch(reference&, const op::contrastive_loss<T>& o) {
+template <class T>
+void launch(reference&, const op::contrastive_loss<T>& o) {
   using namespace detail::eigen;
   const index batch = o.image.rows;
   const T scale = o.log_scale == nullptr ? static_cast<T>(o.scale) : std::exp(*o.log_scale);
@@ -53,7 +55,8 @@ template <class T> void launch(reference&, const op::contrastive_loss<T>& o) {
   if (o.dlog_scale != nullptr) { *o.dlog_scale += static_cast<T>(dlog_scale); }
 }
 
-template <class T> void launch(reference&, const op::cross_entropy<T>& o) {
+template <class T>
+void launch(reference&, const op::cross_entropy<T>& o) {
   using namespace detail::eigen;
   const index batch = o.logits.rows, classes = o.logits.columns;
   const T spread = static_cast<T>(o.smoothing) / static_cast<T>(classes);

@@ -7,7 +7,8 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::layer_norm_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::layer_norm_forward<T>& o) {
   using S = statistic_t<T>;
   const index width = o.x.columns;
   for (index r = 0; r < o.x.rows; ++r) {
@@ -24,7 +25,8 @@ template <class T> void launch(reference&, const op::layer_norm_forward<T>& o) {
   }
 }
 
-template <class T> void launch(reference&, const op::layer_norm_backward_input<T>& o) {
+template <class T>
+void launch(reference&, const op::layer_norm_backward_input<T>& o) {
   using S = statistic_t<T>;
   const index width = o.x.columns;
   for (index r = 0; r < o.x.rows; ++r) {
@@ -47,7 +49,8 @@ template <class T> void launch(reference&, const op::layer_norm_backward_input<T
   }
 }
 
-template <class T> void launch(reference&, const op::layer_norm_backward_weight<T>& o) {
+template <class T>
+void launch(reference&, const op::layer_norm_backward_weight<T>& o) {
   const index width = o.x.columns;
   for (index r = 0; r < o.x.rows; ++r) {
     const T* x = o.x.data + r * width;
@@ -59,7 +62,8 @@ template <class T> void launch(reference&, const op::layer_norm_backward_weight<
   }
 }
 
-template <class T> void launch(reference&, const op::l2_normalize_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::l2_normalize_forward<T>& o) {
   using namespace detail::eigen;
   using S = statistic_t<T>;
   for (index r = 0; r < o.x.rows; ++r) {
@@ -69,7 +73,8 @@ template <class T> void launch(reference&, const op::l2_normalize_forward<T>& o)
   }
 }
 
-template <class T> void launch(reference&, const op::l2_normalize_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::l2_normalize_backward<T>& o) {
   using namespace detail::eigen;
   const auto dy = map(o.dy), y = map(o.y);
   for (index r = 0; r < o.y.rows; ++r) {

@@ -5,14 +5,16 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::pool_forward<T>& o) {
+template <class T>
+void launch(reference&, const op::pool_forward<T>& o) {
   using namespace detail::eigen;
   for (index i = 0; i < o.sequences.count; ++i) {
     map(o.y).row(extent(i)) = map(o.x).row(extent(op::pooled_row(o.sequences, o.pooling, i)));
   }
 }
 
-template <class T> void launch(reference&, const op::pool_backward<T>& o) {
+template <class T>
+void launch(reference&, const op::pool_backward<T>& o) {
   using namespace detail::eigen;
   map(o.dx).setZero();
   for (index i = 0; i < o.sequences.count; ++i) {

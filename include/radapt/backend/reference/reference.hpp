@@ -13,22 +13,30 @@ struct reference {
 
 namespace detail::eigen {
 
-template <class T> using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class T>
+using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr Eigen::Index extent(index n) { return static_cast<Eigen::Index>(n); }
 
-template <class T> auto map(Matrix<T> m) { return Eigen::Map<RowMajor<T>>(m.data, extent(m.rows), extent(m.columns)); }
-template <class T> auto map(Matrix<const T> m) {
+template <class T>
+auto map(Matrix<T> m) {
+  return Eigen::Map<RowMajor<T>>(m.data, extent(m.rows), extent(m.columns));
+}
+template <class T>
+auto map(Matrix<const T> m) {
   return Eigen::Map<const RowMajor<T>>(m.data, extent(m.rows), extent(m.columns));
 }
-template <class T> auto map(Vector<T> v) {
+template <class T>
+auto map(Vector<T> v) {
   return Eigen::Map<Eigen::RowVector<T, Eigen::Dynamic>>(v.data, extent(v.size));
 }
-template <class T> auto map(Vector<const T> v) {
+template <class T>
+auto map(Vector<const T> v) {
   return Eigen::Map<const Eigen::RowVector<T, Eigen::Dynamic>>(v.data, extent(v.size));
 }
 /// `rows` rows of `columns` elements, `stride` elements apart.
-template <class T> auto strided(T* data, index rows, index columns, index stride) {
+template <class T>
+auto strided(T* data, index rows, index columns, index stride) {
   using Plain = RowMajor<std::remove_const_t<T>>;
   using Mapped = std::conditional_t<std::is_const_v<T>, const Plain, Plain>;
   return Eigen::Map<Mapped, 0, Eigen::OuterStride<>>(data, extent(rows), extent(columns),

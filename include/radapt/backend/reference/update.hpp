@@ -7,7 +7,8 @@
 
 namespace radapt {
 
-template <class T> void launch(reference&, const op::adamw<T>& o) {
+template <class T>
+void launch(reference&, const op::adamw<T>& o) {
   const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
   const double correction2 = 1.0 - std::pow(o.beta2, static_cast<double>(o.step));
   const T b1 = static_cast<T>(o.beta1), b2 = static_cast<T>(o.beta2);
@@ -26,13 +27,15 @@ template <class T> void launch(reference&, const op::adamw<T>& o) {
   }
 }
 
-template <class T> void launch(reference&, const op::sum_of_squares<T>& o) {
+template <class T>
+void launch(reference&, const op::sum_of_squares<T>& o) {
   double sum = 0;
   for (index i = 0; i < o.x.size; ++i) { sum += static_cast<double>(o.x.data[i]) * static_cast<double>(o.x.data[i]); }
   *o.result += sum;
 }
 
-template <class T> void launch(reference&, const op::clear<T>& o) {
+template <class T>
+void launch(reference&, const op::clear<T>& o) {
   for (index i = 0; i < o.x.size; ++i) { o.x.data[i] = T{0}; }
 }
 

@@ -1,0 +1,130 @@
+#pragma once
+/// A whole robust fine-tuning variant as one type: model, what trains, the ensembles, the loss. Numbers are options.
+#include "radapt/adapter/merge.hpp"
+#include "radapt/adapter/r_adapter.hpp"
+#include "radapt/clip/classifier.hpp"
+#include "radapt/ensemble/policies.hpp"
+#include "radapt/loss/contrastive.hpp"
+#include "radapt/loss/cross_entropy.hpp"
+#include "radapt/loss/mpm_nce.hpp"
+#include "radapt/train/trainable.hpp"
+
+namespace radapt {
+
+/// Reasons for which a recipe makes no sense.
+template <class Model, class Loss>
+struct loss_needs_a_text_tower {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct dropping_needs_adapters {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct rescaling_needs_linear_adapters {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct interpolation_is_for_models_without_adapters {
+  static constexpr bool ok = false;
+};
+
+template <class Why>
+struct check_recipe {
+  static constexpr bool the_parts_of_this_recipe_fit = Why::ok;
+  static_assert(
+      the_parts_of_this_recipe_fit,
+      "radapt: the parts of this recipe do not fit together. Read check_recipe<reason<...>>; to fix: give a "
+      "contrastive loss a Clip with both towers; use AdapterDrop and Rescale with an adapter policy whose layers "
+      "are linear (such as RAdapter), and Interpolate with NoAdapter.");
+};
+
+namespace detail {
+
+template <class Model>
+concept has_text_tower = requires {
+  typename Model::Text;
+};
+template <class Model>
+struct has_adapters : std::true_type {};
+template <class Arch, class Unlock>
+struct has_adapters<Clip<Arch, NoAdapter, Unlock>> : std::false_type {};
+template <class Model>
+struct has_adapters<Classifier<Model>> : has_adapters<Model> {};
+
+template <class Model>
+constexpr bool has_linear_adapters() {
+  if constexpr (has_adapters<Model>::value) {
+    if constexpr (has_text_tower<Model>) {
+      return merge_reason<typename Model::policy, typename Model::arch>::type::ok;
+    } else {
+      return has_linear_adapters<typename Model::clip>();
+    }
+  } else {
+    return false;
+  }
+}
+
+template <class Model, class During, class After, class Loss>
+constexpr auto recipe_reason() {
+  if constexpr (std::is_same_v<typename Loss::needs, needs_both_towers> && !has_text_tower<Model>) {
+    return loss_needs_a_text_tower<Model, Loss>{};
+  } else if constexpr (During::template has<AdapterDrop> && !has_adapters<Model>::value) {
+    return dropping_needs_adapters<Model>{};
+  } else if constexpr (After::template has<Rescale> && !has_linear_adapters<Model>()) {
+    return rescaling_needs_linear_adapters<Model>{};
+  } else if constexpr (After::template has<Interpolate> && has_adapters<Model>::value) {
+    return interpolation_is_for_models_without_adapters<Model>{};
+  } else {
+    return fits{};
+  }
+}
+
+/// What a loss trains: both towers, or the image tower with a head.
+template <class Model, class Needs>
+struct trained_model {
+  using type = Model;
+};
+template <class Arch, class Policy, class Unlock>
+struct trained_model<Clip<Arch, Policy, Unlock>, needs_head> {
+  using type = Classifier<Clip<Arch, Policy, Unlock>>;
+};
+
+}  // namespace detail
+
+/// Model: a Clip (a cross-entropy loss makes a Classifier of it). Tune: a tuning policy. During, After:
+/// ensemble::During<...> and ensemble::After<...>. Loss: one of radapt::loss.
+template <class Model, class Tune, class During, class After, class Loss>
+struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, During, After, Loss>())> {
+  using model = Model;
+  using trained = typename detail::trained_model<Model, typename Loss::needs>::type;
+  using tune = Tune;
+  using during = During;
+  using after = After;
+  using loss = Loss;
+};
+
+namespace recipe {
+
+/// R-Adapter (Kim et al., ECCV 2024): adapters only, dropping and accumulation, rescale and merge, MPM-NCE.
+template <class Arch, class Rank = full>
+using r_adapter = Recipe<Clip<Arch, RAdapter<Rank>>, tune::only<role::adapter>,
+                         ensemble::During<AdapterDrop, Accumulate>, ensemble::After<Rescale>, loss::MpmNce>;
+
+/// WiSE-FT (Wortsman et al., CVPR 2022): everything of the image tower and a zero-shot-initialised head, then
+/// interpolation.
+template <class Arch>
+using wise_ft =
+    Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<Interpolate>, loss::CrossEntropy>;
+
+/// Full fine-tuning: WiSE-FT's training without its ensemble.
+template <class Arch>
+using full_fine_tuning =
+    Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
+
+/// FLYP (Goyal et al., CVPR 2023): fine-tune like you pre-train, everything under the contrastive loss.
+template <class Arch>
+using flyp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::Contrastive>;
+
+}  // namespace recipe
+}  // namespace radapt

@@ -1,0 +1,116 @@
+#pragma once
+/// The trainable side of a model: flat buffers in one layout for parameters, gradients, moments and average, and the
+/// trees that point into them. Frozen leaves of the parameter tree point into the base weights, which are shared and
+/// not copied.
+#include <string>
+#include <vector>
+
+#include "radapt/core/error.hpp"
+#include "radapt/core/weights.hpp"
+#include "radapt/train/optimizer.hpp"
+
+namespace radapt {
+
+/// The reason type of a policy that trains nothing in a model.
+template <class Model, class Tune>
+struct check_tuning {
+  static constexpr bool this_policy_trains_something_in_this_model = trains_any<Model, Tune>;
+  static_assert(
+      this_policy_trains_something_in_this_model,
+      "radapt: this tuning policy trains nothing in this model. Read check_tuning<model, policy>; to fix: name a "
+      "role that the model has (an adapter policy adds role::adapter), or use tune::everything.");
+};
+
+/// State of training Model under Tune: everything that changes from step to step.
+template <class Model, class Tune, class T>
+class Trainable : check_tuning<Model, Tune> {
+ public:
+  /// Where a trained tensor lies in every flat buffer.
+  struct Slot {
+    std::string name;
+    index offset, size, rank;
+  };
+
+  /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
+  Trainable(const Weights<Model, T>& base, DecayRule rule) : base_(&base), values_(base.tree()) {
+    const Descriptions<Model> descriptions{};
+    for (const bool decayed : {true, false}) {
+      each_named(
+          [&]<class S, class R>(const std::string& name, const Description<S, R>&, const Parameter<T, S>& from) {
+            if (Tune::template trains<R> && decays(rule, name, S::rank) == decayed) {
+              slots_.push_back({name, size_, from.size(), S::rank});
+              size_ += padded_elements<T>(from.size());
+            }
+          },
+          "", descriptions, base.tree());
+      if (decayed) { decayed_ = size_; }
+    }
+    for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) { *b = Buffer<T>(size_); }
+    each_named(
+        [&]<class S, class R>(const std::string& name, const Description<S, R>&, Parameter<T, S>& value) {
+          if constexpr (Tune::template trains<R>) {
+            T* own = parameters_.data() + slot(name).offset;
+            std::copy(value.data, value.data + value.size(), own);
+            value.data = own;
+          }
+        },
+        "", descriptions, values_);
+    each_named(
+        [&]<class Leaf>(const std::string& name, Leaf& gradient) {
+          if constexpr (wanted<Leaf>) {
+            gradient.leading = base.classes();
+            gradient.data = gradients_.data() + slot(name).offset;
+          }
+        },
+        "", gradient_tree_);
+  }
+  Trainable(const Trainable&) = delete;
+  Trainable& operator=(const Trainable&) = delete;
+
+  const Values<Model, T>& values() const { return values_; }
+  Gradients<Model, Tune, T>& gradients() { return gradient_tree_; }
+  const std::vector<Slot>& slots() const { return slots_; }
+  index size() const { return size_; }
+  /// The first `decayed()` elements of every buffer are those that weight decay applies to.
+  index decayed() const { return decayed_; }
+
+  Buffer<T>& parameter_buffer() { return parameters_; }
+  Buffer<T>& gradient_buffer() { return gradients_; }
+  Buffer<T>& first_moment() { return first_moment_; }
+  Buffer<T>& second_moment() { return second_moment_; }
+
+  /// The base weights with the trained tensors of `from`, a buffer of this layout, in their places.
+  Weights<Model, T> assemble(const Buffer<T>& from) const {
+    Weights<Model, T> out = *base_;
+    const Descriptions<Model> descriptions{};
+    each_named(
+        [&]<class S, class R>(const std::string& name, const Description<S, R>&, Parameter<T, S>& to) {
+          if constexpr (Tune::template trains<R>) {
+            const T* value = from.data() + slot(name).offset;
+            std::copy(value, value + to.size(), to.data);
+          }
+        },
+        "", descriptions, out.tree());
+    return out;
+  }
+
+  const Slot& slot(const std::string& name) const {
+    for (const Slot& s : slots_) {
+      if (s.name == name) { return s; }
+    }
+    fail({.what = "trainable tensor '" + name + "'",
+          .expected = "one of the tensors that the tuning policy trains",
+          .got = "a frozen or unknown name",
+          .hint = ""});
+  }
+
+ private:
+  const Weights<Model, T>* base_;
+  std::vector<Slot> slots_;
+  index size_ = 0, decayed_ = 0;
+  Buffer<T> parameters_, gradients_, first_moment_, second_moment_;
+  Values<Model, T> values_;
+  Gradients<Model, Tune, T> gradient_tree_{};
+};
+
+}  // namespace radapt
