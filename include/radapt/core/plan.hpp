@@ -23,6 +23,8 @@ inline constexpr bool is_saved = !std::is_same_v<std::remove_const_t<S>, Unsaved
 /// All members are asked only when backward runs. X is the row type of the input, Tune the tuning policy, Dx whether
 /// the gradient of the input is wanted, T the element type of activations.
 struct layer_defaults {
+  /// Gives the parameters their first values. A layer whose values always come from a checkpoint leaves them alone.
+  static void initialise(auto&, Random&) {}
   template <template <class, class> class Slot>
   struct Params {
     static constexpr void each(auto&&, auto&...) {}

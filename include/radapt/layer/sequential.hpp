@@ -283,6 +283,10 @@ struct Sequential : layer_defaults {
   }
 
  private:
+  template <index I, class... P>
+  static void visit_child(auto&& f, const std::string& path, P&... p) {
+    detail::visit_layer<layer_at<I>>(f, path, detail::child_at<I>(p)...);
+  }
   template <class T, class X>
   using EdgesOf = typename Chain<X, T, tune::nothing, false>::layers::Edges;
   template <class X, index I>

@@ -36,7 +36,7 @@ struct MpmNce {
     for (index i = 0; i < batch; ++i) { t.labels[i] = groups.empty() ? static_cast<std::int32_t>(i) : groups[i]; }
     for (index i = 0; i < batch; ++i) {
       index positives = 0;
-      for (index j = 0; j < batch; ++j) { positives += t.labels[j] == t.labels[i] ? 1 : 0; }
+      for (index j = 0; j < batch; ++j) { positives += t.labels[j] == t.labels[i] ? 1u : 0u; }
       const double negatives = static_cast<double>(batch - positives);
       double on = (1.0 - smoothing) / static_cast<double>(positives);
       double off = positives == batch ? 0.0 : smoothing / negatives;

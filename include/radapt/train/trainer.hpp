@@ -1,0 +1,253 @@
+#pragma once
+/// The training loop's inner step: gradients, clipping, AdamW, moving average. Owns all memory of a run.
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "radapt/op/update.hpp"
+#include "radapt/train/average.hpp"
+#include "radapt/train/objective.hpp"
+#include "radapt/train/recipe.hpp"
+#include "radapt/train/schedule.hpp"
+
+namespace radapt {
+
+/// Options of a run; the defaults are R-Adapter's recipe for ImageNet (methods.md 1.10).
+struct TrainOptions {
+  BatchSize size{};
+  WarmupCosine schedule{};
+  AdamW optimizer{};
+  double clip_norm = 1.0;     ///< largest global L2 norm of the gradients; 0 does not clip
+  float adapter_drop = 0.2f;  ///< used by recipes with AdapterDrop
+  DropGranularity granularity = DropGranularity::per_sample;
+  Average average{};  ///< used by recipes with Accumulate
+  std::uint64_t seed = 0;
+  bool clamp_logit_scale = true;  ///< keeps a trained logit_scale in 0 .. ln 100 (clip_compat.md 1.2)
+};
+
+/// What a step did.
+struct StepReport {
+  std::uint64_t step = 0;  ///< counted from 0
+  double loss = 0.0;
+  double lr = 0.0;
+  double grad_norm = 0.0;  ///< before clipping
+};
+
+/// Bytes of a run, printable before it.
+struct MemoryReport {
+  index base = 0;         ///< weights the trainer reads and does not own
+  index trainable = 0;    ///< parameters, gradients, two moments and the average
+  index activations = 0;  ///< kept for backward
+  index scratch = 0;
+  index features = 0;
+  index total() const { return base + trainable + activations + scratch + features; }
+};
+
+/// One line per part, in MiB.
+inline std::string describe(const MemoryReport& m) {
+  const auto line = [](const char* what, index bytes) {
+    std::string tenths = std::to_string((bytes * 10 + (1u << 19)) >> 20);
+    if (tenths.size() < 2) { tenths.insert(0, "0"); }
+    return std::string(what) + tenths.insert(tenths.size() - 1, ".") + " MiB\n";
+  };
+  return line("base weights       ", m.base) + line("trainable state    ", m.trainable) +
+         line("kept activations   ", m.activations) + line("scratch            ", m.scratch) +
+         line("features and logits", m.features) + line("total              ", m.total());
+}
+
+namespace detail {
+template <class R, class T, class Backend, class Needs = typename R::loss::needs>
+struct objective_of {
+  using type = PairObjective<typename R::trained, typename R::tune, typename R::loss, T, Backend>;
+};
+template <class R, class T, class Backend>
+struct objective_of<R, T, Backend, needs_head> {
+  using type = LabelObjective<typename R::trained, typename R::tune, typename R::loss, T, Backend>;
+};
+}  // namespace detail
+
+/// Trains recipe R on a backend in element type T. The base weights are shared and never written; only trainable
+/// tensors are copied. A step is a pure function of the state, the batch and (seed, step): equal runs give equal bits.
+template <class R, class Backend, class T = float>
+class Trainer {
+ public:
+  using recipe = R;
+  using Model = typename R::trained;
+  using Base = Weights<Model, T>;
+  using Objective = typename detail::objective_of<R, T, Backend>::type;
+  using Batch = typename Objective::Batch;
+  using State = Trainable<Model, typename R::tune, T>;
+  static constexpr bool accumulates = R::during::template has<Accumulate>;
+
+  /// Takes all memory. `base` must outlive the trainer.
+  Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
+      : base_(&base),
+        options_(checked(options)),
+        state_(base, options.optimizer.rule),
+        objective_(make_objective(loss, options.size, base)) {
+    const MemoryNeed need = memory_need(options_.size, base);
+    context_.arena.reserve(need.kept, need.scratch);
+    if (averages()) {
+      average_ = Buffer<T>(state_.size());
+      std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());
+    }
+  }
+
+  /// Bytes of a run with these options, without running or allocating it.
+  static MemoryReport memory(const Base& base, const TrainOptions& options) {
+    const MemoryNeed need = memory_need(options.size, base);
+    const index trained = count<Model, typename R::tune>(base.classes()) * sizeof(T);
+    const index copies = accumulates && options.average.kind != Average::Kind::none ? 5 : 4;
+    return {.base = base.buffer().size() * sizeof(T),
+            .trainable = copies * trained,
+            .activations = need.kept,
+            .scratch = need.scratch,
+            .features = need.features};
+  }
+
+  /// One optimiser step. When the loss or a gradient is not finite it throws, names the tensor, and leaves the
+  /// parameters, moments and average as they were.
+  StepReport step(const Batch& batch) {
+    StepReport report{.step = step_, .lr = options_.schedule(step_)};
+    Phase& phase = context_.phase;
+    phase = Phase{};
+    phase.training = true;
+    if constexpr (R::during::template has<AdapterDrop>) {
+      phase.adapter_drop = options_.adapter_drop;
+      phase.granularity = options_.granularity;
+    }
+    phase.seed = options_.seed;
+    phase.step = step_;
+    phase.given_masks = given_masks_;
+
+    run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
+    report.loss = objective_.step(context_, state_.values(), state_.gradients(), batch);
+    double squares = 0;
+    run(context_, op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = &squares});
+    report.grad_norm = std::sqrt(squares);
+    if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) { not_finite(report); }
+
+    const double clip = options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6)) : 1.0;
+    const double momentum = averages() ? options_.average.momentum_at(step_ + 1, options_.schedule.total) : 0.0;
+    update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
+    update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
+    clamp_logit_scale();
+    ++step_;
+    return report;
+  }
+
+  /// Number of steps done.
+  std::uint64_t steps() const { return step_; }
+  const TrainOptions& options() const { return options_; }
+  State& state() { return state_; }
+  Objective& objective() { return objective_; }
+  Context<Backend>& context() { return context_; }
+  const Base& base() const { return *base_; }
+
+  /// The model as trained so far.
+  Base weights() { return state_.assemble(state_.parameter_buffer()); }
+  /// The model with the moving averages in the places of the trained tensors; as trained where the recipe has none.
+  Base averaged() { return state_.assemble(averages() ? average_ : state_.parameter_buffer()); }
+
+  bool averages() const { return accumulates && options_.average.kind != Average::Kind::none; }
+  Buffer<T>& average_buffer() { return average_; }
+  /// Continues from a saved state: used by checkpoints.
+  void set_steps(std::uint64_t steps) { step_ = steps; }
+  /// Masks of the next steps, by site in forward order (image tower first), in place of drawn ones; null draws again.
+  void use_masks(const std::uint8_t* const* masks) { given_masks_ = masks; }
+
+ private:
+  static TrainOptions checked(TrainOptions o) {
+    if (o.size.batch == 0) {
+      fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""});
+    }
+    if (!(o.adapter_drop >= 0.0f && o.adapter_drop < 1.0f)) {
+      fail({.what = "training option adapter_drop",
+            .expected = "a probability from 0 to below 1",
+            .got = std::to_string(o.adapter_drop),
+            .hint = "It is the probability of dropping; the published value is 0.2"});
+    }
+    if (!(o.average.momentum >= 0.0 && o.average.momentum < 1.0)) {
+      fail({.what = "training option average.momentum",
+            .expected = "a number from 0 to below 1",
+            .got = std::to_string(o.average.momentum),
+            .hint = "It weights the old value; 0.999 for long runs, 0.9 for short ones"});
+    }
+    return o;
+  }
+  static Objective make_objective(typename R::loss loss, const BatchSize& size, const Base& base) {
+    if constexpr (std::is_same_v<typename R::loss::needs, needs_head>) {
+      return Objective(loss, size, base.classes());
+    } else {
+      (void)base;
+      return Objective(loss, size);
+    }
+  }
+  static MemoryNeed memory_need(const BatchSize& size, const Base& base) {
+    if constexpr (std::is_same_v<typename R::loss::needs, needs_head>) {
+      return Objective::memory(size, base.classes());
+    } else {
+      (void)base;
+      return Objective::memory(size);
+    }
+  }
+  static Vector<T> flat(Buffer<T>& b, index begin, index end) {
+    return b.size() == 0 ? Vector<T>{} : Vector<T>{b.data() + begin, end - begin};
+  }
+
+  void update(index begin, index end, double decay, double lr, double clip, double momentum) {
+    if (begin == end) { return; }
+    run(context_, op::adamw<T>{.parameters = flat(state_.parameter_buffer(), begin, end),
+                               .first_moment = flat(state_.first_moment(), begin, end),
+                               .second_moment = flat(state_.second_moment(), begin, end),
+                               .gradients = flat(state_.gradient_buffer(), begin, end),
+                               .average = flat(average_, begin, end),
+                               .gradient_scale = clip,
+                               .lr = lr,
+                               .beta1 = options_.optimizer.beta1,
+                               .beta2 = options_.optimizer.beta2,
+                               .eps = options_.optimizer.eps,
+                               .weight_decay = decay,
+                               .average_momentum = momentum,
+                               .step = step_ + 1});
+  }
+
+  void clamp_logit_scale() {
+    if constexpr (requires { state_.gradients().logit_scale; }) {
+      if constexpr (wanted<decltype(state_.gradients().logit_scale)>) {
+        if (options_.clamp_logit_scale) {
+          T& value = *state_.values().logit_scale.data;
+          value = std::clamp(value, T{0}, static_cast<T>(4.605170185988092));
+        }
+      }
+    }
+  }
+
+  [[noreturn]] void not_finite(const StepReport& report) {
+    std::string where = "the loss; every gradient is finite";
+    for (const auto& slot : state_.slots()) {
+      const T* g = state_.gradient_buffer().data() + slot.offset;
+      if (!std::all_of(g, g + slot.size, [](T x) { return std::isfinite(x); })) {
+        where = "the gradient of '" + slot.name + "'";
+        break;
+      }
+    }
+    fail({.what = "training step " + std::to_string(report.step),
+          .expected = "a finite loss and finite gradients",
+          .got = "loss " + std::to_string(report.loss) + "; not finite: " + where,
+          .hint =
+              "Parameters are as after the step before. Lower the learning rate, lengthen the warm-up, and check the "
+              "batch for non-finite pixels; f16 checkpoints must be trained in f32"});
+  }
+
+  const Base* base_;
+  TrainOptions options_;
+  Context<Backend> context_;
+  State state_;
+  Objective objective_;
+  Buffer<T> average_;
+  std::uint64_t step_ = 0;
+  const std::uint8_t* const* given_masks_ = nullptr;
+};
+
+}  // namespace radapt
