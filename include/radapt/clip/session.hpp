@@ -1,0 +1,140 @@
+#pragma once
+/// Running a model without training it: features of images and of captions.
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "radapt/backend/run.hpp"
+#include "radapt/clip/captions.hpp"
+#include "radapt/clip/classifier.hpp"
+#include "radapt/core/weights.hpp"
+#include "radapt/op/norm.hpp"
+
+namespace radapt {
+
+/// How much a session works on at once; larger inputs are cut into such pieces.
+struct SessionSize {
+  index images = 32;
+  index captions = 64;
+  double adapter_alpha = 1.0;  ///< scale of unmerged adapters
+};
+
+/// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction.
+template <class M, class Backend, class T = float>
+class Session {
+ public:
+  using Row = typename M::FeatureRow;
+  static constexpr index embed = M::arch::embed;
+  static constexpr index pixels_per_image = M::PixelRow::width;
+
+  /// `weights` must outlive the session.
+  explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
+    using ImagePlan = Plan<typename M::Image, typename M::PixelRow, T, tune::nothing, false>;
+    using TextPlan = Plan<typename M::Text, TokenIds, T, tune::nothing, false>;
+    const Extent images = M::image_sequences(size.images).extent();
+    const Extent captions{size.captions * M::arch::context, size.captions};
+    context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)));
+    context_.phase.adapter_alpha = size.adapter_alpha;
+    offsets_.resize(size.captions + 1);
+  }
+
+  /// Features of normalised pixels (N, 3 S S) into (N, embed), not normalised (open_clip's encode_image).
+  void encode_images(std::span<const T> pixels, std::span<T> features) {
+    const index count = features.size() / embed;
+    if (pixels.size() != count * pixels_per_image || features.size() != count * embed) {
+      fail({.what = "encode_images",
+            .expected =
+                std::to_string(count * pixels_per_image) + " pixel values for " + std::to_string(count) + " images",
+            .got = std::to_string(pixels.size()),
+            .hint = "Pixels are (N, 3, size, size) of the model's image size, features (N, embed)"});
+    }
+    for (index first = 0; first < count; first += size_.images) {
+      const index n = std::min(size_.images, count - first);
+      context_.sequences = M::image_sequences(n);
+      Unsaved none;
+      M::Image::template forward<T, typename M::PixelRow>(
+          context_, weights_->tree().image,
+          View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
+          View<T, Row>{features.data() + first * embed, n}, none);
+    }
+  }
+
+  /// Features of captions into (N, embed), not normalised (open_clip's encode_text).
+  void encode_texts(const Captions& captions, std::span<T> features) {
+    if (features.size() != captions.size() * embed) {
+      fail({.what = "encode_texts",
+            .expected = std::to_string(captions.size() * embed) + " feature values",
+            .got = std::to_string(features.size()),
+            .hint = "Features are (captions, embed)"});
+    }
+    for (index first = 0; first < captions.size(); first += size_.captions) {
+      const index n = std::min(size_.captions, captions.size() - first);
+      context_.sequences = captions.slice(first, n, offsets_);
+      Unsaved none;
+      M::Text::template forward<T, TokenIds>(
+          context_, weights_->tree().text,
+          View<const std::int32_t, TokenIds>{captions.ids(first), captions.tokens(first, n)},
+          View<T, Row>{features.data() + first * embed, n}, none);
+    }
+  }
+
+  /// Scales rows of (N, embed) to length 1, in place.
+  void normalize(std::span<T> features) {
+    const View<T, Row> rows{features.data(), features.size() / embed};
+    run(context_, op::l2_normalize_forward<T>{.y = rows, .x = rows});
+  }
+
+  /// exp(logit_scale): what cosines are multiplied with.
+  T scale() const { return std::exp(*weights_->tree().logit_scale.data); }
+  const Weights<M, T>& weights() const { return *weights_; }
+  Context<Backend>& context() { return context_; }
+
+ private:
+  const Weights<M, T>* weights_;
+  SessionSize size_;
+  Context<Backend> context_;
+  std::vector<index> offsets_;
+};
+
+/// Runs a Classifier: logits of images.
+template <class M, class Backend, class T = float>
+class ClassifierSession {
+ public:
+  static constexpr index pixels_per_image = M::PixelRow::width;
+
+  /// `weights` must outlive the session.
+  explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
+    using ModelPlan = Plan<M, typename M::PixelRow, T, tune::nothing, false>;
+    context_.arena.reserve(0, ModelPlan::forward_scratch(M::image_sequences(size.images).extent()));
+    context_.phase.adapter_alpha = size.adapter_alpha;
+  }
+
+  /// Logits of normalised pixels (N, 3 S S) into (N, classes).
+  void logits(std::span<const T> pixels, std::span<T> logits) {
+    const index classes = weights_->classes(), count = logits.size() / classes;
+    if (pixels.size() != count * pixels_per_image || logits.size() != count * classes) {
+      fail({.what = "logits",
+            .expected =
+                std::to_string(count * pixels_per_image) + " pixel values for " + std::to_string(count) + " images",
+            .got = std::to_string(pixels.size()),
+            .hint = "Pixels are (N, 3, size, size) of the model's image size, logits (N, classes)"});
+    }
+    for (index first = 0; first < count; first += size_.images) {
+      const index n = std::min(size_.images, count - first);
+      context_.sequences = M::image_sequences(n);
+      Unsaved none;
+      M::template forward<T, typename M::PixelRow>(
+          context_, weights_->tree(), View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
+          View<T, typename M::LogitRow>{logits.data() + first * classes, n, classes}, none);
+    }
+  }
+
+ private:
+  const Weights<M, T>* weights_;
+  SessionSize size_;
+  Context<Backend> context_;
+};
+
+}  // namespace radapt
