@@ -23,7 +23,7 @@ void fold_into(double coefficient, Matrix<T> weight, Vector<T> bias, Added&& add
   for (const Matrix<T>& m : {weight, Matrix<T>(bias.data, bias.size, 1)}) {
     DoubleMatrix sum = in_double(m);
     sum += coefficient * added(sum);
-    for (index i = 0; i < m.size(); ++i) { m.data[i] = static_cast<T>(sum.data()[i]); }
+    for (Index i = 0; i < m.size(); ++i) { m.data[i] = static_cast<T>(sum.data()[i]); }
   }
 }
 

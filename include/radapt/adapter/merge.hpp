@@ -32,7 +32,7 @@ struct check_merge {
 namespace detail {
 template <class Policy, class Arch>
 struct merge_reason {
-  template <class Place, class Tower, index D>
+  template <class Place, class Tower, Index D>
   using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, D>::type;
   template <class Adapter, class Rest>
   using first_bad = std::conditional_t<mergeable<Adapter>, Rest, not_linear<Adapter>>;

@@ -16,7 +16,7 @@ namespace radapt {
 
 struct full {};  ///< F is a D x D matrix
 /// F = U D with U (width, R) and D (R, width). R = 0 and R >= width mean `full` (methods.md 1.13).
-template <index R>
+template <Index R>
 struct low_rank {};
 
 struct learned_scale {};  ///< s is a parameter, 0.1 at first: the released code
@@ -24,7 +24,7 @@ struct no_scale {};       ///< s = 1: the formula of the paper
 
 namespace detail {
 
-template <index Width, class Role, class Scale, template <class, class> class Slot>
+template <Index Width, class Role, class Scale, template <class, class> class Slot>
 struct FullAdapterParams {
   Slot<Shape<>, Role> s;              // ()
   Slot<Shape<Width, Width>, Role> F;  // (Width, Width)
@@ -33,12 +33,12 @@ struct FullAdapterParams {
     f("F", t.F...);
   }
 };
-template <index Width, class Role, template <class, class> class Slot>
+template <Index Width, class Role, template <class, class> class Slot>
 struct FullAdapterParams<Width, Role, no_scale, Slot> {
   Slot<Shape<Width, Width>, Role> F;  // (Width, Width)
   static constexpr void each(auto&& f, auto&... t) { f("F", t.F...); }
 };
-template <index Width, index R, class Role, class Scale, template <class, class> class Slot>
+template <Index Width, Index R, class Role, class Scale, template <class, class> class Slot>
 struct LowRankAdapterParams {
   Slot<Shape<>, Role> s;          // ()
   Slot<Shape<Width, R>, Role> U;  // (Width, R)
@@ -49,7 +49,7 @@ struct LowRankAdapterParams {
     f("D", t.D...);
   }
 };
-template <index Width, index R, class Role, template <class, class> class Slot>
+template <Index Width, Index R, class Role, template <class, class> class Slot>
 struct LowRankAdapterParams<Width, R, Role, no_scale, Slot> {
   Slot<Shape<Width, R>, Role> U;  // (Width, R)
   Slot<Shape<R, Width>, Role> D;  // (R, Width)
@@ -93,10 +93,10 @@ struct AdapterBase : layer_defaults {
   static op::KeptRows draw(auto& c, std::uint8_t* mask) {
     const std::uint32_t site = c.phase.next_site++;
     if (!c.phase.training || c.phase.adapter_drop <= 0.0f) { return {}; }
-    const index entries = op::mask_entries(c.phase.granularity, c.sequences);
+    const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
     const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
-    for (index i = 0; i < entries; ++i) {
-      const index sample = by_sample ? c.phase.first_sequence + i : i;
+    for (Index i = 0; i < entries; ++i) {
+      const Index sample = by_sample ? c.phase.first_sequence + i : i;
       const bool keeps =
           c.phase.given_masks == nullptr ? c.phase.keeps(site, sample) : c.phase.given_masks[site][sample] != 0;
       mask[i] = keeps ? 1 : 0;
@@ -114,11 +114,11 @@ struct AdapterBase : layer_defaults {
 
 /// h = x + s c F x.   x (tokens, Width) -> h (tokens, Width); F (Width, Width), s ().
 /// Backward (methods.md 1.5), u = dh F: ds += c <u, x>, dF += s c dh^T x, dx = dh + s c u.
-template <index Width, class Role = role::adapter, class Scale = learned_scale>
+template <Index Width, class Role = role::adapter, class Scale = learned_scale>
 struct FullAdapter : detail::AdapterBase<Scale> {
   using base = detail::AdapterBase<Scale>;
   static constexpr auto name = "r_adapter";
-  static constexpr index input_width = Width;
+  static constexpr Index input_width = Width;
   static constexpr bool is_linear = true;
   template <class X>
   using output = X;
@@ -129,7 +129,7 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   /// s = 0.1, F = 0: the model starts as it was (methods.md 1.4).
   static void initialise(auto& p, Random&) {
     if constexpr (base::learns_scale) { *p.s.data = std::remove_reference_t<decltype(*p.s.data)>(0.1); }
-    for (index i = 0; i < p.F.size(); ++i) { p.F.data[i] = 0; }
+    for (Index i = 0; i < p.F.size(); ++i) { p.F.data[i] = 0; }
   }
 
   /// W += alpha s F W and b += alpha s F b, for W (Width, in) and b (Width); untouched when alpha is 0.
@@ -149,12 +149,12 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   template <class T, class X, class Tune, bool Dx>
   using Saved = SavedMask<T, X, Tune, Dx>;
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     constexpr bool saved = Dx || Tune::template trains<Role>;
     return bytes_of<T, X>(e) + (saved ? 0 : bytes_of<std::uint8_t, typename base::Mask>(e));
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     return bytes_of<T, X>(e);
   }
 
@@ -207,11 +207,11 @@ struct FullAdapter : detail::AdapterBase<Scale> {
 
 /// h = x + s c U (D x).   x (tokens, Width) -> h (tokens, Width); U (Width, R), D (R, Width), s ().
 /// Backward, z = D x, u = dh U: ds += c <u, z>, dU += s c dh^T z, dD += s c u^T x, dx = dh + s c u D.
-template <index Width, index R, class Role = role::adapter, class Scale = learned_scale>
+template <Index Width, Index R, class Role = role::adapter, class Scale = learned_scale>
 struct LowRankAdapter : detail::AdapterBase<Scale> {
   using base = detail::AdapterBase<Scale>;
   static constexpr auto name = "low_rank_r_adapter";
-  static constexpr index input_width = Width;
+  static constexpr Index input_width = Width;
   static constexpr bool is_linear = true;
   template <class X>
   using output = X;
@@ -224,8 +224,8 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     using T = std::remove_reference_t<decltype(*p.U.data)>;
     if constexpr (base::learns_scale) { *p.s.data = T(0.1); }
     const double bound = std::sqrt(6.0 / static_cast<double>(Width + R));
-    for (index i = 0; i < p.U.size(); ++i) { p.U.data[i] = 0; }
-    for (index i = 0; i < p.D.size(); ++i) { p.D.data[i] = static_cast<T>(random.uniform(-bound, bound)); }
+    for (Index i = 0; i < p.U.size(); ++i) { p.U.data[i] = 0; }
+    for (Index i = 0; i < p.D.size(); ++i) { p.D.data[i] = static_cast<T>(random.uniform(-bound, bound)); }
   }
 
   /// W += alpha s U (D W) and b += alpha s U (D b), for W (Width, in) and b (Width); untouched when alpha is 0.
@@ -253,12 +253,12 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
   template <class T, class X, class Tune, bool Dx>
   using Saved = SavedInner<T, X, Tune, Dx>;
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     constexpr bool saved = Dx || Tune::template trains<Role>;
     return bytes_of<T, X>(e) + (saved ? 0 : bytes_of<std::uint8_t, typename base::Mask>(e) + bytes_of<T, Inner<X>>(e));
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     return (Dx ? bytes_of<T, X>(e) : 0) + bytes_of<T, Inner<X>>(e);
   }
 
@@ -315,11 +315,11 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
 };
 
 namespace detail {
-template <index Width, class Rank, class Role, class Scale>
+template <Index Width, class Rank, class Role, class Scale>
 struct r_adapter_layer {
   using type = FullAdapter<Width, Role, Scale>;
 };
-template <index Width, index R, class Role, class Scale>
+template <Index Width, Index R, class Role, class Scale>
 requires(R > 0 && R < Width) struct r_adapter_layer<Width, low_rank<R>, Role, Scale> {
   using type = LowRankAdapter<Width, R, Role, Scale>;
 };
@@ -339,7 +339,7 @@ struct only_tower {
 /// The policy: an adapter after each attention and each MLP of the chosen towers. Rank is `full` or `low_rank<R>`.
 template <class Rank = full, class Scale = learned_scale, class Towers = both_towers>
 struct RAdapter {
-  template <class Site, index D>
+  template <class Site, Index D>
   using at = std::conditional_t<
       Towers::template has<typename Site::tower>,
       typename detail::r_adapter_layer<D, Rank, role::in<role::adapter, typename Site::tower>, Scale>::type, Identity>;

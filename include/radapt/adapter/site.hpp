@@ -32,17 +32,17 @@ concept adapter_policy = requires {
 
 /// No adapters: plain CLIP.
 struct NoAdapter {
-  template <class Site, index D>
+  template <class Site, Index D>
   using at = Identity;
 };
 
 namespace detail {
 
-template <class Adapter, class Site, index D>
+template <class Adapter, class Site, Index D>
 struct adapter_reason {
   using type = adapter_misfit<Adapter, Site, expected<D>, got<0>>;
 };
-template <class Adapter, class Site, index D>
+template <class Adapter, class Site, Index D>
 requires requires { typename Adapter::template output<Tokens<D>>; }
 struct adapter_reason<Adapter, Site, D> {
   using output = typename Adapter::template output<Tokens<D>>;
@@ -50,7 +50,7 @@ struct adapter_reason<Adapter, Site, D> {
                                   adapter_misfit<Adapter, Site, expected<D>, got<output::width>>>;
 };
 
-template <class Policy, class Site, index D>
+template <class Policy, class Site, Index D>
 struct adapter_at : check_adapter<typename adapter_reason<typename Policy::template at<Site, D>, Site, D>::type> {
   using type = typename Policy::template at<Site, D>;
 };

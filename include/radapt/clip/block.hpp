@@ -20,11 +20,11 @@ template <class Policy, class Tower, bool Unlocked>
 struct BlockKind {
   template <class Role>
   using role_of = role::in<std::conditional_t<Unlocked, role::in_unlocked_block<Role>, Role>, Tower>;
-  template <class Place, index In, index Out>
+  template <class Place, Index In, Index Out>
   using linear = typename wrapped<Policy, site::Site<Place, Tower>, Linear<In, Out, role_of<role::backbone>>>::type;
-  template <class Place, index Width>
+  template <class Place, Index Width>
   using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, Width>::type;
-  template <index Width>
+  template <Index Width>
   using norm = LayerNorm<Width, role_of<role::norm>>;
 };
 
@@ -33,31 +33,31 @@ struct BlockKind {
 // Every part is a type of its own and not an alias, so that the compiler never has to spell a whole tower in a symbol.
 
 /// out_proj(attention(in_proj(x))).
-template <index Width, index Heads, bool Causal, class Kind>
+template <Index Width, Index Heads, bool Causal, class Kind>
 struct MultiheadAttention
     : Sequential<Named<"in_proj_", typename Kind::template linear<site::in_proj, Width, 3 * Width>>,
                  SelfAttention<Width, Heads, Causal>,
                  Named<"out_proj", typename Kind::template linear<site::out_proj, Width, Width>>> {};
 
 /// c_proj(act(c_fc(x))).
-template <index Width, index Hidden, Activation Act, class Kind>
+template <Index Width, Index Hidden, Activation Act, class Kind>
 struct Mlp : Sequential<Named<"c_fc", typename Kind::template linear<site::c_fc, Width, Hidden>>, Activate<Act>,
                         Named<"c_proj", typename Kind::template linear<site::c_proj, Hidden, Width>>> {};
 
 /// adapter(attn(ln_1(x))).
-template <index Width, index Heads, bool Causal, class Kind>
+template <Index Width, Index Heads, bool Causal, class Kind>
 struct AttentionBranch : chain<Named<"ln_1", typename Kind::template norm<Width>>,
                                Named<"attn", MultiheadAttention<Width, Heads, Causal, Kind>>,
                                Named<"attn.adapter", typename Kind::template adapter<site::after_attention, Width>>> {};
 
 /// adapter(mlp(ln_2(x))).
-template <index Width, index Hidden, Activation Act, class Kind>
+template <Index Width, Index Hidden, Activation Act, class Kind>
 struct MlpBranch
     : chain<Named<"ln_2", typename Kind::template norm<Width>>, Named<"mlp", Mlp<Width, Hidden, Act, Kind>>,
             Named<"mlp.adapter", typename Kind::template adapter<site::after_mlp, Width>>> {};
 
 /// The two residual branches, x (tokens, Width) -> (tokens, Width).
-template <index Width, index Heads, index Hidden, Activation Act, bool Causal, class Kind>
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
 struct ResidualAttentionBlock
     : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>, Residual<MlpBranch<Width, Hidden, Act, Kind>>> {
 };
@@ -65,16 +65,16 @@ struct ResidualAttentionBlock
 namespace detail {
 
 /// `Count` blocks, of which the last `Unlocked` have their own role; blocks keep their numbers.
-template <index Count, index Unlocked, class Locked, class Open>
+template <Index Count, Index Unlocked, class Locked, class Open>
 struct block_chain {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count - Unlocked, Locked>>,
                           Named<"transformer.resblocks", Repeat<Unlocked, Open, Count - Unlocked>>>;
 };
-template <index Count, class Locked, class Open>
+template <Index Count, class Locked, class Open>
 struct block_chain<Count, 0, Locked, Open> {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Locked>>>;
 };
-template <index Count, class Locked, class Open>
+template <Index Count, class Locked, class Open>
 struct block_chain<Count, Count, Locked, Open> {
   using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Open>>>;
 };
@@ -86,8 +86,8 @@ struct block_chain<0, 0, Locked, Open> {
 }  // namespace detail
 
 /// All blocks of a tower, named transformer.resblocks.0, .1, ...; the last `Unlocked` answer to role::unlocked.
-template <index Width, index Heads, index Layers, index Hidden, Activation Act, bool Causal, class Policy, class Tower,
-          index Unlocked = 0>
+template <Index Width, Index Heads, Index Layers, Index Hidden, Activation Act, bool Causal, class Policy, class Tower,
+          Index Unlocked = 0>
 struct TransformerBlocks
     : detail::block_chain<
           Layers, Unlocked,

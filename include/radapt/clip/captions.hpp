@@ -15,7 +15,7 @@ namespace radapt {
 class Captions {
  public:
   /// `context` and `vocabulary` are the model's; ids are checked against them here, once.
-  Captions(index context, index vocabulary) : context_(context), vocabulary_(vocabulary) {}
+  Captions(Index context, Index vocabulary) : context_(context), vocabulary_(vocabulary) {}
 
   /// Captions for model M.
   template <class M>
@@ -26,15 +26,15 @@ class Captions {
   /// Appends a caption and pools it at the first largest id: the rule of OpenAI's and open_clip's models, and of HF
   /// configs whose eos_token_id is 2. `ids` is a whole context or ends with end-of-text.
   void add(std::span<const std::int64_t> ids) {
-    index last = 0;
-    for (index t = 0; t < ids.size(); ++t) { last = ids[t] > ids[last] ? t : last; }
+    Index last = 0;
+    for (Index t = 0; t < ids.size(); ++t) { last = ids[t] > ids[last] ? t : last; }
     append(ids, last);
   }
 
   /// Appends a caption and pools it at the first `end_of_text`, as HF does with any other eos_token_id. A caption
   /// without that token is an error: other libraries read position 0 then, silently.
   void add(std::span<const std::int64_t> ids, std::int64_t end_of_text) {
-    for (index t = 0; t < ids.size(); ++t) {
+    for (Index t = 0; t < ids.size(); ++t) {
       if (ids[t] == end_of_text) {
         append(ids, t);
         return;
@@ -50,43 +50,43 @@ class Captions {
     ids_.clear();
     offsets_.assign(1, 0);
   }
-  index size() const { return offsets_.size() - 1; }
+  Index size() const { return offsets_.size() - 1; }
   const std::int32_t* ids() const { return ids_.data(); }
   Sequences sequences() const { return {.count = size(), .offsets = offsets_.data()}; }
 
   /// Captions first .. first + count - 1 as sequences whose rows begin at 0, written through `offsets` (count + 1),
   /// which must outlive the result; their ids begin at ids(first).
-  Sequences slice(index first, index count, std::span<index> offsets) const {
-    for (index i = 0; i <= count; ++i) { offsets[i] = offsets_[first + i] - offsets_[first]; }
+  Sequences slice(Index first, Index count, std::span<Index> offsets) const {
+    for (Index i = 0; i <= count; ++i) { offsets[i] = offsets_[first + i] - offsets_[first]; }
     return {.count = count, .offsets = offsets.data()};
   }
-  const std::int32_t* ids(index first) const { return ids_.data() + offsets_[first]; }
+  const std::int32_t* ids(Index first) const { return ids_.data() + offsets_[first]; }
   /// Tokens in captions first .. first + count - 1.
-  index tokens(index first, index count) const { return offsets_[first + count] - offsets_[first]; }
+  Index tokens(Index first, Index count) const { return offsets_[first + count] - offsets_[first]; }
 
  private:
-  void append(std::span<const std::int64_t> ids, index last) {
+  void append(std::span<const std::int64_t> ids, Index last) {
     if (ids.empty() || last >= context_) {
       fail({.what = "caption " + std::to_string(size()),
             .expected = "1 to " + std::to_string(context_) + " tokens up to end-of-text",
             .got = std::to_string(ids.empty() ? 0 : last + 1),
             .hint = "Truncate it to the model's context; Tokenizer::context does"});
     }
-    for (index t = 0; t <= last; ++t) {
-      if (ids[t] < 0 || static_cast<index>(ids[t]) >= vocabulary_) {
+    for (Index t = 0; t <= last; ++t) {
+      if (ids[t] < 0 || static_cast<Index>(ids[t]) >= vocabulary_) {
         fail({.what = "caption " + std::to_string(size()) + ", token " + std::to_string(t),
               .expected = "an id from 0 to " + std::to_string(vocabulary_ - 1),
               .got = std::to_string(ids[t]),
               .hint = "Is this the tokenizer that the model was trained with?"});
       }
     }
-    for (index t = 0; t <= last; ++t) { ids_.push_back(static_cast<std::int32_t>(ids[t])); }
+    for (Index t = 0; t <= last; ++t) { ids_.push_back(static_cast<std::int32_t>(ids[t])); }
     offsets_.push_back(ids_.size());
   }
 
-  index context_, vocabulary_;
+  Index context_, vocabulary_;
   std::vector<std::int32_t> ids_;
-  std::vector<index> offsets_{0};
+  std::vector<Index> offsets_{0};
 };
 
 }  // namespace radapt

@@ -15,7 +15,7 @@ struct Classifier : Sequential<Named<"visual", typename Model::Image>, L2Normali
   using arch = typename Model::arch;
   using PixelRow = typename Model::PixelRow;
   using LogitRow = Samples<dynamic>;
-  static constexpr Sequences image_sequences(index images) { return Model::image_sequences(images); }
+  static constexpr Sequences image_sequences(Index images) { return Model::image_sequences(images); }
 };
 
 }  // namespace radapt

@@ -9,9 +9,9 @@ namespace radapt {
 
 /// How many of the last blocks of each tower answer to role::unlocked, for policies such as
 /// `tune::only<role::unlocked>`.
-template <index Image, index Text = 0>
+template <Index Image, Index Text = 0>
 struct unlock_last {
-  static constexpr index image = Image, text = Text;
+  static constexpr Index image = Image, text = Text;
 };
 using unlock_none = unlock_last<0, 0>;
 
@@ -52,7 +52,7 @@ struct Clip {
   using Text = TextTower<Arch, Policy, Unlock>;
   using PixelRow = Pixels<Arch::image>;
   using FeatureRow = Samples<Arch::embed>;
-  static constexpr index image_tokens = (Arch::image / Arch::patch) * (Arch::image / Arch::patch) + 1;
+  static constexpr Index image_tokens = (Arch::image / Arch::patch) * (Arch::image / Arch::patch) + 1;
 
   /// The names of the tensors are open_clip's.
   template <template <class, class> class Slot>
@@ -74,7 +74,7 @@ struct Clip {
   }
 
   /// How the images of a batch form sequences.
-  static constexpr Sequences image_sequences(index images) { return {.count = images, .uniform_length = image_tokens}; }
+  static constexpr Sequences image_sequences(Index images) { return {.count = images, .uniform_length = image_tokens}; }
 };
 
 }  // namespace radapt

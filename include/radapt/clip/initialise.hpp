@@ -56,7 +56,7 @@ void initialise_clip(Weights<Clip<Arch, Policy, Unlock>, T>& weights, std::uint6
         if (name.find(".adapter.") != std::string::npos) { return; }
         const detail::FirstValue rule = detail::first_value<Arch>(name);
         Random random(seed, stream++);
-        for (index i = 0; i < leaf.size(); ++i) {
+        for (Index i = 0; i < leaf.size(); ++i) {
           const double value = rule.normal > 0    ? rule.normal * random.normal()
                                : rule.uniform > 0 ? random.uniform(-rule.uniform, rule.uniform)
                                                   : rule.constant;

@@ -16,8 +16,8 @@ namespace radapt {
 
 /// How much a session works on at once; larger inputs are cut into such pieces.
 struct SessionSize {
-  index images = 32;
-  index captions = 64;
+  Index images = 32;
+  Index captions = 64;
   double adapter_alpha = 1.0;  ///< scale of unmerged adapters
 };
 
@@ -26,8 +26,8 @@ template <class M, class Backend, class T = float>
 class Session {
  public:
   using Row = typename M::FeatureRow;
-  static constexpr index embed = M::arch::embed;
-  static constexpr index pixels_per_image = M::PixelRow::width;
+  static constexpr Index embed = M::arch::embed;
+  static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// `weights` must outlive the session.
   explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
@@ -42,7 +42,7 @@ class Session {
 
   /// Features of normalised pixels (N, 3 S S) into (N, embed), not normalised (open_clip's encode_image).
   void encode_images(std::span<const T> pixels, std::span<T> features) {
-    const index count = features.size() / embed;
+    const Index count = features.size() / embed;
     if (pixels.size() != count * pixels_per_image || features.size() != count * embed) {
       fail({.what = "encode_images",
             .expected =
@@ -50,8 +50,8 @@ class Session {
             .got = std::to_string(pixels.size()),
             .hint = "Pixels are (N, 3, size, size) of the model's image size, features (N, embed)"});
     }
-    for (index first = 0; first < count; first += size_.images) {
-      const index n = std::min(size_.images, count - first);
+    for (Index first = 0; first < count; first += size_.images) {
+      const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
       M::Image::template forward<T, typename M::PixelRow>(
@@ -69,8 +69,8 @@ class Session {
             .got = std::to_string(features.size()),
             .hint = "Features are (captions, embed)"});
     }
-    for (index first = 0; first < captions.size(); first += size_.captions) {
-      const index n = std::min(size_.captions, captions.size() - first);
+    for (Index first = 0; first < captions.size(); first += size_.captions) {
+      const Index n = std::min(size_.captions, captions.size() - first);
       context_.sequences = captions.slice(first, n, offsets_);
       Unsaved none;
       M::Text::template forward<T, TokenIds>(
@@ -95,14 +95,14 @@ class Session {
   const Weights<M, T>* weights_;
   SessionSize size_;
   Context<Backend> context_;
-  std::vector<index> offsets_;
+  std::vector<Index> offsets_;
 };
 
 /// Runs a Classifier: logits of images.
 template <class M, class Backend, class T = float>
 class ClassifierSession {
  public:
-  static constexpr index pixels_per_image = M::PixelRow::width;
+  static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// `weights` must outlive the session.
   explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
@@ -113,7 +113,7 @@ class ClassifierSession {
 
   /// Logits of normalised pixels (N, 3 S S) into (N, classes).
   void logits(std::span<const T> pixels, std::span<T> logits) {
-    const index classes = weights_->classes(), count = logits.size() / classes;
+    const Index classes = weights_->classes(), count = logits.size() / classes;
     if (pixels.size() != count * pixels_per_image || logits.size() != count * classes) {
       fail({.what = "logits",
             .expected =
@@ -121,8 +121,8 @@ class ClassifierSession {
             .got = std::to_string(pixels.size()),
             .hint = "Pixels are (N, 3, size, size) of the model's image size, logits (N, classes)"});
     }
-    for (index first = 0; first < count; first += size_.images) {
-      const index n = std::min(size_.images, count - first);
+    for (Index first = 0; first < count; first += size_.images) {
+      const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
       M::template forward<T, typename M::PixelRow>(

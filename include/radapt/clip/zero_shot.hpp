@@ -12,10 +12,10 @@ namespace radapt {
 /// the prompts of class 0, then of class 1, ...; `per_class` says how many each class has.
 template <class M, class Backend, class T>
 std::vector<T> zero_shot_weights(Session<M, Backend, T>& session, const Captions& prompts,
-                                 const std::vector<index>& per_class) {
-  constexpr index embed = M::arch::embed;
-  index expected = 0;
-  for (const index n : per_class) { expected += n; }
+                                 const std::vector<Index>& per_class) {
+  constexpr Index embed = M::arch::embed;
+  Index expected = 0;
+  for (const Index n : per_class) { expected += n; }
   if (expected != prompts.size()) {
     fail({.what = "zero_shot_weights",
           .expected = std::to_string(expected) + " prompts, the sum over classes",
@@ -26,16 +26,16 @@ std::vector<T> zero_shot_weights(Session<M, Backend, T>& session, const Captions
   session.encode_texts(prompts, text);
   session.normalize(text);
   std::vector<T> head(per_class.size() * embed, T{0});
-  index row = 0;
-  for (index c = 0; c < per_class.size(); ++c) {
+  Index row = 0;
+  for (Index c = 0; c < per_class.size(); ++c) {
     if (per_class[c] == 0) {
       fail({.what = "zero_shot_weights, class " + std::to_string(c),
             .expected = "at least one prompt",
             .got = "none",
             .hint = ""});
     }
-    for (index i = 0; i < per_class[c]; ++i, ++row) {
-      for (index e = 0; e < embed; ++e) { head[c * embed + e] += text[row * embed + e] / static_cast<T>(per_class[c]); }
+    for (Index i = 0; i < per_class[c]; ++i, ++row) {
+      for (Index e = 0; e < embed; ++e) { head[c * embed + e] += text[row * embed + e] / static_cast<T>(per_class[c]); }
     }
   }
   session.normalize(head);
@@ -46,13 +46,13 @@ std::vector<T> zero_shot_weights(Session<M, Backend, T>& session, const Captions
 /// 0.
 template <class M, class T>
 Weights<Classifier<M>, T> zero_shot_classifier(const Weights<M, T>& clip, const std::vector<T>& head) {
-  constexpr index embed = M::arch::embed;
-  const index classes = head.size() / embed;
+  constexpr Index embed = M::arch::embed;
+  const Index classes = head.size() / embed;
   Weights<Classifier<M>, T> out(classes);
   copy_by_name(out, clip);
   const T scale = std::exp(*clip.tree().logit_scale.data);
   auto& weight = child<"head">(out.tree()).weight;
-  for (index i = 0; i < head.size(); ++i) { weight.data[i] = scale * head[i]; }
+  for (Index i = 0; i < head.size(); ++i) { weight.data[i] = scale * head[i]; }
   return out;
 }
 

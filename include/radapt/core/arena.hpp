@@ -18,14 +18,14 @@ class Arena {
  public:
   /// Tops of the stacks at one moment; releasing a mark frees everything that was taken after it.
   struct Mark {
-    index kept, low, high;
+    Index kept, low, high;
   };
 
   Arena() = default;
-  Arena(index kept_bytes, index scratch_bytes) { reserve(kept_bytes, scratch_bytes); }
+  Arena(Index kept_bytes, Index scratch_bytes) { reserve(kept_bytes, scratch_bytes); }
 
   /// Replaces the memory. Everything taken before is gone; may only be called between steps.
-  void reserve(index kept_bytes, index scratch_bytes) {
+  void reserve(Index kept_bytes, Index scratch_bytes) {
     kept_capacity_ = padded(kept_bytes);
     scratch_capacity_ = padded(scratch_bytes);
     memory_ = Buffer<char>(kept_capacity_ + scratch_capacity_);
@@ -48,8 +48,8 @@ class Arena {
 
   /// Memory that lives until the mark before it is released: what the backward pass reads.
   template <class T, class X>
-  View<T, X> keep(index rows, index width = X::width) {
-    const index bytes = padded(rows * width * sizeof(T));
+  View<T, X> keep(Index rows, Index width = X::width) {
+    const Index bytes = padded(rows * width * sizeof(T));
     if (kept_ + bytes > kept_capacity_) { out_of_memory("kept", kept_ + bytes, kept_capacity_); }
     T* data = reinterpret_cast<T*>(memory_.data() + kept_);
     kept_ += bytes;
@@ -59,8 +59,8 @@ class Arena {
 
   /// Memory for intermediate results, taken from one end of the scratch region.
   template <class T, class X>
-  View<T, X> scratch(index rows, End end = End::low, index width = X::width) {
-    const index bytes = padded(rows * width * sizeof(T));
+  View<T, X> scratch(Index rows, End end = End::low, Index width = X::width) {
+    const Index bytes = padded(rows * width * sizeof(T));
     if (low_ + high_ + bytes > scratch_capacity_) { out_of_memory("scratch", low_ + high_ + bytes, scratch_capacity_); }
     char* region = memory_.data() + kept_capacity_;
     char* data = end == End::low ? region + low_ : region + scratch_capacity_ - high_ - bytes;
@@ -69,12 +69,12 @@ class Arena {
     return {reinterpret_cast<T*>(data), rows, width};
   }
 
-  index kept_peak() const { return kept_peak_; }
-  index scratch_peak() const { return scratch_peak_; }
-  index capacity() const { return kept_capacity_ + scratch_capacity_; }
+  Index kept_peak() const { return kept_peak_; }
+  Index scratch_peak() const { return scratch_peak_; }
+  Index capacity() const { return kept_capacity_ + scratch_capacity_; }
 
  private:
-  [[noreturn]] static void out_of_memory(const char* region, index wanted, index capacity) {
+  [[noreturn]] static void out_of_memory(const char* region, Index wanted, Index capacity) {
     fail(
         {.what = std::string("arena: the ") + region + " region is full",
          .expected = "at most " + std::to_string(capacity) + " bytes, as planned",
@@ -83,9 +83,9 @@ class Arena {
   }
 
   Buffer<char> memory_;
-  index kept_capacity_ = 0, scratch_capacity_ = 0;
-  index kept_ = 0, low_ = 0, high_ = 0;
-  index kept_peak_ = 0, scratch_peak_ = 0;
+  Index kept_capacity_ = 0, scratch_capacity_ = 0;
+  Index kept_ = 0, low_ = 0, high_ = 0;
+  Index kept_peak_ = 0, scratch_peak_ = 0;
 };
 
 }  // namespace radapt

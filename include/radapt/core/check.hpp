@@ -8,13 +8,13 @@ namespace radapt {
 struct fits {
   static constexpr bool ok = true;
 };
-template <index N>
+template <Index N>
 struct expected {};
-template <index N>
+template <Index N>
 struct got {};
 
 /// Layer `Layer` at position `Position` of a chain takes another width than its neighbour gives.
-template <index Position, class Layer, class Expected, class Got>
+template <Index Position, class Layer, class Expected, class Got>
 struct misfit {
   static constexpr bool ok = false;
 };

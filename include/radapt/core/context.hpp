@@ -25,12 +25,12 @@ struct Phase {
   double adapter_alpha = 1.0;  ///< scale of every adapter in evaluation; alpha weights the fine-tuned side
   std::uint64_t seed = 0;
   std::uint64_t step = 0;
-  index first_sequence = 0;     ///< position of this micro-batch in the batch
+  Index first_sequence = 0;     ///< position of this micro-batch in the batch
   std::uint32_t next_site = 0;  ///< counts the stochastic layers of a pass, in the order in which forward meets them
   const std::uint8_t* const* given_masks = nullptr;  ///< masks by site instead of drawn ones: for reproducing a run
 
   /// Whether entry `i` of the mask of `site` is kept.
-  bool keeps(std::uint32_t site, index i) const {
+  bool keeps(std::uint32_t site, Index i) const {
     const auto word = philox(
         {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), site, static_cast<std::uint32_t>(step)},
         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});

@@ -12,14 +12,14 @@ namespace radapt {
 /// Copies every tensor of `from` whose name and size `to` has as well; returns how many were copied. A tensor of the
 /// same name and another size is an error.
 template <class To, class From, class T, class U>
-index copy_by_name(Weights<To, T>& to, const Weights<From, U>& from) {
-  std::map<std::string, std::pair<const U*, index>> tensors;
+Index copy_by_name(Weights<To, T>& to, const Weights<From, U>& from) {
+  std::map<std::string, std::pair<const U*, Index>> tensors;
   each_named(
       [&](const std::string& name, const auto& leaf) {
         tensors[name] = {leaf.data, leaf.size()};
       },
       "", from.tree());
-  index copied = 0;
+  Index copied = 0;
   each_named(
       [&](const std::string& name, auto& leaf) {
         const auto found = tensors.find(name);
@@ -30,7 +30,7 @@ index copy_by_name(Weights<To, T>& to, const Weights<From, U>& from) {
                 .got = std::to_string(found->second.second),
                 .hint = "The two models have different architectures"});
         }
-        for (index i = 0; i < leaf.size(); ++i) { leaf.data[i] = static_cast<T>(found->second.first[i]); }
+        for (Index i = 0; i < leaf.size(); ++i) { leaf.data[i] = static_cast<T>(found->second.first[i]); }
         ++copied;
       },
       "", to.tree());

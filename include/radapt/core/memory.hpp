@@ -10,14 +10,14 @@
 namespace radapt {
 
 /// Every tensor begins on such a boundary: a cache line, and the widest vector register of a CPU.
-inline constexpr index alignment = 64;
+inline constexpr Index alignment = 64;
 
 /// `bytes` rounded up to the next aligned size.
-constexpr index padded(index bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+constexpr Index padded(Index bytes) { return (bytes + alignment - 1) / alignment * alignment; }
 
 /// `elements` of type T rounded up so that what follows is aligned.
 template <class T>
-constexpr index padded_elements(index elements) {
+constexpr Index padded_elements(Index elements) {
   return padded(elements * sizeof(T)) / sizeof(T);
 }
 
@@ -26,7 +26,7 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(index elements) : size_(elements) {
+  explicit Buffer(Index elements) : size_(elements) {
     if (elements == 0) { return; }
     data_ = static_cast<T*>(::operator new (padded(elements * sizeof(T)), std::align_val_t{alignment}));
     std::memset(static_cast<void*>(data_), 0, padded(elements * sizeof(T)));
@@ -41,17 +41,17 @@ class Buffer {
 
   T* data() { return data_; }
   const T* data() const { return data_; }
-  index size() const { return size_; }
+  Index size() const { return size_; }
   T* begin() { return data_; }
   T* end() { return data_ + size_; }
   const T* begin() const { return data_; }
   const T* end() const { return data_ + size_; }
-  T& operator[](index i) { return data_[i]; }
-  const T& operator[](index i) const { return data_[i]; }
+  T& operator[](Index i) { return data_[i]; }
+  const T& operator[](Index i) const { return data_[i]; }
 
  private:
   T* data_ = nullptr;
-  index size_ = 0;
+  Index size_ = 0;
 };
 
 }  // namespace radapt

@@ -36,18 +36,18 @@ struct layer_defaults {
   template <class T, class X, class Tune, bool Dx>
   using Saved = Unsaved;  ///< anything else that forward keeps for backward
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent) {
+  static constexpr Index forward_scratch(Extent) {
     return 0;
   }  ///< bytes of scratch at the peak of forward
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent) {
+  static constexpr Index backward_scratch(Extent) {
     return 0;
   }  ///< bytes of scratch at the peak of backward
 };
 
 /// Bytes of an activation.
 template <class T, class X>
-constexpr index bytes_of(Extent e, index width = X::width) {
+constexpr Index bytes_of(Extent e, Index width = X::width) {
   return padded(X::rows(e) * width * sizeof(T));
 }
 
@@ -66,11 +66,11 @@ concept counts_its_bytes = requires(Extent e) {
 };
 
 template <class S>
-constexpr index saved_bytes(Extent e) {
+constexpr Index saved_bytes(Extent e) {
   if constexpr (counts_its_bytes<S>) {
     return S::bytes(e);
   } else {
-    index n = 0;
+    Index n = 0;
     const S saved{};
     S::each([&]<class T, class X>(const View<T, X>&) { n += bytes_of<T, X>(e); }, saved);
     return n;
@@ -100,10 +100,10 @@ struct Plan {
   using Saved = typename detail::saved_by<L, X, T, Tune, Dx, runs_backward>::type;
 
   /// Bytes that forward leaves on the kept stack, the edges between L and its neighbours not counted.
-  static constexpr index kept(Extent e) { return detail::saved_bytes<Saved>(e); }
+  static constexpr Index kept(Extent e) { return detail::saved_bytes<Saved>(e); }
   /// Peak bytes of scratch, the layer's input and output not counted.
-  static constexpr index forward_scratch(Extent e) { return L::template forward_scratch<T, X, Tune, Dx>(e); }
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) { return L::template forward_scratch<T, X, Tune, Dx>(e); }
+  static constexpr Index backward_scratch(Extent e) {
     if constexpr (runs_backward) {
       return L::template backward_scratch<T, X, Tune, Dx>(e);
     } else {

@@ -9,18 +9,18 @@ namespace radapt {
 /// Captions are packed at their own length (start to end-of-text), which is exact: the text tower is causal and pools
 /// at end-of-text, so nothing behind that token is ever read (clip_compat.md 1.2).
 struct Sequences {
-  index count = 0;
-  index uniform_length = 0;        ///< length of every sequence when `offsets` is null
-  const index* offsets = nullptr;  ///< (count + 1) first rows, ascending from 0; null for uniform sequences
-  const index* pooled = nullptr;   ///< (count) position inside each sequence that pooling reads; null: first or last
+  Index count = 0;
+  Index uniform_length = 0;        ///< length of every sequence when `offsets` is null
+  const Index* offsets = nullptr;  ///< (count + 1) first rows, ascending from 0; null for uniform sequences
+  const Index* pooled = nullptr;   ///< (count) position inside each sequence that pooling reads; null: first or last
 
-  constexpr index begin(index i) const { return offsets == nullptr ? i * uniform_length : offsets[i]; }
-  constexpr index length(index i) const { return offsets == nullptr ? uniform_length : offsets[i + 1] - offsets[i]; }
-  constexpr index rows() const { return offsets == nullptr ? count * uniform_length : offsets[count]; }
-  constexpr index longest() const {
+  constexpr Index begin(Index i) const { return offsets == nullptr ? i * uniform_length : offsets[i]; }
+  constexpr Index length(Index i) const { return offsets == nullptr ? uniform_length : offsets[i + 1] - offsets[i]; }
+  constexpr Index rows() const { return offsets == nullptr ? count * uniform_length : offsets[count]; }
+  constexpr Index longest() const {
     if (offsets == nullptr) { return uniform_length; }
-    index most = 0;
-    for (index i = 0; i < count; ++i) { most = length(i) > most ? length(i) : most; }
+    Index most = 0;
+    for (Index i = 0; i < count; ++i) { most = length(i) > most ? length(i) : most; }
     return most;
   }
   constexpr Extent extent() const { return {rows(), count}; }

@@ -5,57 +5,59 @@
 
 namespace radapt {
 
-using index = std::size_t;
+/// Extents, positions and counts of everything.
+using Index = std::size_t;
+using index = Index;
 
 /// An extent that only the program's data knows, such as the number of classes of a head. It may stand first in a
 /// Shape.
-inline constexpr index dynamic = static_cast<index>(-1);
+inline constexpr Index dynamic = static_cast<Index>(-1);
 
 /// Extents of a parameter tensor, row-major as in checkpoints. `Shape<>` is a scalar.
-template <index... D>
+template <Index... D>
 struct Shape {
-  static constexpr index rank = sizeof...(D);
+  static constexpr Index rank = sizeof...(D);
   /// The extents in order; one zero stands in for a scalar, since an array may not be empty.
-  static constexpr index extents[rank == 0 ? 1 : rank] = {D...};
+  static constexpr Index extents[rank == 0 ? 1 : rank] = {D...};
 
   /// Number of elements when a dynamic leading extent is `leading`.
-  static constexpr index size(index leading = 1) {
-    index n = 1;
-    for (index i = 0; i < rank; ++i) { n *= extents[i] == dynamic ? leading : extents[i]; }
+  static constexpr Index size(Index leading = 1) {
+    Index n = 1;
+    for (Index i = 0; i < rank; ++i) { n *= extents[i] == dynamic ? leading : extents[i]; }
     return n;
   }
   /// Extent `i` when a dynamic leading extent is `leading`.
-  static constexpr index extent(index i, index leading = 1) { return extents[i] == dynamic ? leading : extents[i]; }
+  static constexpr Index extent(Index i, Index leading = 1) { return extents[i] == dynamic ? leading : extents[i]; }
   static constexpr bool has_dynamic = rank > 0 && extents[0] == dynamic;
   /// Leading extent, 1 for a scalar: a tensor of rank > 2 is seen as a matrix by its kernels.
-  static constexpr index matrix_rows(index leading = 1) { return rank < 2 ? 1 : extent(0, leading); }
-  static constexpr index matrix_columns(index leading = 1) { return size(leading) / matrix_rows(leading); }
+  static constexpr Index matrix_rows(Index leading = 1) { return rank < 2 ? 1 : extent(0, leading); }
+  static constexpr Index matrix_columns(Index leading = 1) { return size(leading) / matrix_rows(leading); }
 };
 
 /// How many tokens and how many sequences a batch has: what turns a per-row extent into a number of elements.
 struct Extent {
-  index tokens = 0;
-  index sequences = 0;
+  Index tokens = 0;
+  Index sequences = 0;
 };
 
 /// An activation with one row per token: (tokens, Width).
-template <index Width>
+template <Index Width>
 struct Tokens {
-  static constexpr index width = Width;
+  static constexpr Index width = Width;
   static constexpr bool per_token = true;
-  template <index W>
+  template <Index W>
   using with = Tokens<W>;
-  static constexpr index rows(Extent e) { return e.tokens; }
+  static constexpr Index rows(Extent e) { return e.tokens; }
 };
 
 /// An activation with one row per sequence (an image, a caption): (sequences, Width). `dynamic` is a number of classes.
-template <index Width>
+template <Index Width>
 struct Samples {
-  static constexpr index width = Width;
+  static constexpr Index width = Width;
   static constexpr bool per_token = false;
-  template <index W>
+  template <Index W>
   using with = Samples<W>;
-  static constexpr index rows(Extent e) { return e.sequences; }
+  static constexpr Index rows(Extent e) { return e.sequences; }
 };
 
 template <class X>

@@ -80,14 +80,18 @@ consteval bool trains_any_of() {
 }
 }  // namespace detail
 
-/// Whether the policy trains at least one parameter of layer L.
+/// Whether the policy trains at least one parameter of layer L. A combinator may answer from its parts, as
+/// `L::trains<Tune>`, which spares the compiler a walk over all of them.
 template <class L, class Tune>
 inline constexpr bool trains_any = detail::trains_any_of<L, Tune>();
+template <class L, class Tune>
+requires requires { L::template trains<Tune>; }
+inline constexpr bool trains_any<L, Tune> = L::template trains<Tune>;
 
 /// Number of parameters of layer L that a policy trains; `leading` is the value of a dynamic extent.
 template <class L, class Tune = tune::everything>
-constexpr index count(index leading = 1) {
-  index n = 0;
+constexpr Index count(Index leading = 1) {
+  Index n = 0;
   const Descriptions<L> tree{};
   radapt::each(
       [&]<class S, class R>(const Description<S, R>&) { n += Tune::template trains<R> ? S::size(leading) : 0; }, tree);

@@ -10,10 +10,10 @@ namespace radapt {
 template <class T, class X>
 struct View {
   T* data = nullptr;
-  index rows = 0;
-  index width = X::width;
+  Index rows = 0;
+  Index width = X::width;
 
-  constexpr index size() const { return rows * width; }
+  constexpr Index size() const { return rows * width; }
   constexpr operator View<const T, X>() const requires(!std::is_const_v<T>) { return {data, rows, width}; }
 };
 
@@ -22,9 +22,9 @@ template <class T, class S>
 struct Parameter {
   using shape = S;
   T* data = nullptr;
-  index leading = 1;
+  Index leading = 1;
 
-  constexpr index size() const { return S::size(leading); }
+  constexpr Index size() const { return S::size(leading); }
   constexpr operator Parameter<const T, S>() const requires(!std::is_const_v<T>) { return {data, leading}; }
 };
 
@@ -47,11 +47,11 @@ inline constexpr bool wanted<const T> = wanted<T>;
 template <class T>
 struct Matrix {
   T* data = nullptr;
-  index rows = 0;
-  index columns = 0;
+  Index rows = 0;
+  Index columns = 0;
 
   constexpr Matrix() = default;
-  constexpr Matrix(T* d, index r, index c) : data(d), rows(r), columns(c) {}
+  constexpr Matrix(T* d, Index r, Index c) : data(d), rows(r), columns(c) {}
   template <class U, class X>
   requires std::is_convertible_v<U*, T*>
   constexpr Matrix(View<U, X> v) : data(v.data), rows(v.rows), columns(v.width) {}
@@ -60,7 +60,7 @@ struct Matrix {
   constexpr Matrix(Parameter<U, S> p)
       : data(p.data), rows(S::matrix_rows(p.leading)), columns(S::matrix_columns(p.leading)) {}
   constexpr operator Matrix<const T>() const requires(!std::is_const_v<T>) { return {data, rows, columns}; }
-  constexpr index size() const { return rows * columns; }
+  constexpr Index size() const { return rows * columns; }
 };
 
 /// What kernels see of a bias, a norm's weight, a row of statistics: contiguous, any number of elements, null if
@@ -68,10 +68,10 @@ struct Matrix {
 template <class T>
 struct Vector {
   T* data = nullptr;
-  index size = 0;
+  Index size = 0;
 
   constexpr Vector() = default;
-  constexpr Vector(T* d, index n) : data(d), size(n) {}
+  constexpr Vector(T* d, Index n) : data(d), size(n) {}
   template <class U, class X>
   requires std::is_convertible_v<U*, T*>
   constexpr Vector(View<U, X> v) : data(v.data), size(v.size()) {}

@@ -10,8 +10,8 @@ namespace radapt {
 /// Points the leaves of `tree` into `memory`, each aligned, in the order of the tree; returns the elements used. With a
 /// null `memory` it only counts. Leaves that are Frozen are passed over.
 template <class T, class Tree>
-index bind(Tree& tree, T* memory, index leading = 1) {
-  index used = 0;
+Index bind(Tree& tree, T* memory, Index leading = 1) {
+  Index used = 0;
   each(
       [&](auto& leaf) {
         if constexpr (wanted<decltype(leaf)> && !std::is_same_v<std::remove_reference_t<decltype(leaf)>, Frozen>) {
@@ -34,7 +34,7 @@ class Weights {
   using ConstTree = Values<M, const T>;
 
   /// Zeroed weights. `classes` is the value of a dynamic extent, for models that have one.
-  explicit Weights(index classes = 1) : classes_(classes) {
+  explicit Weights(Index classes = 1) : classes_(classes) {
     buffer_ = Buffer<T>(bind<T>(tree_, nullptr, classes));
     bind(tree_, buffer_.data(), classes);
   }
@@ -48,7 +48,7 @@ class Weights {
 
   Tree& tree() { return tree_; }
   const Tree& tree() const { return tree_; }
-  index classes() const { return classes_; }
+  Index classes() const { return classes_; }
   /// All elements, the padding between tensors (zeros) included.
   Buffer<T>& buffer() { return buffer_; }
   const Buffer<T>& buffer() const { return buffer_; }
@@ -58,13 +58,13 @@ class Weights {
   void copy_from(const Weights<M, U>& other) {
     each(
         [](auto& to, const auto& from) {
-          for (index i = 0; i < to.size(); ++i) { to.data[i] = static_cast<T>(from.data[i]); }
+          for (Index i = 0; i < to.size(); ++i) { to.data[i] = static_cast<T>(from.data[i]); }
         },
         tree_, other.tree());
   }
 
  private:
-  index classes_ = 1;
+  Index classes_ = 1;
   Buffer<T> buffer_;
   Tree tree_{};
 };

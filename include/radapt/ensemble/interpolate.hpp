@@ -13,7 +13,7 @@ Weights<M, T> interpolate(double alpha, const Weights<M, T>& zero_shot, const We
   Weights<M, T> mixed = zero_shot;
   each(
       [&](auto& out, const auto& a, const auto& b) {
-        for (index i = 0; i < out.size(); ++i) {
+        for (Index i = 0; i < out.size(); ++i) {
           out.data[i] =
               static_cast<T>((1.0 - alpha) * static_cast<double>(a.data[i]) + alpha * static_cast<double>(b.data[i]));
         }

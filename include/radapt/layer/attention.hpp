@@ -9,14 +9,14 @@ namespace radapt {
 
 /// x (tokens, 3 Width) = q, k, v side by side -> y (tokens, Width). With Causal, a token sees itself and what is before
 /// it.
-template <index Width, index Heads, bool Causal>
+template <Index Width, Index Heads, bool Causal>
 struct SelfAttention : layer_defaults {
   static_assert(
       Width % Heads == 0,
       "radapt: the width of an attention layer must be a multiple of its number of heads; to fix: change heads "
       "or width in the architecture.");
   static constexpr auto name = "self_attention";
-  static constexpr index input_width = 3 * Width;
+  static constexpr Index input_width = 3 * Width;
 
   template <class X>
   using output = typename maps_width<X, 3 * Width, Width>::type;

@@ -8,20 +8,20 @@
 namespace radapt {
 
 /// A batch of normalised square images: (sequences, 3 Size Size), channels first.
-template <index Size>
+template <Index Size>
 using Pixels = Samples<3 * Size * Size>;
 
 /// Token ids, one int32 per token: (tokens, 1).
 struct TokenIds {
-  static constexpr index width = 1;
+  static constexpr Index width = 1;
   static constexpr bool per_token = true;
-  static constexpr index rows(Extent e) { return e.tokens; }
+  static constexpr Index rows(Extent e) { return e.tokens; }
 };
 
 namespace detail {
-template <class X, class Wanted, index Width>
+template <class X, class Wanted, Index Width>
 struct embeds {};
-template <class X, index Width>
+template <class X, Index Width>
 struct embeds<X, X, Width> {
   using type = Tokens<Width>;
 };
@@ -29,16 +29,16 @@ struct embeds<X, X, Width> {
 
 /// Patches times the convolution's weight (no bias), the class embedding in front, plus position embeddings.
 /// pixels (N, 3 Size Size) -> y (N (1 + g g), Width), g = Size / Patch.
-template <index Size, index Patch, index Width, class Role = role::embedding>
+template <Index Size, Index Patch, Index Width, class Role = role::embedding>
 struct PatchEmbedding : layer_defaults {
   static_assert(Size % Patch == 0,
                 "radapt: the image size must be a multiple of the patch size; to fix: change one of them in the "
                 "architecture.");
   static constexpr auto name = "patch_embedding";
-  static constexpr index grid = Size / Patch;
-  static constexpr index patches = grid * grid;
-  static constexpr index tokens = patches + 1;
-  static constexpr index input_width = Pixels<Size>::width;
+  static constexpr Index grid = Size / Patch;
+  static constexpr Index patches = grid * grid;
+  static constexpr Index tokens = patches + 1;
+  static constexpr Index input_width = Pixels<Size>::width;
 
   template <class X>
   using output = typename detail::embeds<X, Pixels<Size>, Width>::type;
@@ -62,11 +62,11 @@ struct PatchEmbedding : layer_defaults {
   using Embedded = Samples<patches * Width>;            // the same, embedded
 
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     return bytes_of<T, CutOut>(e) + bytes_of<T, Embedded>(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     return forward_scratch<T, X, Tune, Dx>(e);
   }
 
@@ -104,7 +104,7 @@ struct PatchEmbedding : layer_defaults {
 
  private:
   /// (N, patches * W) seen as (N * patches, W).
-  template <index W, class T, class X>
+  template <Index W, class T, class X>
   static Matrix<T> rows_of(View<T, X> v) {
     return {v.data, v.rows * patches, W};
   }
@@ -117,10 +117,10 @@ struct PatchEmbedding : layer_defaults {
 };
 
 /// y_t = table[id_t] + positions[t].   ids (tokens, 1) -> y (tokens, Width).
-template <index Vocabulary, index Context, index Width, class Role = role::embedding>
+template <Index Vocabulary, Index Context, Index Width, class Role = role::embedding>
 struct TokenEmbedding : layer_defaults {
   static constexpr auto name = "token_embedding";
-  static constexpr index input_width = 1;
+  static constexpr Index input_width = 1;
 
   template <class X>
   using output = typename detail::embeds<X, TokenIds, Width>::type;

@@ -8,10 +8,10 @@
 namespace radapt {
 
 /// x (rows, Width) -> y (rows, Width); weight and bias (Width).
-template <index Width, class Role = role::norm>
+template <Index Width, class Role = role::norm>
 struct LayerNorm : layer_defaults {
   static constexpr auto name = "layer_norm";
-  static constexpr index input_width = Width;
+  static constexpr Index input_width = Width;
   static constexpr double eps = 1e-5;
 
   template <class X>

@@ -8,18 +8,18 @@
 namespace radapt {
 
 /// The output row of a layer that maps width In to width Out, for inputs of width In only.
-template <class X, index In, index Out>
+template <class X, Index In, Index Out>
 struct maps_width {};
-template <class X, index In, index Out>
+template <class X, Index In, Index Out>
 requires(X::width == In) struct maps_width<X, In, Out> {
   using type = typename X::template with<Out>;
 };
 
 /// y = x W^T + b.   x (rows, In) -> y (rows, Out); W (Out, In), b (Out). Out may be `dynamic`: a number of classes.
-template <index In, index Out, class Role = role::backbone>
+template <Index In, Index Out, class Role = role::backbone>
 struct Linear : layer_defaults {
   static constexpr auto name = "linear";
-  static constexpr index input_width = In;
+  static constexpr Index input_width = In;
 
   template <class X>
   using output = typename maps_width<X, In, Out>::type;
@@ -57,10 +57,10 @@ struct Linear : layer_defaults {
 
 /// y = x P.   x (rows, In) -> y (rows, Out); P (In, Out), no bias: the layout in which CLIP stores its projections. The
 /// same three products as Linear, with the roles of W and its transpose exchanged.
-template <index In, index Out, class Role = role::projection>
+template <Index In, Index Out, class Role = role::projection>
 struct Projection : layer_defaults {
   static constexpr auto name = "projection";
-  static constexpr index input_width = In;
+  static constexpr Index input_width = In;
 
   template <class X>
   using output = typename maps_width<X, In, Out>::type;

@@ -9,7 +9,7 @@ namespace radapt {
 namespace detail {
 template <class X>
 struct pooled_row_type {};
-template <index W>
+template <Index W>
 struct pooled_row_type<Tokens<W>> {
   using type = Samples<W>;
 };

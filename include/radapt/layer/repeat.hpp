@@ -7,11 +7,11 @@ namespace radapt {
 
 /// y = block_{N-1}(... block_0(x)). Tensors of block i carry the number First + i. Nothing below block 0 may want a
 /// gradient, so block 0 has a plan of its own.
-template <index N, class Block, index First = 0>
+template <Index N, class Block, Index First = 0>
 struct Repeat : layer_defaults {
   static_assert(N > 0, "radapt: a Repeat needs at least one block; to fix: leave it out of the chain.");
   static constexpr auto name = "repeat";
-  static constexpr index blocks = N;
+  static constexpr Index blocks = N;
 
   template <class X>
   using output = typename detail::residual_output<Block, X>::type;
@@ -20,7 +20,7 @@ struct Repeat : layer_defaults {
   struct Params {
     typename Block::template Params<Slot> block[N];
     static constexpr void each(auto&& f, auto&... t) {
-      for (index i = 0; i < N; ++i) { f(Label(First + i), t.block[i]...); }
+      for (Index i = 0; i < N; ++i) { f(Label(First + i), t.block[i]...); }
     }
   };
 
@@ -42,7 +42,7 @@ struct Repeat : layer_defaults {
     [[no_unique_address]] typename plans::first::Saved first;
     typename plans::rest::Saved rest[N];    // entry i belongs to block i; entry 0 is unused
     View<T, X> input[keeps_edges ? N : 1];  // entry i is the input of block i; entry 0 is the caller's
-    static constexpr index bytes(Extent e) {
+    static constexpr Index bytes(Extent e) {
       return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (keeps_edges ? bytes_of<T, X>(e) : 0));
     }
   };
@@ -50,23 +50,23 @@ struct Repeat : layer_defaults {
   using Saved = SavedBlocks<T, X, Tune, Dx>;
 
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     using plans = BlockPlans<X, T, Tune, Dx>;
-    const index edge = plans::keeps_edges ? 0 : bytes_of<T, X>(e);
+    const Index edge = plans::keeps_edges ? 0 : bytes_of<T, X>(e);
     return peak(plans::first::forward_scratch(e), plans::rest::forward_scratch(e), edge);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     using plans = BlockPlans<X, T, Tune, Dx>;
     return peak(plans::first::backward_scratch(e), plans::rest::backward_scratch(e), bytes_of<T, X>(e));
   }
 
   template <class T, class X, class S>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, X> y, S& saved) {
-    const index rows = x.rows;
+    const Index rows = x.rows;
     View<const T, X> in = x;
     Arena::Mark before_in = c.arena.mark();
-    for (index i = 0; i < N; ++i) {
+    for (Index i = 0; i < N; ++i) {
       const Arena::Mark before_out = c.arena.mark();
       View<T, X> out = y;
       if constexpr (keeps_edges<S>) {
@@ -93,7 +93,7 @@ struct Repeat : layer_defaults {
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const S& saved, View<const T, X> dy, auto dx) {
     View<const T, X> dout = dy;
     Arena::Mark before_dout = c.arena.mark();
-    for (index i = N; i-- > 1;) {
+    for (Index i = N; i-- > 1;) {
       const Arena::Mark before_din = c.arena.mark();
       const auto din = c.arena.template scratch<T, X>(dy.rows, end_of_input(i));
       if constexpr (keeps_edges<S>) {
@@ -118,12 +118,12 @@ struct Repeat : layer_defaults {
       return false;
     }
   }();
-  static constexpr End end_of_input(index i) { return i % 2 == 0 ? End::low : End::high; }
+  static constexpr End end_of_input(Index i) { return i % 2 == 0 ? End::low : End::high; }
 
   /// Most bytes alive at once: a block's own, its input and its output, where the two ends of the chain are the
   /// caller's.
-  static constexpr index peak(index first, index rest, index edge) {
-    index most = first + (N > 1 ? edge : 0);
+  static constexpr Index peak(Index first, Index rest, Index edge) {
+    Index most = first + (N > 1 ? edge : 0);
     if (N > 1 && rest + edge > most) { most = rest + edge; }
     if (N > 2 && rest + 2 * edge > most) { most = rest + 2 * edge; }
     return most;

@@ -33,11 +33,11 @@ struct Residual : layer_defaults {
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename Plan<Body, X, T, Tune, Dx>::Saved;
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     return Plan<Body, X, T, Tune, Dx>::forward_scratch(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     static_assert(!Plan<Body, X, T, Tune, Dx>::reads_y,
                   "radapt: the last layer of a Residual's body may not read its output in backward, because the sum "
                   "overwrites it; to fix: end the body with a linear layer.");

@@ -34,7 +34,7 @@ struct unnamed<Named<Name, L>> {
 template <class L>
 using layer_of = typename unnamed<L>::type;
 
-template <index I, class L, class... Ls>
+template <Index I, class L, class... Ls>
 struct type_at : type_at<I - 1, Ls...> {};
 template <class L, class... Ls>
 struct type_at<0, L, Ls...> {
@@ -42,30 +42,30 @@ struct type_at<0, L, Ls...> {
 };
 
 /// One child's parameters in its parent's; found by position.
-template <index I, class P>
+template <Index I, class P>
 struct Child {
   [[no_unique_address]] P params;
 };
-template <index I, class P>
+template <Index I, class P>
 constexpr P& child_at(Child<I, P>& c) {
   return c.params;
 }
-template <index I, class P>
+template <Index I, class P>
 constexpr const P& child_at(const Child<I, P>& c) {
   return c.params;
 }
 
-template <index Position, class X, class... Ls>
+template <Index Position, class X, class... Ls>
 struct first_misfit {
   using type = fits;
   using output = X;
 };
-template <index Position, class X, class L, class... Ls>
+template <Index Position, class X, class L, class... Ls>
 struct first_misfit<Position, X, L, Ls...> {
   using type = misfit<Position, L, expected<L::input_width>, got<X::width>>;
   using output = X;  // goes on with something, so that one mistake gives one message
 };
-template <index Position, class X, class L, class... Ls>
+template <Index Position, class X, class L, class... Ls>
 requires requires { typename L::template output<X>; }
 struct first_misfit<Position, X, L, Ls...> : first_misfit<Position + 1, typename L::template output<X>, Ls...> {};
 
@@ -74,32 +74,32 @@ struct chain_output : check_layers<typename first_misfit<0, X, Ls...>::type> {
   using type = typename first_misfit<0, X, Ls...>::output;
 };
 
-template <index I, class X, class... Ls>
+template <Index I, class X, class... Ls>
 struct edge_type {
   using type = X;
 };
-template <index I, class X, class L, class... Ls>
+template <Index I, class X, class L, class... Ls>
 requires(I > 0) struct edge_type<I, X, L, Ls...> : edge_type<I - 1, typename L::template output<X>, Ls...> {
 };
 
-template <index I, class S, class E>
+template <Index I, class S, class E>
 struct SavedStep {
   [[no_unique_address]] S saved;
   [[no_unique_address]] E output;  // a kept view of this layer's output, or Dropped
 };
-template <index I, class S, class E>
+template <Index I, class S, class E>
 constexpr auto& step_at(SavedStep<I, S, E>& s) {
   return s;
 }
-template <index I, class S, class E>
+template <Index I, class S, class E>
 constexpr const auto& step_at(const SavedStep<I, S, E>& s) {
   return s;
 }
-template <index I, class V>
+template <Index I, class V>
 struct EdgeSlot {
   V view;
 };
-template <index I, class V>
+template <Index I, class V>
 constexpr V& edge_at(EdgeSlot<I, V>& s) {
   return s.view;
 }
@@ -107,61 +107,61 @@ constexpr V& edge_at(EdgeSlot<I, V>& s) {
 /// Which layers run backward, and which edges of the chain are kept; edge I is the input of layer I.
 template <class X, class T, class Tune, bool Dx, class... Ls>
 struct ChainPlan {
-  static constexpr index size = sizeof...(Ls);
+  static constexpr Index size = sizeof...(Ls);
   static constexpr bool trains[size] = {trains_any<Ls, Tune>...};
 
-  static constexpr bool wants_dx(index layer) {
+  static constexpr bool wants_dx(Index layer) {
     bool below = Dx;
-    for (index i = 0; i < layer; ++i) { below = below || trains[i]; }
+    for (Index i = 0; i < layer; ++i) { below = below || trains[i]; }
     return below;
   }
   /// Row type of edge I; the edge behind the last layer counts as edge `size`.
-  template <index I>
+  template <Index I>
   using edge = typename edge_type<I, X, Ls...>::type;
 
-  template <index I, class L>
+  template <Index I, class L>
   using plan_of = Plan<L, edge<I>, T, Tune, wants_dx(I)>;
 
   template <class Is>
   struct per_layer;
-  template <index... I>
+  template <Index... I>
   struct per_layer<std::index_sequence<I...>> {
     static constexpr bool reads_x[size] = {plan_of<I, Ls>::reads_x...};
     static constexpr bool reads_y[size] = {plan_of<I, Ls>::reads_y...};
     static constexpr bool runs_backward[size] = {plan_of<I, Ls>::runs_backward...};
-    static constexpr bool wants_dx(index layer) { return ChainPlan::wants_dx(layer); }
+    static constexpr bool wants_dx(Index layer) { return ChainPlan::wants_dx(layer); }
 
-    static constexpr bool keeps(index e) { return e > 0 && e < size && (reads_y[e - 1] || reads_x[e]); }
-    template <index E>
+    static constexpr bool keeps(Index e) { return e > 0 && e < size && (reads_y[e - 1] || reads_x[e]); }
+    template <Index E>
     using kept_edge = std::conditional_t<keeps(E), View<T, edge<E>>, Dropped>;
 
     struct Saved : SavedStep<I, typename plan_of<I, Ls>::Saved, kept_edge<I + 1>>... {
       using plan = per_layer;
-      static constexpr index bytes(Extent e) {
+      static constexpr Index bytes(Extent e) {
         return ((plan_of<I, Ls>::kept(e) + (keeps(I + 1) ? bytes_of<T, edge<I + 1>>(e) : 0)) + ...);
       }
     };
     struct Edges : EdgeSlot<I, View<T, edge<I>>>... {};
 
-    static constexpr index edge_bytes(index i, Extent e) {
-      const index bytes[size] = {bytes_of<T, edge<I>>(e)...};
+    static constexpr Index edge_bytes(Index i, Extent e) {
+      const Index bytes[size] = {bytes_of<T, edge<I>>(e)...};
       return i > 0 && i < size ? bytes[i] : 0;
     }
-    static constexpr index forward_scratch(Extent e) {
-      const index own[size] = {plan_of<I, Ls>::forward_scratch(e)...};
-      index most = 0;
-      for (index i = 0; i < size; ++i) {
-        const index live = own[i] + (keeps(i) ? 0 : edge_bytes(i, e)) + (keeps(i + 1) ? 0 : edge_bytes(i + 1, e));
+    static constexpr Index forward_scratch(Extent e) {
+      const Index own[size] = {plan_of<I, Ls>::forward_scratch(e)...};
+      Index most = 0;
+      for (Index i = 0; i < size; ++i) {
+        const Index live = own[i] + (keeps(i) ? 0 : edge_bytes(i, e)) + (keeps(i + 1) ? 0 : edge_bytes(i + 1, e));
         most = live > most ? live : most;
       }
       return most;
     }
-    static constexpr index backward_scratch(Extent e) {
-      const index own[size] = {plan_of<I, Ls>::backward_scratch(e)...};
-      index most = 0;
-      for (index i = 0; i < size; ++i) {
+    static constexpr Index backward_scratch(Extent e) {
+      const Index own[size] = {plan_of<I, Ls>::backward_scratch(e)...};
+      Index most = 0;
+      for (Index i = 0; i < size; ++i) {
         if (!runs_backward[i]) { continue; }
-        const index live = own[i] + edge_bytes(i + 1, e) + (wants_dx(i) ? edge_bytes(i, e) : 0);
+        const Index live = own[i] + edge_bytes(i + 1, e) + (wants_dx(i) ? edge_bytes(i, e) : 0);
         most = live > most ? live : most;
       }
       return most;
@@ -170,9 +170,9 @@ struct ChainPlan {
   using layers = per_layer<std::make_index_sequence<size>>;
 };
 
-template <class Saved, index I>
+template <class Saved, Index I>
 inline constexpr bool keeps_output = false;
-template <class Saved, index I>
+template <class Saved, Index I>
 requires is_saved<Saved>
 inline constexpr bool keeps_output<Saved, I> = Saved::plan::keeps(I + 1);
 
@@ -186,7 +186,7 @@ constexpr auto choose(A a, B b) {
   }
 }
 
-constexpr End end_of_edge(index e) { return e % 2 == 0 ? End::low : End::high; }
+constexpr End end_of_edge(Index e) { return e % 2 == 0 ? End::low : End::high; }
 
 }  // namespace detail
 
@@ -194,7 +194,7 @@ constexpr End end_of_edge(index e) { return e % 2 == 0 ? End::low : End::high; }
 template <class... Ls>
 struct Sequential : layer_defaults {
   static constexpr auto name = "sequential";
-  static constexpr index size = sizeof...(Ls);
+  static constexpr Index size = sizeof...(Ls);
   static_assert(size > 0, "radapt: a Sequential needs at least one layer; to fix: use Identity for an empty one.");
 
   template <class X>
@@ -202,21 +202,21 @@ struct Sequential : layer_defaults {
 
   template <template <class, class> class Slot, class Is>
   struct ParamsOf;
-  template <template <class, class> class Slot, index... I>
+  template <template <class, class> class Slot, Index... I>
   struct ParamsOf<Slot, std::index_sequence<I...>>
       : detail::Child<I, typename detail::layer_of<Ls>::template Params<Slot>>... {
     static constexpr void each(auto&& f, auto&... t) {
       (each_child<I>(f, Label(detail::unnamed<Ls>::label), t...), ...);
     }
-    static constexpr index size = sizeof...(I);
-    template <index J>
+    static constexpr Index size = sizeof...(I);
+    template <Index J>
     static constexpr void each_child(auto&& f, Label label, auto&... t) {
       f(label, detail::child_at<J>(t)...);
     }
     /// Position of the child with that name, or the number of children.
-    static constexpr index position(std::string_view wanted) {
+    static constexpr Index position(std::string_view wanted) {
       const std::string_view labels[] = {detail::unnamed<Ls>::label...};
-      for (index i = 0; i < size; ++i) {
+      for (Index i = 0; i < size; ++i) {
         if (labels[i] == wanted) { return i; }
       }
       return size;
@@ -228,14 +228,16 @@ struct Sequential : layer_defaults {
   /// Calls f.template operator()<L>(path, parameters) for every layer that is no combinator, in order.
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
-    [&]<index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) {
       (visit_child<I>(f, join(path, Label(detail::unnamed<Ls>::label)), p...), ...);
     }
     (std::make_index_sequence<size>{});
   }
 
+  template <class Tune>
+  static constexpr bool trains = (trains_any<detail::layer_of<Ls>, Tune> || ...);
   static void initialise(auto& p, Random& random) {
-    [&]<index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) {
       (detail::layer_of<Ls>::initialise(detail::child_at<I>(p), random), ...);
     }
     (std::make_index_sequence<size>{});
@@ -251,11 +253,11 @@ struct Sequential : layer_defaults {
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename Chain<X, T, Tune, Dx>::layers::Saved;
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index forward_scratch(Extent e) {
+  static constexpr Index forward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::forward_scratch(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr index backward_scratch(Extent e) {
+  static constexpr Index backward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::backward_scratch(e);
   }
 
@@ -263,7 +265,7 @@ struct Sequential : layer_defaults {
   static void forward(auto& c, const auto& p, auto x, View<T, output<X>> y, auto& saved) {
     EdgesOf<T, X> edges;
     Arena::Mark marks[size];
-    [&]<index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) {
       (forward_step<I, T, X>(c, detail::child_at<I>(p), x, y, saved, edges, marks), ...);
     }
     (std::make_index_sequence<size>{});
@@ -274,7 +276,7 @@ struct Sequential : layer_defaults {
                        auto dx) {
     EdgesOf<T, X> gradients;
     Arena::Mark marks[size];
-    [&]<index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) {
       (backward_step<size - 1 - I, T, X>(c, detail::child_at<size - 1 - I>(p), detail::child_at<size - 1 - I>(g), x, y,
                                          saved, dy, dx, gradients, marks),
        ...);
@@ -283,18 +285,18 @@ struct Sequential : layer_defaults {
   }
 
  private:
-  template <index I, class... P>
+  template <Index I, class... P>
   static void visit_child(auto&& f, const std::string& path, P&... p) {
     detail::visit_layer<layer_at<I>>(f, path, detail::child_at<I>(p)...);
   }
   template <class T, class X>
   using EdgesOf = typename Chain<X, T, tune::nothing, false>::layers::Edges;
-  template <class X, index I>
+  template <class X, Index I>
   using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
-  template <index I>
+  template <Index I>
   using layer_at = typename detail::type_at<I, detail::layer_of<Ls>...>::type;
 
-  template <index I, class T, class X, class Saved>
+  template <Index I, class T, class X, class Saved>
   static void forward_step(auto& c, const auto& p, auto x, auto y, Saved& saved, auto& edges, auto& marks) {
     constexpr bool last = I + 1 == size;
     if constexpr (!last) {
@@ -320,7 +322,7 @@ struct Sequential : layer_defaults {
     }
   }
 
-  template <index I, class T, class X, class Saved>
+  template <Index I, class T, class X, class Saved>
   static void backward_step(auto& c, const auto& p, auto& g, auto x, auto y, const Saved& saved, auto dy, auto dx,
                             auto& gradients, auto& marks) {
     constexpr bool last = I + 1 == size;
@@ -363,7 +365,7 @@ using chain = typename detail::without_identities<Sequential<>, Ls...>::type;
 /// The parameters of the child called Name in the parameters of a Sequential.
 template <fixed_string Name, class P>
 constexpr auto& child(P& params) {
-  constexpr index at = std::remove_const_t<P>::position(Name.view());
+  constexpr Index at = std::remove_const_t<P>::position(Name.view());
   static_assert(at < std::remove_const_t<P>::size,
                 "radapt: this Sequential has no child of that name; to fix: use a name of its Named<...> elements.");
   return detail::child_at<at>(params);

@@ -16,7 +16,7 @@ struct Contrastive {
   template <class S>
   void targets(std::span<const std::int32_t>, ContrastiveTargets<S>& t) const {
     t.margin = 0.0;
-    for (index i = 0; i < t.size(); ++i) {
+    for (Index i = 0; i < t.size(); ++i) {
       t.labels[i] = static_cast<std::int32_t>(i);
       t.positive[i] = S{1};
       t.negative[i] = S{0};

@@ -30,13 +30,13 @@ struct MpmNce {
   template <class S>
   void targets(std::span<const std::int32_t> groups, ContrastiveTargets<S>& t) const {
     check();
-    const index batch = t.size();
+    const Index batch = t.size();
     t.scale = 1.0 / tau;
     t.margin = groups.empty() ? 0.0 : margin;
-    for (index i = 0; i < batch; ++i) { t.labels[i] = groups.empty() ? static_cast<std::int32_t>(i) : groups[i]; }
-    for (index i = 0; i < batch; ++i) {
-      index positives = 0;
-      for (index j = 0; j < batch; ++j) { positives += t.labels[j] == t.labels[i] ? 1u : 0u; }
+    for (Index i = 0; i < batch; ++i) { t.labels[i] = groups.empty() ? static_cast<std::int32_t>(i) : groups[i]; }
+    for (Index i = 0; i < batch; ++i) {
+      Index positives = 0;
+      for (Index j = 0; j < batch; ++j) { positives += t.labels[j] == t.labels[i] ? 1u : 0u; }
       const double negatives = static_cast<double>(batch - positives);
       double on = (1.0 - smoothing) / static_cast<double>(positives);
       double off = positives == batch ? 0.0 : smoothing / negatives;

@@ -18,8 +18,8 @@ struct ContrastiveTargets {
   double margin = 0.0;               // cosine added to negatives
   double scale = 1.0;                // 1 / tau, where the model's own logit_scale is not used
 
-  explicit ContrastiveTargets(index batch = 0) : labels(batch), positive(batch), negative(batch) {}
-  index size() const { return labels.size(); }
+  explicit ContrastiveTargets(Index batch = 0) : labels(batch), positive(batch), negative(batch) {}
+  Index size() const { return labels.size(); }
 };
 
 namespace detail {

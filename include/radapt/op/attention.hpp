@@ -15,7 +15,7 @@ struct attention_forward {
   Matrix<T> y;                           // (rows, width)
   Matrix<const T> qkv;                   // (rows, 3 width)
   Matrix<statistic_t<T>> log_sum_exp{};  // (rows, heads), or null when nobody reads it
-  index heads = 1;
+  Index heads = 1;
   bool causal = false;
   Sequences sequences{};
 };
@@ -31,7 +31,7 @@ struct attention_backward {
   Matrix<const T> y;                           // (rows, width)
   Matrix<const T> qkv;                         // (rows, 3 width)
   Matrix<const statistic_t<T>> log_sum_exp{};  // (rows, heads)
-  index heads = 1;
+  Index heads = 1;
   bool causal = false;
   Sequences sequences{};
 };

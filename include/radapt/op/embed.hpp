@@ -15,7 +15,7 @@ struct extract_patches {
   using element = T;
   Matrix<T> patches;       // (N g g, 3 patch patch)
   Matrix<const T> pixels;  // (N, 3 size size)
-  index size = 0, patch = 0;
+  Index size = 0, patch = 0;
 };
 
 /// Row 0 of every sequence is the class embedding, row 1 + i the i-th embedded patch; position embeddings are added.

@@ -14,7 +14,7 @@ struct KeptRows {
 };
 
 /// Number of entries in a mask of that granularity.
-constexpr index mask_entries(DropGranularity granularity, const Sequences& s) {
+constexpr Index mask_entries(DropGranularity granularity, const Sequences& s) {
   if (granularity == DropGranularity::per_batch) { return 1; }
   return granularity == DropGranularity::per_sample ? s.count : s.longest();
 }
@@ -25,7 +25,7 @@ template <class F>
 class RunJoiner {
  public:
   explicit RunJoiner(F f) : f_(f) {}
-  void add(index begin, index end) {
+  void add(Index begin, Index end) {
     if (begin == end) { return; }
     if (begin != end_) {
       flush();
@@ -40,30 +40,30 @@ class RunJoiner {
 
  private:
   F f_;
-  index begin_ = 0, end_ = 0;
+  Index begin_ = 0, end_ = 0;
 };
 }  // namespace detail
 
 /// Calls f(begin, end) for every maximal run of kept rows, in ascending order. `rows` is the number of rows of the
 /// batch.
 template <class F>
-void for_each_kept_run(const KeptRows& kept, index rows, F&& f) {
+void for_each_kept_run(const KeptRows& kept, Index rows, F&& f) {
   if (kept.mask == nullptr) {
-    if (rows != 0) { f(index{0}, rows); }
+    if (rows != 0) { f(Index{0}, rows); }
     return;
   }
   const Sequences& s = kept.sequences;
   if (kept.granularity == DropGranularity::per_batch) {
-    if (kept.mask[0] != 0 && rows != 0) { f(index{0}, rows); }
+    if (kept.mask[0] != 0 && rows != 0) { f(Index{0}, rows); }
     return;
   }
-  detail::RunJoiner joiner{[&](index begin, index end) { f(begin, end); }};
-  for (index i = 0; i < s.count; ++i) {
-    const index first = s.begin(i);
+  detail::RunJoiner joiner{[&](Index begin, Index end) { f(begin, end); }};
+  for (Index i = 0; i < s.count; ++i) {
+    const Index first = s.begin(i);
     if (kept.granularity == DropGranularity::per_sample) {
       if (kept.mask[i] != 0) { joiner.add(first, first + s.length(i)); }
     } else {
-      for (index t = 0; t < s.length(i); ++t) {
+      for (Index t = 0; t < s.length(i); ++t) {
         if (kept.mask[t] != 0) { joiner.add(first + t, first + t + 1); }
       }
     }

@@ -12,7 +12,7 @@ enum class Pooling { first, last };
 namespace op {
 
 /// Position inside sequence i that pooling reads.
-constexpr index pooled_row(const Sequences& s, Pooling pooling, index i) {
+constexpr Index pooled_row(const Sequences& s, Pooling pooling, Index i) {
   if (s.pooled != nullptr) { return s.begin(i) + s.pooled[i]; }
   return pooling == Pooling::first ? s.begin(i) : s.begin(i) + s.length(i) - 1;
 }

@@ -14,10 +14,10 @@ namespace radapt {
 
 /// How large the batches of a run are. All memory follows from this.
 struct BatchSize {
-  index batch = 32;           ///< pairs (or images) per step
-  index micro_batch = 0;      ///< pairs whose activations are alive at once; 0 is the whole batch
-  index longest_caption = 0;  ///< tokens; 0 is the model's context
-  index micro() const { return micro_batch == 0 ? batch : std::min(micro_batch, batch); }
+  Index batch = 32;           ///< pairs (or images) per step
+  Index micro_batch = 0;      ///< pairs whose activations are alive at once; 0 is the whole batch
+  Index longest_caption = 0;  ///< tokens; 0 is the model's context
+  Index micro() const { return micro_batch == 0 ? batch : std::min(micro_batch, batch); }
 };
 
 /// Pairs of image and caption. `pixels` is (B, 3 S S); `groups` (B) says which pairs match each other, or is empty.
@@ -37,14 +37,14 @@ struct LabelledBatch {
 
 /// Bytes that a step works in, known before it runs.
 struct MemoryNeed {
-  index kept = 0;      ///< activations that the backward pass reads
-  index scratch = 0;   ///< intermediate results
-  index features = 0;  ///< features, their gradients, logits
+  Index kept = 0;      ///< activations that the backward pass reads
+  Index scratch = 0;   ///< intermediate results
+  Index features = 0;  ///< features, their gradients, logits
 };
 
 namespace detail {
 template <class T>
-void check_pixels(std::span<const T> pixels, index images, index per_image) {
+void check_pixels(std::span<const T> pixels, Index images, Index per_image) {
   if (pixels.size() != images * per_image) {
     fail({.what = "a batch of " + std::to_string(images) + " images",
           .expected = std::to_string(images * per_image) + " pixel values",
@@ -53,7 +53,7 @@ void check_pixels(std::span<const T> pixels, index images, index per_image) {
   }
 }
 
-inline void check_batch(index got, index planned) {
+inline void check_batch(Index got, Index planned) {
   if (got == 0 || got > planned) {
     fail({.what = "a training batch",
           .expected = "1 to " + std::to_string(planned) + " samples, as planned",
@@ -94,7 +94,7 @@ class PairObjective {
   }
 
   static MemoryNeed memory(const BatchSize& size) {
-    const index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
+    const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
     const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, T, Tune>(
         Model::image_sequences(size.micro()).extent());
     const auto text =
@@ -108,8 +108,8 @@ class PairObjective {
   /// Loss of the batch; gradients are added to `gradients`.
   double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
               const Batch& batch) {
-    const index count = check(batch);
-    const index micro = size_.micro();
+    const Index count = check(batch);
+    const Index micro = size_.micro();
     const Arena::Mark before = c.arena.mark();
     double loss = 0;
     if (count <= micro) {
@@ -121,15 +121,15 @@ class PairObjective {
       image_backward(c, values, gradients, batch, 0, count, image_saved);
       text_backward(c, values, gradients, batch, 0, count, text_saved);
     } else {
-      for (index first = 0; first < count; first += micro) {
+      for (Index first = 0; first < count; first += micro) {
         Unsaved none;
-        const index n = std::min(micro, count - first);
+        const Index n = std::min(micro, count - first);
         run_images(c, values, batch, first, n, none);
         run_texts(c, values, batch, first, n, none);
       }
       loss = take_loss(c, values, gradients, batch.groups, count);
-      for (index first = 0; first < count; first += micro) {
-        const index n = std::min(micro, count - first);
+      for (Index first = 0; first < count; first += micro) {
+        const Index n = std::min(micro, count - first);
         typename ImagePlan::Saved image_saved;
         typename TextPlan::Saved text_saved;
         if constexpr (ImagePlan::runs_backward) {
@@ -156,10 +156,10 @@ class PairObjective {
   Loss& loss() { return loss_; }
 
  private:
-  static constexpr index embed = Model::arch::embed;
+  static constexpr Index embed = Model::arch::embed;
   /// One tower's features and what the loss makes of them, all (B, embed).
   struct Side {
-    explicit Side(index batch)
+    explicit Side(Index batch)
         : features(batch * embed),
           normalised(batch * embed),
           dnormalised(batch * embed),
@@ -168,13 +168,13 @@ class PairObjective {
     Buffer<T> features, normalised, dnormalised, dfeatures;
     Buffer<S> norms;
   };
-  static View<T, Samples<embed>> rows(Buffer<T>& b, index first, index count) {
+  static View<T, Samples<embed>> rows(Buffer<T>& b, Index first, Index count) {
     return {b.data() + first * embed, count};
   }
-  static View<S, Samples<1>> norms(Side& side, index count) { return {side.norms.data(), count}; }
+  static View<S, Samples<1>> norms(Side& side, Index count) { return {side.norms.data(), count}; }
 
-  index check(const Batch& batch) const {
-    const index count = batch.captions == nullptr ? 0 : batch.captions->size();
+  Index check(const Batch& batch) const {
+    const Index count = batch.captions == nullptr ? 0 : batch.captions->size();
     detail::check_batch(count, size_.batch);
     detail::check_pixels(batch.pixels, count, Model::PixelRow::width);
     if (!batch.groups.empty() && batch.groups.size() != count) {
@@ -187,7 +187,7 @@ class PairObjective {
   }
 
   template <class Saved>
-  void run_images(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, index first, index count,
+  void run_images(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Index first, Index count,
                   Saved& saved) {
     begin_images(c, first, count);
     c.phase.next_site = 0;
@@ -196,7 +196,7 @@ class PairObjective {
     text_site_ = c.phase.next_site;
   }
   template <class Saved>
-  void run_texts(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, index first, index count,
+  void run_texts(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Index first, Index count,
                  Saved& saved) {
     begin_texts(c, batch, first, count);
     c.phase.next_site = text_site_;
@@ -205,7 +205,7 @@ class PairObjective {
   }
   template <class Saved>
   void image_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                      const Batch& batch, index first, index count, const Saved& saved) {
+                      const Batch& batch, Index first, Index count, const Saved& saved) {
     if constexpr (ImagePlan::runs_backward) {
       begin_images(c, first, count);
       Model::Image::template backward<T, typename Model::PixelRow>(c, values.image, gradients.image,
@@ -215,7 +215,7 @@ class PairObjective {
   }
   template <class Saved>
   void text_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                     const Batch& batch, index first, index count, const Saved& saved) {
+                     const Batch& batch, Index first, Index count, const Saved& saved) {
     if constexpr (TextPlan::runs_backward) {
       begin_texts(c, batch, first, count);
       Model::Text::template backward<T, TokenIds>(c, values.text, gradients.text, ids(batch, first, count), Dropped{},
@@ -223,23 +223,23 @@ class PairObjective {
     }
   }
 
-  void begin_images(Context<Backend>& c, index first, index count) const {
+  void begin_images(Context<Backend>& c, Index first, Index count) const {
     c.sequences = Model::image_sequences(count);
     c.phase.first_sequence = first;
   }
-  void begin_texts(Context<Backend>& c, const Batch& batch, index first, index count) {
+  void begin_texts(Context<Backend>& c, const Batch& batch, Index first, Index count) {
     c.sequences = batch.captions->slice(first, count, offsets_);
     c.phase.first_sequence = first;
   }
-  static View<const T, typename Model::PixelRow> pixels(const Batch& batch, index first, index count) {
+  static View<const T, typename Model::PixelRow> pixels(const Batch& batch, Index first, Index count) {
     return {batch.pixels.data() + first * Model::PixelRow::width, count};
   }
-  static View<const std::int32_t, TokenIds> ids(const Batch& batch, index first, index count) {
+  static View<const std::int32_t, TokenIds> ids(const Batch& batch, Index first, Index count) {
     return {batch.captions->ids(first), batch.captions->tokens(first, count)};
   }
 
   double take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                   std::span<const std::int32_t> groups, index count) {
+                   std::span<const std::int32_t> groups, Index count) {
     for (Side* side : {&image_, &text_}) {
       run(c,
           op::l2_normalize_forward<T>{
@@ -269,7 +269,7 @@ class PairObjective {
     if constexpr (TextPlan::runs_backward) { normalise_backward(c, text_, count); }
     return loss;
   }
-  void normalise_backward(Context<Backend>& c, Side& side, index count) {
+  void normalise_backward(Context<Backend>& c, Side& side, Index count) {
     run(c, op::l2_normalize_backward<T>{.dx = rows(side.dfeatures, 0, count),
                                         .dy = rows(side.dnormalised, 0, count),
                                         .y = rows(side.normalised, 0, count),
@@ -282,7 +282,7 @@ class PairObjective {
   Side image_, text_;
   Buffer<T> logits_;
   Buffer<S> log_sums_;
-  std::vector<index> offsets_;
+  std::vector<Index> offsets_;
   std::uint32_t text_site_ = 0;
 };
 
@@ -293,11 +293,11 @@ class LabelObjective {
   using Batch = LabelledBatch<T>;
   using ModelPlan = Plan<Model, typename Model::PixelRow, T, Tune, false>;
 
-  LabelObjective(Loss loss, BatchSize size, index classes) : loss_(loss), size_(size), classes_(classes) {
+  LabelObjective(Loss loss, BatchSize size, Index classes) : loss_(loss), size_(size), classes_(classes) {
     logits_ = Buffer<T>(size.micro() * classes);
   }
 
-  static MemoryNeed memory(const BatchSize& size, index classes) {
+  static MemoryNeed memory(const BatchSize& size, Index classes) {
     auto need =
         detail::tower_need<Model, typename Model::PixelRow, T, Tune>(Model::image_sequences(size.micro()).extent());
     need.features = padded(size.micro() * classes * sizeof(T));
@@ -306,12 +306,12 @@ class LabelObjective {
 
   double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
               const Batch& batch) {
-    const index count = batch.labels.size();
+    const Index count = batch.labels.size();
     check(batch);
     const Arena::Mark before = c.arena.mark();
     double loss = 0;
-    for (index first = 0; first < count; first += size_.micro()) {
-      const index n = std::min(size_.micro(), count - first);
+    for (Index first = 0; first < count; first += size_.micro()) {
+      const Index n = std::min(size_.micro(), count - first);
       c.sequences = Model::image_sequences(n);
       c.phase.first_sequence = first;
       c.phase.next_site = 0;
@@ -341,7 +341,7 @@ class LabelObjective {
     detail::check_batch(batch.labels.size(), size_.batch);
     detail::check_pixels(batch.pixels, batch.labels.size(), Model::PixelRow::width);
     for (const std::int32_t label : batch.labels) {
-      if (label < 0 || static_cast<index>(label) >= classes_) {
+      if (label < 0 || static_cast<Index>(label) >= classes_) {
         fail({.what = "a training batch",
               .expected = "class ids from 0 to " + std::to_string(classes_ - 1),
               .got = std::to_string(label),
@@ -352,7 +352,7 @@ class LabelObjective {
 
   Loss loss_;
   BatchSize size_;
-  index classes_;
+  Index classes_;
   Buffer<T> logits_;
 };
 

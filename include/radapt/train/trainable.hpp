@@ -28,7 +28,7 @@ class Trainable : check_tuning<Model, Tune> {
   /// Where a trained tensor lies in every flat buffer.
   struct Slot {
     std::string name;
-    index offset, size, rank;
+    Index offset, size, rank;
   };
 
   /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
@@ -70,9 +70,9 @@ class Trainable : check_tuning<Model, Tune> {
   const Values<Model, T>& values() const { return values_; }
   Gradients<Model, Tune, T>& gradients() { return gradient_tree_; }
   const std::vector<Slot>& slots() const { return slots_; }
-  index size() const { return size_; }
+  Index size() const { return size_; }
   /// The first `decayed()` elements of every buffer are those that weight decay applies to.
-  index decayed() const { return decayed_; }
+  Index decayed() const { return decayed_; }
 
   Buffer<T>& parameter_buffer() { return parameters_; }
   Buffer<T>& gradient_buffer() { return gradients_; }
@@ -107,7 +107,7 @@ class Trainable : check_tuning<Model, Tune> {
  private:
   const Weights<Model, T>* base_;
   std::vector<Slot> slots_;
-  index size_ = 0, decayed_ = 0;
+  Index size_ = 0, decayed_ = 0;
   Buffer<T> parameters_, gradients_, first_moment_, second_moment_;
   Values<Model, T> values_;
   Gradients<Model, Tune, T> gradient_tree_{};

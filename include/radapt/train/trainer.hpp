@@ -35,17 +35,17 @@ struct StepReport {
 
 /// Bytes of a run, printable before it.
 struct MemoryReport {
-  index base = 0;         ///< weights the trainer reads and does not own
-  index trainable = 0;    ///< parameters, gradients, two moments and the average
-  index activations = 0;  ///< kept for backward
-  index scratch = 0;
-  index features = 0;
-  index total() const { return base + trainable + activations + scratch + features; }
+  Index base = 0;         ///< weights the trainer reads and does not own
+  Index trainable = 0;    ///< parameters, gradients, two moments and the average
+  Index activations = 0;  ///< kept for backward
+  Index scratch = 0;
+  Index features = 0;
+  Index total() const { return base + trainable + activations + scratch + features; }
 };
 
 /// One line per part, in MiB.
 inline std::string describe(const MemoryReport& m) {
-  const auto line = [](const char* what, index bytes) {
+  const auto line = [](const char* what, Index bytes) {
     std::string tenths = std::to_string((bytes * 10 + (1u << 19)) >> 20);
     if (tenths.size() < 2) { tenths.insert(0, "0"); }
     return std::string(what) + tenths.insert(tenths.size() - 1, ".") + " MiB\n";
@@ -96,8 +96,8 @@ class Trainer {
   /// Bytes of a run with these options, without running or allocating it.
   static MemoryReport memory(const Base& base, const TrainOptions& options) {
     const MemoryNeed need = memory_need(options.size, base);
-    const index trained = count<Model, typename R::tune>(base.classes()) * sizeof(T);
-    const index copies = accumulates && options.average.kind != Average::Kind::none ? 5 : 4;
+    const Index trained = count<Model, typename R::tune>(base.classes()) * sizeof(T);
+    const Index copies = accumulates && options.average.kind != Average::Kind::none ? 5 : 4;
     return {.base = base.buffer().size() * sizeof(T),
             .trainable = copies * trained,
             .activations = need.kept,
@@ -191,11 +191,11 @@ class Trainer {
       return Objective::memory(size);
     }
   }
-  static Vector<T> flat(Buffer<T>& b, index begin, index end) {
+  static Vector<T> flat(Buffer<T>& b, Index begin, Index end) {
     return b.size() == 0 ? Vector<T>{} : Vector<T>{b.data() + begin, end - begin};
   }
 
-  void update(index begin, index end, double decay, double lr, double clip, double momentum) {
+  void update(Index begin, Index end, double decay, double lr, double clip, double momentum) {
     if (begin == end) { return; }
     run(context_, op::adamw<T>{.parameters = flat(state_.parameter_buffer(), begin, end),
                                .first_moment = flat(state_.first_moment(), begin, end),

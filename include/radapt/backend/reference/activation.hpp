@@ -36,12 +36,12 @@ T activation_slope(Activation kind, T x) {
 
 template <class T>
 void launch(reference&, const op::activation_forward<T>& o) {
-  for (index i = 0; i < o.x.size(); ++i) { o.y.data[i] = detail::activate(o.kind, o.x.data[i]); }
+  for (Index i = 0; i < o.x.size(); ++i) { o.y.data[i] = detail::activate(o.kind, o.x.data[i]); }
 }
 
 template <class T>
 void launch(reference&, const op::activation_backward<T>& o) {
-  for (index i = 0; i < o.x.size(); ++i) {
+  for (Index i = 0; i < o.x.size(); ++i) {
     o.dx.data[i] = o.dy.data[i] * detail::activation_slope(o.kind, o.x.data[i]);
   }
 }

@@ -15,15 +15,15 @@ void launch(reference&, const op::add<T>& o) {
 template <class T>
 void launch(reference&, const op::scaled_add<T>& o) {
   const T coefficient = static_cast<T>(o.factor) * (o.scale == nullptr ? T{1} : *o.scale);
-  const index width = o.y.columns;
-  index done = 0;  // rows before this one are written
-  const auto copy_until = [&](index end) {
+  const Index width = o.y.columns;
+  Index done = 0;  // rows before this one are written
+  const auto copy_until = [&](Index end) {
     if (o.y.data != o.x.data) { std::copy(o.x.data + done * width, o.x.data + end * width, o.y.data + done * width); }
     done = end;
   };
-  op::for_each_kept_run(o.kept, o.y.rows, [&](index begin, index end) {
+  op::for_each_kept_run(o.kept, o.y.rows, [&](Index begin, Index end) {
     copy_until(begin);
-    for (index i = begin * width; i < end * width; ++i) { o.y.data[i] = o.x.data[i] + coefficient * o.z.data[i]; }
+    for (Index i = begin * width; i < end * width; ++i) { o.y.data[i] = o.x.data[i] + coefficient * o.z.data[i]; }
     done = end;
   });
   copy_until(o.y.rows);
@@ -31,10 +31,10 @@ void launch(reference&, const op::scaled_add<T>& o) {
 
 template <class T>
 void launch(reference&, const op::scaled_add_backward_scale<T>& o) {
-  const index width = o.a.columns;
+  const Index width = o.a.columns;
   double sum = 0;
-  op::for_each_kept_run(o.kept, o.a.rows, [&](index begin, index end) {
-    for (index i = begin * width; i < end * width; ++i) {
+  op::for_each_kept_run(o.kept, o.a.rows, [&](Index begin, Index end) {
+    for (Index i = begin * width; i < end * width; ++i) {
       sum += static_cast<double>(o.a.data[i]) * static_cast<double>(o.b.data[i]);
     }
   });

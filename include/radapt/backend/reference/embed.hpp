@@ -9,13 +9,13 @@ namespace radapt {
 
 template <class T>
 void launch(reference&, const op::extract_patches<T>& o) {
-  const index grid = o.size / o.patch;
+  const Index grid = o.size / o.patch;
   T* out = o.patches.data;
-  for (index n = 0; n < o.pixels.rows; ++n) {
-    for (index gy = 0; gy < grid; ++gy) {
-      for (index gx = 0; gx < grid; ++gx) {
-        for (index c = 0; c < 3; ++c) {
-          for (index y = 0; y < o.patch; ++y) {
+  for (Index n = 0; n < o.pixels.rows; ++n) {
+    for (Index gy = 0; gy < grid; ++gy) {
+      for (Index gx = 0; gx < grid; ++gx) {
+        for (Index c = 0; c < 3; ++c) {
+          for (Index y = 0; y < o.patch; ++y) {
             const T* row = o.pixels.data + ((n * 3 + c) * o.size + gy * o.patch + y) * o.size + gx * o.patch;
             out = std::copy(row, row + o.patch, out);
           }
@@ -28,8 +28,8 @@ void launch(reference&, const op::extract_patches<T>& o) {
 template <class T>
 void launch(reference&, const op::assemble_tokens_forward<T>& o) {
   using namespace detail::eigen;
-  const index tokens = o.positions.rows;
-  for (index n = 0; n < o.sequences.count; ++n) {
+  const Index tokens = o.positions.rows;
+  for (Index n = 0; n < o.sequences.count; ++n) {
     auto y = map(o.y).middleRows(extent(n * tokens), extent(tokens));
     y = map(o.positions);
     y.row(0) += map(o.class_embedding);
@@ -40,8 +40,8 @@ void launch(reference&, const op::assemble_tokens_forward<T>& o) {
 template <class T>
 void launch(reference&, const op::assemble_tokens_backward<T>& o) {
   using namespace detail::eigen;
-  for (index n = 0; n < o.sequences.count; ++n) {
-    const index tokens = o.sequences.length(n);
+  for (Index n = 0; n < o.sequences.count; ++n) {
+    const Index tokens = o.sequences.length(n);
     const auto dy = map(o.dy).middleRows(extent(n * tokens), extent(tokens));
     if (o.dpatches.data != nullptr) {
       map(o.dpatches).middleRows(extent(n * (tokens - 1)), extent(tokens - 1)) = dy.bottomRows(extent(tokens - 1));
@@ -54,9 +54,9 @@ void launch(reference&, const op::assemble_tokens_backward<T>& o) {
 template <class T>
 void launch(reference&, const op::embed_tokens_forward<T>& o) {
   using namespace detail::eigen;
-  for (index i = 0; i < o.sequences.count; ++i) {
-    const index first = o.sequences.begin(i);
-    for (index t = 0; t < o.sequences.length(i); ++t) {
+  for (Index i = 0; i < o.sequences.count; ++i) {
+    const Index first = o.sequences.begin(i);
+    for (Index t = 0; t < o.sequences.length(i); ++t) {
       map(o.y).row(extent(first + t)) = map(o.table).row(o.ids[first + t]) + map(o.positions).row(extent(t));
     }
   }
@@ -65,9 +65,9 @@ void launch(reference&, const op::embed_tokens_forward<T>& o) {
 template <class T>
 void launch(reference&, const op::embed_tokens_backward<T>& o) {
   using namespace detail::eigen;
-  for (index i = 0; i < o.sequences.count; ++i) {
-    const index first = o.sequences.begin(i);
-    for (index t = 0; t < o.sequences.length(i); ++t) {
+  for (Index i = 0; i < o.sequences.count; ++i) {
+    const Index first = o.sequences.begin(i);
+    for (Index t = 0; t < o.sequences.length(i); ++t) {
       const auto dy = map(o.dy).row(extent(first + t));
       if (o.dtable.data != nullptr) { map(o.dtable).row(o.ids[first + t]) += dy; }
       if (o.dpositions.data != nullptr) { map(o.dpositions).row(extent(t)) += dy; }

@@ -8,7 +8,7 @@ namespace radapt {
 template <class T>
 void launch(reference&, const op::linear_forward<T>& o) {
   using namespace detail::eigen;
-  op::for_each_kept_run(o.kept, o.y.rows, [&](index begin, index end) {
+  op::for_each_kept_run(o.kept, o.y.rows, [&](Index begin, Index end) {
     const auto rows = extent(end - begin);
     auto y = map(o.y).middleRows(extent(begin), rows);
     y.noalias() = map(o.x).middleRows(extent(begin), rows) * map(o.weight).transpose();
@@ -19,7 +19,7 @@ void launch(reference&, const op::linear_forward<T>& o) {
 template <class T>
 void launch(reference&, const op::linear_backward_input<T>& o) {
   using namespace detail::eigen;
-  op::for_each_kept_run(o.kept, o.dx.rows, [&](index begin, index end) {
+  op::for_each_kept_run(o.kept, o.dx.rows, [&](Index begin, Index end) {
     const auto rows = extent(end - begin);
     map(o.dx).middleRows(extent(begin), rows).noalias() = map(o.dy).middleRows(extent(begin), rows) * map(o.weight);
   });
@@ -29,7 +29,7 @@ template <class T>
 void launch(reference&, const op::linear_backward_weight<T>& o) {
   using namespace detail::eigen;
   const T coefficient = static_cast<T>(o.factor) * (o.scale == nullptr ? T{1} : *o.scale);
-  op::for_each_kept_run(o.kept, o.x.rows, [&](index begin, index end) {
+  op::for_each_kept_run(o.kept, o.x.rows, [&](Index begin, Index end) {
     const auto rows = extent(end - begin);
     map(o.dw).noalias() += coefficient * (map(o.dy).middleRows(extent(begin), rows).transpose() *
                                           map(o.x).middleRows(extent(begin), rows));

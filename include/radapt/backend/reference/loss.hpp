@@ -19,19 +19,19 @@ auto log_sum_exp(const Row& row) {
 template <class T>
 void launch(reference&, const op::contrastive_loss<T>& o) {
   using namespace detail::eigen;
-  const index batch = o.image.rows;
+  const Index batch = o.image.rows;
   const T scale = o.log_scale == nullptr ? static_cast<T>(o.scale) : std::exp(*o.log_scale);
-  const auto same = [&](index i, index j) { return o.labels[i] == o.labels[j]; };
-  const auto target = [&](index i, index j) { return same(i, j) ? o.positive.data[i] : o.negative.data[i]; };
+  const auto same = [&](Index i, Index j) { return o.labels[i] == o.labels[j]; };
+  const auto target = [&](Index i, Index j) { return same(i, j) ? o.positive.data[i] : o.negative.data[i]; };
 
   auto z = map(o.logits);
   z.noalias() = map(o.image) * map(o.text).transpose();
-  for (index i = 0; i < batch; ++i) {
-    for (index j = 0; j < batch; ++j) {
+  for (Index i = 0; i < batch; ++i) {
+    for (Index j = 0; j < batch; ++j) {
       z(extent(i), extent(j)) = scale * (z(extent(i), extent(j)) + (same(i, j) ? T{0} : static_cast<T>(o.margin)));
     }
   }
-  for (index i = 0; i < batch; ++i) {
+  for (Index i = 0; i < batch; ++i) {
     o.log_sums.data[i] = detail::log_sum_exp(z.row(extent(i)));
     o.log_sums.data[batch + i] = detail::log_sum_exp(z.col(extent(i)));
   }
@@ -39,8 +39,8 @@ void launch(reference&, const op::contrastive_loss<T>& o) {
   // The targets of a row and of a column sum to one, so sum t log softmax = sum t z - log sum.
   double loss = 0, dlog_scale = 0;
   const T share = T{1} / static_cast<T>(2 * batch);
-  for (index i = 0; i < batch; ++i) {
-    for (index j = 0; j < batch; ++j) {
+  for (Index i = 0; i < batch; ++i) {
+    for (Index j = 0; j < batch; ++j) {
       T& entry = z(extent(i), extent(j));
       const T row = entry - o.log_sums.data[i], column = entry - o.log_sums.data[batch + j];
       loss -= static_cast<double>(target(i, j) * row + target(j, i) * column);
@@ -58,15 +58,15 @@ void launch(reference&, const op::contrastive_loss<T>& o) {
 template <class T>
 void launch(reference&, const op::cross_entropy<T>& o) {
   using namespace detail::eigen;
-  const index batch = o.logits.rows, classes = o.logits.columns;
+  const Index batch = o.logits.rows, classes = o.logits.columns;
   const T spread = static_cast<T>(o.smoothing) / static_cast<T>(classes);
   const T share = static_cast<T>(o.gradient_scale) / static_cast<T>(batch);
   double loss = 0;
-  for (index i = 0; i < batch; ++i) {
+  for (Index i = 0; i < batch; ++i) {
     const auto z = map(o.logits).row(extent(i));
     const T log_sum = detail::log_sum_exp(z);
-    for (index c = 0; c < classes; ++c) {
-      const T target = spread + (static_cast<index>(o.labels[i]) == c ? static_cast<T>(1.0 - o.smoothing) : T{0});
+    for (Index c = 0; c < classes; ++c) {
+      const T target = spread + (static_cast<Index>(o.labels[i]) == c ? static_cast<T>(1.0 - o.smoothing) : T{0});
       const T log_p = z(extent(c)) - log_sum;
       loss -= static_cast<double>(target * log_p);
       if (o.dlogits.data != nullptr) { o.dlogits.data[i * classes + c] = share * (std::exp(log_p) - target); }

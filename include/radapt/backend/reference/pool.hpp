@@ -8,7 +8,7 @@ namespace radapt {
 template <class T>
 void launch(reference&, const op::pool_forward<T>& o) {
   using namespace detail::eigen;
-  for (index i = 0; i < o.sequences.count; ++i) {
+  for (Index i = 0; i < o.sequences.count; ++i) {
     map(o.y).row(extent(i)) = map(o.x).row(extent(op::pooled_row(o.sequences, o.pooling, i)));
   }
 }
@@ -17,7 +17,7 @@ template <class T>
 void launch(reference&, const op::pool_backward<T>& o) {
   using namespace detail::eigen;
   map(o.dx).setZero();
-  for (index i = 0; i < o.sequences.count; ++i) {
+  for (Index i = 0; i < o.sequences.count; ++i) {
     map(o.dx).row(extent(op::pooled_row(o.sequences, o.pooling, i))) = map(o.dy).row(extent(i));
   }
 }

@@ -16,7 +16,7 @@ namespace detail::eigen {
 template <class T>
 using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr Eigen::Index extent(index n) { return static_cast<Eigen::Index>(n); }
+constexpr Eigen::Index extent(Index n) { return static_cast<Eigen::Index>(n); }
 
 template <class T>
 auto map(Matrix<T> m) {
@@ -36,7 +36,7 @@ auto map(Vector<const T> v) {
 }
 /// `rows` rows of `columns` elements, `stride` elements apart.
 template <class T>
-auto strided(T* data, index rows, index columns, index stride) {
+auto strided(T* data, Index rows, Index columns, Index stride) {
   using Plain = RowMajor<std::remove_const_t<T>>;
   using Mapped = std::conditional_t<std::is_const_v<T>, const Plain, Plain>;
   return Eigen::Map<Mapped, 0, Eigen::OuterStride<>>(data, extent(rows), extent(columns),

@@ -15,7 +15,7 @@ void launch(reference&, const op::adamw<T>& o) {
   const T keep = static_cast<T>(1.0 - o.lr * o.weight_decay), rate = static_cast<T>(o.lr / correction1);
   const T root = static_cast<T>(1.0 / std::sqrt(correction2)), eps = static_cast<T>(o.eps);
   const T momentum = static_cast<T>(o.average_momentum), fresh = static_cast<T>(1.0 - o.average_momentum);
-  for (index i = 0; i < o.parameters.size; ++i) {
+  for (Index i = 0; i < o.parameters.size; ++i) {
     const T g = static_cast<T>(o.gradient_scale) * o.gradients.data[i];
     T& m = o.first_moment.data[i];
     T& v = o.second_moment.data[i];
@@ -30,13 +30,13 @@ void launch(reference&, const op::adamw<T>& o) {
 template <class T>
 void launch(reference&, const op::sum_of_squares<T>& o) {
   double sum = 0;
-  for (index i = 0; i < o.x.size; ++i) { sum += static_cast<double>(o.x.data[i]) * static_cast<double>(o.x.data[i]); }
+  for (Index i = 0; i < o.x.size; ++i) { sum += static_cast<double>(o.x.data[i]) * static_cast<double>(o.x.data[i]); }
   *o.result += sum;
 }
 
 template <class T>
 void launch(reference&, const op::clear<T>& o) {
-  for (index i = 0; i < o.x.size; ++i) { o.x.data[i] = T{0}; }
+  for (Index i = 0; i < o.x.size; ++i) { o.x.data[i] = T{0}; }
 }
 
 }  // namespace radapt
