@@ -22,4 +22,21 @@ Weights<M, T> interpolate(double alpha, const Weights<M, T>& zero_shot, const We
   return mixed;
 }
 
+/// The reason type of weights that do not belong together.
+template <class A, class B>
+struct check_same_model {
+  static constexpr bool both_weights_are_of_one_model = std::is_same_v<A, B>;
+  static_assert(
+      both_weights_are_of_one_model,
+      "radapt: weights of two different models cannot be interpolated. Read check_same_model<first, second>; to "
+      "fix: merge adapters first, so that both are weights of the plain Clip.");
+};
+template <class A, class B, class T, class U>
+requires(!std::is_same_v<Weights<A, T>, Weights<B, U>>) Weights<A, T> interpolate(double,
+                                                                                  const Weights<A, T>& zero_shot,
+                                                                                  const Weights<B, U>&) {
+  [[maybe_unused]] const check_same_model<Weights<A, T>, Weights<B, U>> checked{};
+  return zero_shot;
+}
+
 }  // namespace radapt

@@ -1,0 +1,13 @@
+#include "radapt/layer/linear.hpp"
+
+namespace {
+
+using Layer = radapt::Linear<4, 4>;
+template <class Tune>
+float first(radapt::Gradients<Layer, Tune, float>& gradients) {
+  return *gradients.weight.data;
+}
+
+}  // namespace
+
+float (*use)(radapt::Gradients<Layer, radapt::tune::everything, float>&) = first<radapt::tune::everything>;
