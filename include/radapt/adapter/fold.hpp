@@ -9,6 +9,11 @@ namespace radapt::detail {
 
 using DoubleMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
+template <class T, class S>
+Matrix<T> matrix_of(const Parameter<T, S>& p) {
+  return Matrix<T>(p);
+}
+
 template <class T>
 DoubleMatrix in_double(Matrix<T> m) {
   using Plain = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -61,16 +61,24 @@ template <class M, class T, class Before>
 void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<Clip<typename M::arch>, T>& plain,
                    Before&& before) {
   auto hosts = leaves_by_name<T>(plain.tree());
+  Index folded = 0;
   const auto fold = [&]<class L>(const std::string& path, const auto& p) {
     if constexpr (requires(Matrix<T> w, Vector<T> b) { L::fold(alpha, p, w, b); }) {
       const Matrix<T> weight = hosts.at(host_of(path) + ".weight");
       const Matrix<T> bias = hosts.at(host_of(path) + ".bias");
       before(weight, bias);
+      ++folded;
       L::fold(alpha, p, weight, Vector<T>(bias.data, bias.size()));
     }
   };
   M::Image::each_layer(fold, "visual", adapted.tree().image);
   M::Text::each_layer(fold, "", adapted.tree().text);
+  if (folded == 0 && !std::is_same_v<typename M::policy, NoAdapter>) {
+    fail({.what = "merge",
+          .expected = "at least one adapter to fold",
+          .got = "none",
+          .hint = "The policy puts no layer after an attention or an MLP of this architecture"});
+  }
 }
 }  // namespace detail
 

@@ -86,13 +86,13 @@ struct AdapterBase : layer_defaults {
 
   /// The coefficient of the branch on kept rows: 1/(1-p) while adapters are dropped, alpha in evaluation.
   static double factor(const Phase& phase) {
-    return phase.training ? 1.0 / (1.0 - static_cast<double>(phase.adapter_drop)) : phase.adapter_alpha;
+    return phase.training ? 1.0 / (1.0 - phase.adapter_drop) : phase.adapter_alpha;
   }
 
   /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped.
   static op::KeptRows draw(auto& c, std::uint8_t* mask) {
     const std::uint32_t site = c.phase.next_site++;
-    if (!c.phase.training || c.phase.adapter_drop <= 0.0f) { return {}; }
+    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
     const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
     const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
     for (Index i = 0; i < entries; ++i) {
@@ -105,7 +105,7 @@ struct AdapterBase : layer_defaults {
   }
   /// The rows that forward kept.
   static op::KeptRows drawn(const auto& c, const std::uint8_t* mask) {
-    if (!c.phase.training || c.phase.adapter_drop <= 0.0f) { return {}; }
+    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
     return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
   }
 };
@@ -132,10 +132,15 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     for (Index i = 0; i < p.F.size(); ++i) { p.F.data[i] = 0; }
   }
 
+  /// What the adapter adds to y, as one matrix: s F (Width, Width), in double.
+  static detail::DoubleMatrix product(const auto& p) {
+    return base::scale_value(p) * detail::in_double(detail::matrix_of(p.F));
+  }
+
   /// W += alpha s F W and b += alpha s F b, for W (Width, in) and b (Width); untouched when alpha is 0.
   template <class T>
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
-    const auto F = detail::in_double(Matrix<const T>(p.F));
+    const auto F = detail::in_double(detail::matrix_of(p.F));
     detail::fold_into(alpha * base::scale_value(p), weight, bias, [&](const auto& m) { return (F * m).eval(); });
   }
 
@@ -228,11 +233,16 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     for (Index i = 0; i < p.D.size(); ++i) { p.D.data[i] = static_cast<T>(random.uniform(-bound, bound)); }
   }
 
+  /// What the adapter adds to y, as one matrix: s U D (Width, Width), in double.
+  static detail::DoubleMatrix product(const auto& p) {
+    return base::scale_value(p) * detail::in_double(detail::matrix_of(p.U)) * detail::in_double(detail::matrix_of(p.D));
+  }
+
   /// W += alpha s U (D W) and b += alpha s U (D b), for W (Width, in) and b (Width); untouched when alpha is 0.
   template <class T>
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
-    const auto U = detail::in_double(Matrix<const T>(p.U));
-    const auto D = detail::in_double(Matrix<const T>(p.D));
+    const auto U = detail::in_double(detail::matrix_of(p.U));
+    const auto D = detail::in_double(detail::matrix_of(p.D));
     detail::fold_into(alpha * base::scale_value(p), weight, bias,
                       [&](const auto& m) { return (U * (D * m).eval()).eval(); });
   }

@@ -20,7 +20,7 @@ enum class DropGranularity {
 /// running it twice, gives the same masks.
 struct Phase {
   bool training = false;
-  float adapter_drop = 0.0f;  ///< probability that an adapter is dropped while training, 0 <= p < 1
+  double adapter_drop = 0.0;  ///< probability that an adapter is dropped while training, 0 <= p < 1
   DropGranularity granularity = DropGranularity::per_sample;
   double adapter_alpha = 1.0;  ///< scale of every adapter in evaluation; alpha weights the fine-tuned side
   std::uint64_t seed = 0;
@@ -34,7 +34,7 @@ struct Phase {
     const auto word = philox(
         {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), site, static_cast<std::uint32_t>(step)},
         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
-    return unit_interval(word[0]) >= adapter_drop;
+    return static_cast<double>(unit_interval(word[0])) >= adapter_drop;
   }
 };
 

@@ -12,6 +12,7 @@ struct Repeat : layer_defaults {
   static_assert(N > 0, "radapt: a Repeat needs at least one block; to fix: leave it out of the chain.");
   static constexpr auto name = "repeat";
   static constexpr Index blocks = N;
+  using block_layer = Block;
 
   template <class X>
   using output = typename detail::residual_output<Block, X>::type;
@@ -23,6 +24,16 @@ struct Repeat : layer_defaults {
       for (Index i = 0; i < N; ++i) { f(Label(First + i), t.block[i]...); }
     }
   };
+
+  template <class Tune>
+  static constexpr bool trains = trains_any<Block, Tune>;
+  template <class... P>
+  static void each_layer(auto&& f, const std::string& path, P&... p) {
+    for (Index i = 0; i < N; ++i) { detail::visit_layer<Block>(f, join(path, Label(First + i)), p.block[i]...); }
+  }
+  static void initialise(auto& p, Random& random) {
+    for (Index i = 0; i < N; ++i) { Block::initialise(p.block[i], random); }
+  }
 
   template <class X, class T, class Tune, bool Dx>
   struct BlockPlans {

@@ -28,6 +28,14 @@ struct Residual : layer_defaults {
   template <template <class, class> class Slot>
   using Params = typename Body::template Params<Slot>;
 
+  template <class Tune>
+  static constexpr bool trains = trains_any<Body, Tune>;
+  template <class... P>
+  static void each_layer(auto&& f, const std::string& path, P&... p) {
+    detail::visit_layer<Body>(f, path, p...);
+  }
+  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
+
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
   template <class T, class X, class Tune, bool Dx>

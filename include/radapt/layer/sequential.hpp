@@ -197,6 +197,9 @@ struct Sequential : layer_defaults {
   static constexpr Index size = sizeof...(Ls);
   static_assert(size > 0, "radapt: a Sequential needs at least one layer; to fix: use Identity for an empty one.");
 
+  template <Index I>
+  using layer_at = typename detail::type_at<I, detail::layer_of<Ls>...>::type;
+
   template <class X>
   using output = typename detail::chain_output<X, detail::layer_of<Ls>...>::type;
 
@@ -293,8 +296,6 @@ struct Sequential : layer_defaults {
   using EdgesOf = typename Chain<X, T, tune::nothing, false>::layers::Edges;
   template <class X, Index I>
   using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
-  template <Index I>
-  using layer_at = typename detail::type_at<I, detail::layer_of<Ls>...>::type;
 
   template <Index I, class T, class X, class Saved>
   static void forward_step(auto& c, const auto& p, auto x, auto y, Saved& saved, auto& edges, auto& marks) {

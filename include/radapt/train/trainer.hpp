@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "radapt/ensemble/product_average.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/average.hpp"
 #include "radapt/train/objective.hpp"
@@ -18,7 +19,7 @@ struct TrainOptions {
   WarmupCosine schedule{};
   AdamW optimizer{};
   double clip_norm = 1.0;     ///< largest global L2 norm of the gradients; 0 does not clip
-  float adapter_drop = 0.2f;  ///< used by recipes with AdapterDrop
+  double adapter_drop = 0.2;  ///< used by recipes with AdapterDrop
   DropGranularity granularity = DropGranularity::per_sample;
   Average average{};  ///< used by recipes with Accumulate
   std::uint64_t seed = 0;
@@ -66,6 +67,17 @@ struct objective_of<R, T, Backend, needs_head> {
 };
 }  // namespace detail
 
+namespace detail {
+template <bool Exists, class Model, class T>
+struct lazy_products {
+  using type = ProductAverage<Model, T>;
+};
+template <class Model, class T>
+struct lazy_products<false, Model, T> {
+  using type = char;
+};
+}  // namespace detail
+
 /// Trains recipe R on a backend in element type T. The base weights are shared and never written; only trainable
 /// tensors are copied. A step is a pure function of the state, the batch and (seed, step): equal runs give equal bits.
 template <class R, class Backend, class T = float>
@@ -78,6 +90,8 @@ class Trainer {
   using Batch = typename Objective::Batch;
   using State = Trainable<Model, typename R::tune, T>;
   static constexpr bool accumulates = R::during::template has<Accumulate>;
+  /// Whether the average of products exists: for adapters that merge, in a model with both towers.
+  static constexpr bool has_products = accumulates && R::after::template has<Rescale> && detail::has_text_tower<Model>;
 
   /// Takes all memory. `base` must outlive the trainer.
   Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
@@ -87,9 +101,12 @@ class Trainer {
         objective_(make_objective(loss, options.size, base)) {
     const MemoryNeed need = memory_need(options_.size, base);
     context_.arena.reserve(need.kept, need.scratch);
-    if (averages()) {
+    if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size());
       std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());
+    }
+    if constexpr (has_products) {
+      if (averages() && options_.average.target == Average::Target::product) { products_.emplace(state_.values()); }
     }
   }
 
@@ -132,6 +149,9 @@ class Trainer {
     update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
     update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
     clamp_logit_scale();
+    if constexpr (has_products) {
+      if (products_.has_value()) { products_->update(state_.values(), momentum); }
+    }
     ++step_;
     return report;
   }
@@ -147,9 +167,11 @@ class Trainer {
   /// The model as trained so far.
   Base weights() { return state_.assemble(state_.parameter_buffer()); }
   /// The model with the moving averages in the places of the trained tensors; as trained where the recipe has none.
-  Base averaged() { return state_.assemble(averages() ? average_ : state_.parameter_buffer()); }
+  Base averaged() { return state_.assemble(average_.size() > 0 ? average_ : state_.parameter_buffer()); }
 
   bool averages() const { return accumulates && options_.average.kind != Average::Kind::none; }
+  /// The average of products, when that is what the run follows.
+  auto& products() { return products_; }
   Buffer<T>& average_buffer() { return average_; }
   /// Continues from a saved state: used by checkpoints.
   void set_steps(std::uint64_t steps) { step_ = steps; }
@@ -161,11 +183,18 @@ class Trainer {
     if (o.size.batch == 0) {
       fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""});
     }
-    if (!(o.adapter_drop >= 0.0f && o.adapter_drop < 1.0f)) {
+    if (!(o.adapter_drop >= 0.0 && o.adapter_drop < 1.0)) {
       fail({.what = "training option adapter_drop",
             .expected = "a probability from 0 to below 1",
             .got = std::to_string(o.adapter_drop),
             .hint = "It is the probability of dropping; the published value is 0.2"});
+    }
+    if (o.average.target == Average::Target::product && !has_products) {
+      fail({.what = "training option average.target",
+            .expected = "factors",
+            .got = "product",
+            .hint =
+                "Only recipes with Accumulate, Rescale and a contrastive loss have a product of adapters to average"});
     }
     if (!(o.average.momentum >= 0.0 && o.average.momentum < 1.0)) {
       fail({.what = "training option average.momentum",
@@ -246,6 +275,7 @@ class Trainer {
   State state_;
   Objective objective_;
   Buffer<T> average_;
+  std::optional<typename detail::lazy_products<has_products, Model, T>::type> products_;
   std::uint64_t step_ = 0;
   const std::uint8_t* const* given_masks_ = nullptr;
 };

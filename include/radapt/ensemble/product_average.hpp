@@ -1,0 +1,60 @@
+#pragma once
+/// The moving average of what adapters do, s F or s U D, instead of their factors (methods.md 1.6: the product of
+/// averages is not the average of products).
+#include <map>
+#include <string>
+
+#include "radapt/adapter/fold.hpp"
+#include "radapt/adapter/merge.hpp"
+
+namespace radapt {
+
+/// Average of the products of every adapter of model M. Starts at zero updates, the products at initialisation.
+template <class M, class T = float>
+class ProductAverage {
+ public:
+  /// Takes the products of `values` as they are.
+  explicit ProductAverage(const Values<M, T>& values) {
+    visit(values, [this](const std::string& path, const detail::DoubleMatrix& product) { products_[path] = product; });
+  }
+
+  /// average = momentum average + (1 - momentum) product, for every adapter.
+  void update(const Values<M, T>& values, double momentum) {
+    visit(values, [&](const std::string& path, const detail::DoubleMatrix& product) {
+      detail::DoubleMatrix& average = products_.at(path);
+      average = momentum * average + (1.0 - momentum) * product;
+    });
+  }
+
+  /// The plain CLIP whose hosts are (I + alpha average) W; `base` gives every other tensor.
+  Weights<Clip<typename M::arch>, T> merge(double alpha, const Weights<M, T>& base) const {
+    Weights<Clip<typename M::arch>, T> plain;
+    copy_by_name(plain, base);
+    auto hosts = detail::leaves_by_name<T>(plain.tree());
+    for (const auto& [path, product] : products_) {
+      const Matrix<T> weight = hosts.at(detail::host_of(path) + ".weight");
+      const Matrix<T> bias = hosts.at(detail::host_of(path) + ".bias");
+      detail::fold_into(alpha, weight, Vector<T>(bias.data, bias.size()),
+                        [&](const auto& m) { return (product * m).eval(); });
+    }
+    return plain;
+  }
+
+  /// Products by the path of their adapter, for checkpoints.
+  std::map<std::string, detail::DoubleMatrix>& products() { return products_; }
+  const std::map<std::string, detail::DoubleMatrix>& products() const { return products_; }
+
+ private:
+  template <class F>
+  static void visit(const Values<M, T>& values, F&& f) {
+    const auto take = [&]<class L>(const std::string& path, const auto& p) {
+      if constexpr (requires { L::product(p); }) { f(path, L::product(p)); }
+    };
+    M::Image::each_layer(take, "visual", values.image);
+    M::Text::each_layer(take, "", values.text);
+  }
+
+  std::map<std::string, detail::DoubleMatrix> products_;
+};
+
+}  // namespace radapt

@@ -1,0 +1,23 @@
+/// Gradients and training runs of tiny_clip_quickgelu in float on the onednn backend.
+#include "clip/training_parity.hpp"
+#include "radapt/backend/onednn/all.hpp"
+
+using namespace radapt_test;
+
+namespace {
+using Gradients = GradientParity<TinyQuickGelu, radapt::onednn, float>;
+using Training = TrainingParity<TinyQuickGelu, radapt::onednn, float>;
+}  // namespace
+
+TEST_CASE("quickgelu, float: gradients of the contrastive loss") { Gradients{}.info_nce(); }
+TEST_CASE("quickgelu, float: gradients of cross entropy on a head") { Gradients{}.cross_entropy(); }
+TEST_CASE("quickgelu, float: gradients of full-rank R-Adapter") {
+  Gradients{}.r_adapter<radapt::full>("r_adapter_full");
+}
+TEST_CASE("quickgelu, float: gradients of low-rank R-Adapter") {
+  Gradients{}.r_adapter<radapt::low_rank<TinyQuickGelu::rank>>("r_adapter_low_rank");
+}
+TEST_CASE("quickgelu, float: training full-rank R-Adapter") { Training{}.r_adapter<radapt::full>("r_adapter_full"); }
+TEST_CASE("quickgelu, float: training low-rank R-Adapter") {
+  Training{}.r_adapter<radapt::low_rank<TinyQuickGelu::rank>>("r_adapter_low_rank");
+}
