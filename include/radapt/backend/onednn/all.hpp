@@ -1,0 +1,11 @@
+#pragma once
+/// The whole oneDNN backend.
+#include "radapt/backend/onednn/activation.hpp"
+#include "radapt/backend/onednn/attention.hpp"
+#include "radapt/backend/onednn/elementwise.hpp"
+#include "radapt/backend/onednn/embed.hpp"
+#include "radapt/backend/onednn/linear.hpp"
+#include "radapt/backend/onednn/loss.hpp"
+#include "radapt/backend/onednn/norm.hpp"
+#include "radapt/backend/onednn/pool.hpp"
+#include "radapt/backend/onednn/update.hpp"
