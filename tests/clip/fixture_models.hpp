@@ -51,6 +51,13 @@ std::size_t read_tensors(radapt::Weights<M, T>& weights, const radapt::safetenso
   return found;
 }
 
+/// Class or group labels, stored as I64.
+inline std::vector<std::int32_t> read_labels(const radapt::safetensors::File& file, const std::string& name) {
+  std::vector<std::int32_t> labels;
+  for (const std::int64_t label : file.read<std::int64_t>(name)) { labels.push_back(static_cast<std::int32_t>(label)); }
+  return labels;
+}
+
 /// Captions from padded rows of `context` ids, pooled at the first largest id.
 inline radapt::Captions read_captions(const radapt::safetensors::File& file, const std::string& name,
                                       radapt::Index context, radapt::Index vocabulary) {

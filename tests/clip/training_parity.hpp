@@ -82,7 +82,7 @@ struct GradientParity {
   radapt::safetensors::File checkpoint = open_fixture(folder + "/open_clip_model.safetensors");
   radapt::safetensors::File file = open_fixture(folder + "/backward.safetensors");
   std::vector<T> pixels = file.read<T>("input.pixel_values");
-  std::vector<std::int32_t> labels = file.read<std::int32_t>("input.labels");
+  std::vector<std::int32_t> labels = read_labels(file, "input.labels");
   radapt::Captions captions = read_captions(file, "input.token_ids", Arch::context, Arch::vocabulary);
   Masks masks = Masks::read<Arch>(file, "input.");
 
@@ -156,7 +156,7 @@ struct TrainingParity {
   std::string folder = Arch::folder;
   radapt::safetensors::File checkpoint = open_fixture(folder + "/open_clip_model.safetensors");
   radapt::safetensors::File file = open_fixture(folder + "/train.safetensors");
-  std::vector<std::int32_t> labels = file.read<std::int32_t>("input.labels");
+  std::vector<std::int32_t> labels = read_labels(file, "input.labels");
 
   radapt::TrainOptions options(const std::string& run) {
     auto o = fixture_options(file, batch_size);

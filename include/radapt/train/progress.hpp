@@ -2,7 +2,6 @@
 /// Shows how far a long loop is: one line redrawn on a terminal, a few lines in a log.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -1,5 +1,5 @@
 #pragma once
-/// The whole oneDNN backend.
+/// The whole oneDNN backend: every operation in float.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"

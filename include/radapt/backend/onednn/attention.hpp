@@ -1,99 +1,144 @@
 #pragma once
-/// CPU kernels of op/attention.hpp: a head of a sequence is one task with a (T, T) tile of its own in the workspace.
-/// Inside the parallel loop oneDNN's products run on the calling thread.
+/// oneDNN kernels of op/attention.hpp: one task per head of a sequence, which holds the scores of a block of positions.
+///
+/// Every part of an output is written by exactly one task, in a fixed order: the number of threads does not show.
+#include <atomic>
 #include <cmath>
-#include <limits>
 
-#include <Eigen/Core>
-
-#include "radapt/backend/onednn/onednn.hpp"
+#include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/attention.hpp"
 
 namespace radapt {
 
 namespace detail::cpu {
 
-/// One head of one sequence in the rows of qkv or its gradient.
-struct HeadSlice {
-  Index first_row, rows, q, k, v;  // first row of the sequence; offsets of q, k, v from the beginning of qkv
+/// Positions of one task whose scores exist at a time: with 577 keys that is 295 kB, the second-level cache of a core.
+inline constexpr Index most_block_positions = 128;
+
+/// A sequence's positions cut into blocks of nearly equal length.
+class PositionBlocks {
+ public:
+  explicit PositionBlocks(Index length)
+      : length_(length),
+        count_(block_count(length, most_block_positions)),
+        size_(length == 0 ? 0 : block_count(length, count_)) {}
+  Index count() const { return count_; }
+  Index begin(Index i) const { return i * size_; }
+  Index end(Index i) const { return std::min(length_, (i + 1) * size_); }
+
+ private:
+  Index length_, count_, size_;
 };
-inline HeadSlice head_slice(const Sequences& s, Index task, Index heads, Index width) {
-  const Index sequence = task / heads, head = task % heads, head_width = width / heads;
-  const Index first = s.begin(sequence);
-  const Index q = first * 3 * width + head * head_width;
-  return {first, s.length(sequence), q, q + width, q + 2 * width};
+
+/// Floats of the largest block of scores, rounded up so that two threads never share a cache line.
+inline Index score_floats(const Sequences& s) {
+  const Index longest = s.longest();
+  return padded_elements<float>(std::min(longest, most_block_positions) * longest);
 }
 
-using TileRow = Eigen::Map<Eigen::ArrayXf>;
-inline TileRow tile_row(float* tile, Index t, Index row_length, Index visible) {
-  return {tile + t * row_length, static_cast<Eigen::Index>(visible)};
+/// One head of one sequence inside the rows of qkv.
+template <class T>
+struct HeadRows {
+  T *q, *k, *v;
+  Index stride;
+};
+template <class T>
+HeadRows<T> head_rows(Matrix<T> qkv, Index first_row, Index head, Index head_width) {
+  const Index width = qkv.columns / 3;
+  T* const q = qkv.data + first_row * qkv.columns + head * head_width;
+  return {q, q + width, q + 2 * width, qkv.columns};
+}
+
+/// Runs task(sequence, head, scratch) for all pairs; `floats` is the scratch of one thread. Fails when a task does.
+template <class F>
+void for_each_head(onednn& device, const Sequences& s, Index heads, Index floats, F&& task) {
+  float* const scratch = device.workspace<float>(thread_count() * floats);
+  std::atomic<bool> done = true;
+  parallel_tasks(s.count * heads, [&](Index i, Index thread) {
+    if (!task(i / heads, i % heads, scratch + thread * floats)) { done = false; }
+  });
+  check_product(done);
 }
 
 }  // namespace detail::cpu
 
 inline void launch(onednn& device, const op::attention_forward<float>& o) {
   using namespace detail::cpu;
-  const Index width = o.y.columns, d = width / o.heads, stride = 3 * width;
-  const Index longest = o.sequences.longest(), tile_size = padded_elements<float>(longest * longest);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  float* tiles = device.workspace(tile_size * static_cast<Index>(threads()));
-  parallel_for(o.sequences.count * o.heads, 2, [&](Index task) {
-    const HeadSlice h = head_slice(o.sequences, task, o.heads, width);
-    float* p = tiles + tile_size * static_cast<Index>(this_thread());
-    multiply(Transpose::no, Transpose::yes, h.rows, h.rows, d, scale, o.qkv.data + h.q, stride, o.qkv.data + h.k,
-             stride, 0.0f, p, h.rows);
-    for (Index t = 0; t < h.rows; ++t) {
-      const Index visible = o.causal ? t + 1 : h.rows;
-      TileRow row = tile_row(p, t, h.rows, visible);
-      const float most = row.maxCoeff();
-      row = (row - most).exp();
-      const float sum = row.sum();
-      row *= 1.0f / sum;
-      if (o.log_sum_exp.data != nullptr) {
-        o.log_sum_exp.data[(h.first_row + t) * o.heads + task % o.heads] = most + std::log(sum);
-      }
-      std::fill(p + t * h.rows + visible, p + (t + 1) * h.rows, 0.0f);
-    }
-    multiply(Transpose::no, Transpose::no, h.rows, d, h.rows, 1.0f, p, h.rows, o.qkv.data + h.v, stride, 0.0f,
-             o.y.data + h.first_row * width + task % o.heads * d, width);
-  });
+  const Index width = o.y.columns, head_width = width / o.heads;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
+  for_each_head(
+      device, o.sequences, o.heads, score_floats(o.sequences), [&](Index sequence, Index head, float* scores) {
+        const Index first = o.sequences.begin(sequence);
+        const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
+        const Index length = o.sequences.length(sequence);
+        const PositionBlocks blocks{length};
+        bool done = true;
+        for (Index b = 0; b < blocks.count(); ++b) {
+          const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
+          const Index keys = o.causal ? end : length;
+          done = done &&
+                 product(scores, keys, rows, keys, head_width, {q + begin * stride, stride}, {k, stride, true}, scale);
+          for (Index t = begin; t < end; ++t) {
+            const Index seen = o.causal ? t + 1 : keys;
+            float* const row = scores + (t - begin) * keys;
+            auto p = array(row, seen);
+            const float most = p.maxCoeff();
+            p = (p - most).exp();
+            const float sum = p.sum();
+            p *= 1.0F / sum;
+            std::fill(row + seen, row + keys, 0.0F);
+            if (o.log_sum_exp.data != nullptr) {
+              o.log_sum_exp.data[(first + t) * o.heads + head] = most + std::log(sum);
+            }
+          }
+          done = done && product(o.y.data + (first + begin) * width + head * head_width, width, rows, head_width, keys,
+                                 {scores, keys}, {v, stride});
+        }
+        return done;
+      });
 }
 
 inline void launch(onednn& device, const op::attention_backward<float>& o) {
   using namespace detail::cpu;
-  const Index width = o.y.columns, d = width / o.heads, stride = 3 * width;
-  const Index longest = o.sequences.longest(), tile_size = padded_elements<float>(longest * longest);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  float* tiles = device.workspace(2 * tile_size * static_cast<Index>(threads()));
-  parallel_for(o.sequences.count * o.heads, 2, [&](Index task) {
-    const HeadSlice h = head_slice(o.sequences, task, o.heads, width);
-    const Index head = task % o.heads;
-    float* p = tiles + 2 * tile_size * static_cast<Index>(this_thread());
-    float* ds = p + tile_size;
-    const float* dy = o.dy.data + h.first_row * width + head * d;
-    const float* y = o.y.data + h.first_row * width + head * d;
-    multiply(Transpose::no, Transpose::yes, h.rows, h.rows, d, scale, o.qkv.data + h.q, stride, o.qkv.data + h.k,
-             stride, 0.0f, p, h.rows);
-    multiply(Transpose::no, Transpose::yes, h.rows, h.rows, d, 1.0f, dy, width, o.qkv.data + h.v, stride, 0.0f, ds,
-             h.rows);
-    for (Index t = 0; t < h.rows; ++t) {
-      const Index visible = o.causal ? t + 1 : h.rows;
-      const auto length = static_cast<Eigen::Index>(d);
-      const float along = (Eigen::Map<const Eigen::ArrayXf>(dy + t * width, length) *
-                           Eigen::Map<const Eigen::ArrayXf>(y + t * width, length))
-                              .sum();
-      TileRow row = tile_row(p, t, h.rows, visible), gradient = tile_row(ds, t, h.rows, visible);
-      row = (row - o.log_sum_exp.data[(h.first_row + t) * o.heads + head]).exp();
-      gradient = row * (gradient - along) * scale;
-      std::fill(p + t * h.rows + visible, p + (t + 1) * h.rows, 0.0f);
-      std::fill(ds + t * h.rows + visible, ds + (t + 1) * h.rows, 0.0f);
+  const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
+  for_each_head(device, o.sequences, o.heads, 2 * floats, [&](Index sequence, Index head, float* probabilities) {
+    float* const slopes = probabilities + floats;
+    const Index first = o.sequences.begin(sequence);
+    const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
+    const auto gradient = head_rows(o.dqkv, first, head, head_width);
+    const Index length = o.sequences.length(sequence);
+    const PositionBlocks blocks{length};
+    bool done = true;
+    // The last block sees every key, causal or not: it comes first and writes dK and dV, the others add to them.
+    for (Index b = blocks.count(); b-- > 0;) {
+      const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
+      const Index keys = o.causal ? end : length;
+      const float beta = b + 1 == blocks.count() ? 0.0F : 1.0F;
+      const Index offset = (first + begin) * width + head * head_width;
+      const Factor block_q{q + begin * stride, stride}, block_dy{o.dy.data + offset, width};
+      done = done && product(probabilities, keys, rows, keys, head_width, block_q, {k, stride, true}, scale) &&
+             product(slopes, keys, rows, keys, head_width, block_dy, {v, stride, true});
+      for (Index t = 0; t < rows; ++t) {
+        const Index seen = o.causal ? begin + t + 1 : keys;
+        float* const p_row = probabilities + t * keys;
+        float* const s_row = slopes + t * keys;
+        auto p = array(p_row, seen);
+        auto s = array(s_row, seen);
+        const float along =
+            (array(o.dy.data + offset + t * width, head_width) * array(o.y.data + offset + t * width, head_width))
+                .sum();
+        p = (p - o.log_sum_exp.data[(first + begin + t) * o.heads + head]).exp();
+        s = p * (s - along);
+        std::fill(p_row + seen, p_row + keys, 0.0F);
+        std::fill(s_row + seen, s_row + keys, 0.0F);
+      }
+      done = done &&
+             product(gradient.v, stride, keys, head_width, rows, {probabilities, keys, true}, block_dy, 1.0F, beta) &&
+             product(gradient.q + begin * stride, stride, rows, head_width, keys, {slopes, keys}, {k, stride}, scale) &&
+             product(gradient.k, stride, keys, head_width, rows, {slopes, keys, true}, block_q, scale, beta);
     }
-    multiply(Transpose::yes, Transpose::no, h.rows, d, h.rows, 1.0f, p, h.rows, dy, width, 0.0f, o.dqkv.data + h.v,
-             stride);
-    multiply(Transpose::no, Transpose::no, h.rows, d, h.rows, 1.0f, ds, h.rows, o.qkv.data + h.k, stride, 0.0f,
-             o.dqkv.data + h.q, stride);
-    multiply(Transpose::yes, Transpose::no, h.rows, d, h.rows, 1.0f, ds, h.rows, o.qkv.data + h.q, stride, 0.0f,
-             o.dqkv.data + h.k, stride);
+    return done;
   });
 }
 

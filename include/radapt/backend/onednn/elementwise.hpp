@@ -1,47 +1,50 @@
 #pragma once
-/// CPU kernels of op/elementwise.hpp.
-#include <algorithm>
-
-#include "radapt/backend/onednn/norm.hpp"
+/// oneDNN backend's kernels of op/elementwise.hpp: one pass over memory each.
+#include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/elementwise.hpp"
 
 namespace radapt {
 
 inline void launch(onednn&, const op::add<float>& o) {
   using namespace detail::cpu;
-  parallel_for(o.y.rows, worthwhile_rows, [&](Index r) { row(o.y, r) += row(o.x, r); });
+  parallel_blocks(o.y.size(), [&](Index begin, Index n) { array(o.y.data + begin, n) += array(o.x.data + begin, n); });
 }
 
-inline void launch(onednn&, const op::scaled_add<float>& o) {
+inline void launch(onednn& device, const op::scaled_add<float>& o) {
   using namespace detail::cpu;
-  const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0f : *o.scale);
-  const Index width = o.y.columns;
-  Index done = 0;  // rows before this one are written
-  const auto copy_until = [&](Index end) {
-    if (o.y.data != o.x.data) { std::copy(o.x.data + done * width, o.x.data + end * width, o.y.data + done * width); }
-    done = end;
+  const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
+  const auto combine = [&](Index begin, Index n) {
+    array(o.y.data + begin, n) = array(o.x.data + begin, n) + coefficient * array(o.z.data + begin, n);
   };
-  op::for_each_kept_run(o.kept, o.y.rows, [&](Index begin, Index end) {
-    copy_until(begin);
-    parallel_for(end - begin, worthwhile_rows, [&](Index i) {
-      const Index r = begin + i;
-      row(o.y, r) = row(o.x, r) + coefficient * row(o.z, r);
-    });
-    done = end;
+  if (o.kept.mask == nullptr) { return parallel_blocks(o.y.size(), combine); }
+  const Index width = o.y.columns;
+  const RowTable table = kept_rows(device, o.kept, o.y.rows);
+  // Row i of the table is handled together with the dropped rows in front of it; the last task takes those behind.
+  parallel_for(table.count + 1, width, [&](Index i) {
+    const Index dropped = i == 0 ? 0 : table.rows[i - 1] + 1;
+    const Index kept = i == table.count ? o.y.rows : table.rows[i];
+    if (o.y.data != o.x.data && kept > dropped) {
+      std::memcpy(o.y.data + dropped * width, o.x.data + dropped * width, (kept - dropped) * width * sizeof(float));
+    }
+    if (i < table.count) { combine(kept * width, width); }
   });
-  copy_until(o.y.rows);
 }
 
 inline void launch(onednn& device, const op::scaled_add_backward_scale<float>& o) {
   using namespace detail::cpu;
-  // One partial sum per row, then added in order: the result does not depend on the number of threads.
-  float* partial = device.workspace(o.a.rows);
-  double sum = 0;
-  op::for_each_kept_run(o.kept, o.a.rows, [&](Index begin, Index end) {
-    parallel_for(end - begin, worthwhile_rows,
-                 [&](Index i) { partial[begin + i] = (row(o.a, begin + i) * row(o.b, begin + i)).sum(); });
-    for (Index r = begin; r < end; ++r) { sum += static_cast<double>(partial[r]); }
-  });
+  constexpr Index rows_per_block = 16;
+  const Index width = o.a.columns;
+  const RowTable table = kept_rows(device, o.kept, o.a.rows);
+  const double sum =
+      ordered_sum(device, block_count(table.count, rows_per_block), rows_per_block * width, [&](Index block) {
+        double part = 0;
+        for (Index i = block * rows_per_block; i < std::min(table.count, (block + 1) * rows_per_block); ++i) {
+          const auto a = array(o.a.data + table.rows[i] * width, width);
+          const auto b = array(o.b.data + table.rows[i] * width, width);
+          part += (a.cast<double>() * b.cast<double>()).sum();
+        }
+        return part;
+      });
   *o.dscale += static_cast<float>(o.factor * sum);
 }
 

@@ -1,29 +1,94 @@
 #pragma once
-/// CPU kernels of op/embed.hpp: row copies, which the reference kernels do at the speed of memory.
-#include "radapt/backend/onednn/onednn.hpp"
-#include "radapt/backend/reference/embed.hpp"
+/// oneDNN backend's kernels of op/embed.hpp: copies and sums of rows.
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/op/embed.hpp"
 
 namespace radapt {
 
+namespace detail::cpu {
+/// Columns of a gradient table that one task owns: it alone adds to them, in the order of the rows.
+inline constexpr Index columns_per_task = 64;
+}  // namespace detail::cpu
+
 inline void launch(onednn&, const op::extract_patches<float>& o) {
-  reference plain;
-  launch(plain, o);
+  using namespace detail::cpu;
+  const Index patch = o.patch, grid = o.size / patch, patch_floats = 3 * patch * patch;
+  parallel_for(o.pixels.rows * grid, grid * patch_floats, [&](Index task) {
+    const Index n = task / grid, grid_y = task % grid;
+    float* const patches = o.patches.data + task * grid * patch_floats;
+    for (Index c = 0; c < 3; ++c) {
+      for (Index y = 0; y < patch; ++y) {
+        const float* const row = o.pixels.data + ((n * 3 + c) * o.size + grid_y * patch + y) * o.size;
+        for (Index grid_x = 0; grid_x < grid; ++grid_x) {
+          std::memcpy(patches + grid_x * patch_floats + (c * patch + y) * patch, row + grid_x * patch,
+                      patch * sizeof(float));
+        }
+      }
+    }
+  });
 }
+
 inline void launch(onednn&, const op::assemble_tokens_forward<float>& o) {
-  reference plain;
-  launch(plain, o);
+  using namespace detail::cpu;
+  const Index width = o.y.columns, tokens = o.positions.rows;
+  parallel_for(o.sequences.count * tokens, width, [&](Index row) {
+    const Index n = row / tokens, t = row % tokens;
+    const float* const x = t == 0 ? o.class_embedding.data : o.patches.data + (n * (tokens - 1) + t - 1) * width;
+    array(o.y.data + row * width, width) = array(x, width) + array(o.positions.data + t * width, width);
+  });
 }
+
 inline void launch(onednn&, const op::assemble_tokens_backward<float>& o) {
-  reference plain;
-  launch(plain, o);
+  using namespace detail::cpu;
+  const Index width = o.dy.columns, count = o.sequences.count;
+  if (count == 0) { return; }
+  const Index tokens = o.sequences.length(0);
+  const auto dy = [&](Index n, Index t) { return array(o.dy.data + (n * tokens + t) * width, width); };
+  if (o.dpatches.data != nullptr && tokens > 1) {
+    parallel_for(count, tokens * width, [&](Index n) {
+      const Index floats = (tokens - 1) * width;
+      std::memcpy(o.dpatches.data + n * floats, o.dy.data + (n * tokens + 1) * width, floats * sizeof(float));
+    });
+  }
+  if (o.dclass_embedding) {
+    for (Index n = 0; n < count; ++n) { array(o.dclass_embedding.data, width) += dy(n, 0); }
+  }
+  if (o.dpositions.data != nullptr) {
+    parallel_for(tokens, count * width, [&](Index t) {
+      for (Index n = 0; n < count; ++n) { array(o.dpositions.data + t * width, width) += dy(n, t); }
+    });
+  }
 }
+
 inline void launch(onednn&, const op::embed_tokens_forward<float>& o) {
-  reference plain;
-  launch(plain, o);
+  using namespace detail::cpu;
+  const Index width = o.y.columns;
+  parallel_for(o.sequences.count, o.sequences.longest() * width, [&](Index i) {
+    const Index first = o.sequences.begin(i);
+    for (Index t = 0; t < o.sequences.length(i); ++t) {
+      const auto id = static_cast<Index>(o.ids[first + t]);
+      array(o.y.data + (first + t) * width, width) =
+          array(o.table.data + id * width, width) + array(o.positions.data + t * width, width);
+    }
+  });
 }
+
 inline void launch(onednn&, const op::embed_tokens_backward<float>& o) {
-  reference plain;
-  launch(plain, o);
+  using namespace detail::cpu;
+  const Index width = o.dy.columns;
+  parallel_for(block_count(width, columns_per_task), o.dy.rows * columns_per_task, [&](Index task) {
+    const Index column = task * columns_per_task, n = std::min(columns_per_task, width - column);
+    for (Index i = 0; i < o.sequences.count; ++i) {
+      const Index first = o.sequences.begin(i);
+      for (Index t = 0; t < o.sequences.length(i); ++t) {
+        const auto dy = array(o.dy.data + (first + t) * width + column, n);
+        if (o.dtable.data != nullptr) {
+          array(o.dtable.data + static_cast<Index>(o.ids[first + t]) * width + column, n) += dy;
+        }
+        if (o.dpositions.data != nullptr) { array(o.dpositions.data + t * width + column, n) += dy; }
+      }
+    }
+  });
 }
 
 }  // namespace radapt

@@ -1,18 +1,117 @@
 #pragma once
-/// CPU kernels of op/loss.hpp: a step has one loss over (B, B) or (B, classes), small beside a layer, so the reference
-/// kernels serve.
-#include "radapt/backend/onednn/onednn.hpp"
-#include "radapt/backend/reference/loss.hpp"
+/// oneDNN kernels of op/loss.hpp. Sums over the batch are taken in double, in the order of its rows.
+#include <cmath>
+
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/op/loss.hpp"
 
 namespace radapt {
 
-inline void launch(onednn&, const op::contrastive_loss<float>& o) {
-  reference plain;
-  launch(plain, o);
+namespace detail::cpu {
+
+/// log of the sum of exponentials of a row, without overflow for any finite input.
+inline float row_log_sum(const float* row, Index n) {
+  const auto z = array(row, n);
+  const float most = z.maxCoeff();
+  return most + std::log((z - most).exp().sum());
 }
-inline void launch(onednn&, const op::cross_entropy<float>& o) {
-  reference plain;
-  launch(plain, o);
+
+/// The same for all columns of z (rows, columns), a strip of columns per task.
+inline void column_log_sums(float* into, Matrix<const float> z) {
+  constexpr Index strip = 64;
+  parallel_for(block_count(z.columns, strip), z.rows * strip, [&](Index task) {
+    const Index begin = task * strip, n = std::min(strip, z.columns - begin);
+    std::array<float, strip> most_storage, sum_storage{};
+    auto most = array(most_storage.data(), n), sum = array(sum_storage.data(), n);
+    const auto row = [&](Index i) { return array(z.data + i * z.columns + begin, n); };
+    most = row(0);
+    for (Index i = 1; i < z.rows; ++i) { most = most.max(row(i)); }
+    for (Index i = 0; i < z.rows; ++i) { sum += (row(i) - most).exp(); }
+    for (Index j = 0; j < n; ++j) { into[begin + j] = most_storage[j] + std::log(sum_storage[j]); }
+  });
+}
+
+}  // namespace detail::cpu
+
+inline void launch(onednn& device, const op::contrastive_loss<float>& o) {
+  using namespace detail::cpu;
+  const Index batch = o.image.rows, width = o.image.columns;
+  const float scale = o.log_scale == nullptr ? static_cast<float>(o.scale) : std::exp(*o.log_scale);
+  const auto margin = static_cast<float>(o.margin);
+  float* const z = o.logits.data;
+  float* const row_sums = o.log_sums.data;
+  float* const column_sums = o.log_sums.data + batch;
+
+  check_product(product(z, batch, batch, batch, width, {o.image.data, width}, {o.text.data, width, true}));
+  parallel_for(batch, batch, [&](Index i) {
+    float* const row = z + i * batch;
+    for (Index j = 0; j < batch; ++j) { row[j] = scale * (row[j] + (o.labels[i] == o.labels[j] ? 0.0F : margin)); }
+    row_sums[i] = row_log_sum(row, batch);
+  });
+  column_log_sums(column_sums, o.logits);
+
+  // The targets of a row and of a column sum to one, so sum t log softmax = sum t (z - log sum).
+  double* const losses = device.workspace<double>(2 * batch);
+  double* const scale_slopes = losses + batch;
+  const float share = 1.0F / static_cast<float>(2 * batch);
+  parallel_for(batch, batch, [&](Index i) {
+    constexpr Index strip = 256;
+    std::array<float, strip> softmaxes;
+    double loss = 0, scale_slope = 0;
+    for (Index begin = 0; begin < batch; begin += strip) {
+      const Index n = std::min(strip, batch - begin);
+      float* const row = z + i * batch + begin;
+      const auto logits = array(row, n), columns = array(column_sums + begin, n);
+      array(softmaxes.data(), n) = (logits - row_sums[i]).exp() + (logits - columns).exp();
+      for (Index j = 0; j < n; ++j) {
+        const Index text = begin + j;
+        const bool same = o.labels[i] == o.labels[text];
+        const float image_target = same ? o.positive.data[i] : o.negative.data[i];
+        const float text_target = same ? o.positive.data[text] : o.negative.data[text];
+        loss -= static_cast<double>(image_target * (row[j] - row_sums[i]) + text_target * (row[j] - column_sums[text]));
+        const float gradient = share * (softmaxes[j] - image_target - text_target);
+        scale_slope += static_cast<double>(gradient * row[j]);
+        row[j] = gradient;
+      }
+    }
+    losses[i] = loss;
+    scale_slopes[i] = scale_slope;
+  });
+  double loss = 0, scale_slope = 0;
+  for (Index i = 0; i < batch; ++i) {
+    loss += losses[i];
+    scale_slope += scale_slopes[i];
+  }
+  *o.loss = loss / static_cast<double>(2 * batch);
+  if (o.dlog_scale != nullptr) { *o.dlog_scale += static_cast<float>(scale_slope); }
+  if (o.dimage.data != nullptr) {
+    check_product(product(o.dimage.data, width, batch, width, batch, {z, batch}, {o.text.data, width}, scale));
+  }
+  if (o.dtext.data != nullptr) {
+    check_product(product(o.dtext.data, width, batch, width, batch, {z, batch, true}, {o.image.data, width}, scale));
+  }
+}
+
+inline void launch(onednn& device, const op::cross_entropy<float>& o) {
+  using namespace detail::cpu;
+  const Index batch = o.logits.rows, classes = o.logits.columns;
+  const double spread = o.smoothing / static_cast<double>(classes), peak = 1.0 - o.smoothing;
+  const float share = static_cast<float>(o.gradient_scale / static_cast<double>(batch));
+  const double loss = ordered_sum(device, batch, classes, [&](Index i) {
+    const float* const row = o.logits.data + i * classes;
+    const auto z = array(row, classes);
+    const auto label = static_cast<Index>(o.labels[i]);
+    const float log_sum = row_log_sum(row, classes);
+    double loss_of_row = -peak * static_cast<double>(row[label] - log_sum);
+    if (spread != 0) { loss_of_row -= spread * (z - log_sum).cast<double>().sum(); }
+    if (o.dlogits.data != nullptr) {
+      float* const slope = o.dlogits.data + i * classes;
+      array(slope, classes) = share * ((z - log_sum).exp() - static_cast<float>(spread));
+      slope[label] -= share * static_cast<float>(peak);
+    }
+    return loss_of_row;
+  });
+  *o.loss = loss / static_cast<double>(batch);
 }
 
 }  // namespace radapt

@@ -1,34 +1,21 @@
 #pragma once
-/// CPU kernels of op/norm.hpp: one row is one task, statistics in two passes.
-#include <algorithm>
+/// oneDNN backend's kernels of op/norm.hpp: own loops, a row at a time while it is in the first-level cache.
 #include <cmath>
 
-#include <Eigen/Core>
-
-#include "radapt/backend/onednn/onednn.hpp"
+#include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/norm.hpp"
 
 namespace radapt {
 
-namespace detail::cpu {
-using Row = Eigen::Map<Eigen::ArrayXf>;
-using ConstRow = Eigen::Map<const Eigen::ArrayXf>;
-inline Row row(Matrix<float> m, Index r) { return {m.data + r * m.columns, static_cast<Eigen::Index>(m.columns)}; }
-inline ConstRow row(Matrix<const float> m, Index r) {
-  return {m.data + r * m.columns, static_cast<Eigen::Index>(m.columns)};
-}
-inline ConstRow row(Vector<const float> v) { return {v.data, static_cast<Eigen::Index>(v.size)}; }
-constexpr Index worthwhile_rows = 128;
-}  // namespace detail::cpu
-
 inline void launch(onednn&, const op::layer_norm_forward<float>& o) {
   using namespace detail::cpu;
-  parallel_for(o.x.rows, worthwhile_rows, [&](Index r) {
-    const ConstRow x = row(o.x, r);
+  const Index width = o.x.columns;
+  const auto weight = array(o.weight.data, width), bias = array(o.bias.data, width);
+  parallel_for(o.x.rows, width, [&](Index r) {
+    const auto x = array(o.x.data + r * width, width);
     const float mean = x.mean();
-    const float variance = (x - mean).square().mean();
-    const float rstd = 1.0f / std::sqrt(variance + static_cast<float>(o.eps));
-    row(o.y, r) = (x - mean) * rstd * row(o.weight) + row(o.bias);
+    const float rstd = 1.0F / std::sqrt((x - mean).square().mean() + static_cast<float>(o.eps));
+    array(o.y.data + r * width, width) = (x - mean) * rstd * weight + bias;
     if (o.mean) { o.mean.data[r] = mean; }
     if (o.rstd) { o.rstd.data[r] = rstd; }
   });
@@ -36,48 +23,45 @@ inline void launch(onednn&, const op::layer_norm_forward<float>& o) {
 
 inline void launch(onednn&, const op::layer_norm_backward_input<float>& o) {
   using namespace detail::cpu;
-  parallel_for(o.x.rows, worthwhile_rows, [&](Index r) {
-    const ConstRow x = row(o.x, r), dy = row(o.dy, r), weight = row(o.weight);
+  const Index width = o.x.columns;
+  const auto weight = array(o.weight.data, width);
+  parallel_for(o.x.rows, width, [&](Index r) {
+    const auto x = array(o.x.data + r * width, width), dy = array(o.dy.data + r * width, width);
     const float mean = o.mean.data[r], rstd = o.rstd.data[r];
     const float mean_g = (dy * weight).mean();
-    const float mean_gx = (dy * weight * (x - mean)).mean() * rstd;
-    row(o.dx, r) = rstd * (dy * weight - mean_g - (x - mean) * (rstd * mean_gx));
+    const float slope = (dy * weight * (x - mean)).mean() * rstd * rstd;
+    array(o.dx.data + r * width, width) = rstd * (dy * weight - mean_g - (x - mean) * slope);
   });
 }
 
-inline void launch(onednn&, const op::layer_norm_backward_weight<float>& o) {
+inline void launch(onednn& device, const op::layer_norm_backward_weight<float>& o) {
   using namespace detail::cpu;
-  constexpr Index chunk = 64;  // columns are dealt out, rows are added in order
   const Index width = o.x.columns;
-  parallel_for((width + chunk - 1) / chunk, 4, [&](Index c) {
-    const Index first = c * chunk, last = std::min(width, first + chunk);
-    for (Index r = 0; r < o.x.rows; ++r) {
-      const float* x = o.x.data + r * width;
-      const float* dy = o.dy.data + r * width;
-      const float mean = o.mean.data[r], rstd = o.rstd.data[r];
-      for (Index i = first; i < last; ++i) {
-        o.dweight.data[i] += dy[i] * (x[i] - mean) * rstd;
-        o.dbias.data[i] += dy[i];
-      }
-    }
+  sum_rows<2>(device, o.x.rows, width, {o.dweight.data, o.dbias.data}, [&](Index r, const std::array<float*, 2>& sums) {
+    const auto x = array(o.x.data + r * width, width), dy = array(o.dy.data + r * width, width);
+    array(sums[0], width) += dy * ((x - o.mean.data[r]) * o.rstd.data[r]);
+    array(sums[1], width) += dy;
   });
 }
 
 inline void launch(onednn&, const op::l2_normalize_forward<float>& o) {
   using namespace detail::cpu;
-  parallel_for(o.x.rows, worthwhile_rows, [&](Index r) {
-    const float norm = std::max(row(o.x, r).matrix().norm(), static_cast<float>(o.eps));
-    row(o.y, r) = row(o.x, r) / norm;
+  const Index width = o.x.columns;
+  parallel_for(o.x.rows, width, [&](Index r) {
+    const auto x = array(o.x.data + r * width, width);
+    const float norm = std::max(std::sqrt(x.square().sum()), static_cast<float>(o.eps));
+    array(o.y.data + r * width, width) = x / norm;
     if (o.norm) { o.norm.data[r] = norm; }
   });
 }
 
 inline void launch(onednn&, const op::l2_normalize_backward<float>& o) {
   using namespace detail::cpu;
-  parallel_for(o.y.rows, worthwhile_rows, [&](Index r) {
-    const ConstRow dy = row(o.dy, r), y = row(o.y, r);
+  const Index width = o.y.columns;
+  parallel_for(o.y.rows, width, [&](Index r) {
+    const auto dy = array(o.dy.data + r * width, width), y = array(o.y.data + r * width, width);
     const float along = (dy * y).sum();
-    row(o.dx, r) = (dy - y * along) / o.norm.data[r];
+    array(o.dx.data + r * width, width) = (dy - y * along) / o.norm.data[r];
   });
 }
 

@@ -1,42 +1,51 @@
 #pragma once
-/// CPU kernels of op/update.hpp: one pass over flat buffers, dealt out in pieces.
-#include <algorithm>
+/// oneDNN backend's kernels of op/update.hpp: one pass over flat buffers each.
 #include <cmath>
 
-#include "radapt/backend/onednn/onednn.hpp"
-#include "radapt/backend/reference/update.hpp"
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/op/update.hpp"
 
 namespace radapt {
 
-namespace detail::cpu {
-constexpr Index update_piece = 16384;  // elements
-inline Vector<float> piece(Vector<float> v, Index begin, Index n) {
-  return v ? Vector<float>{v.data + begin, n} : Vector<float>{};
-}
-inline Vector<const float> piece(Vector<const float> v, Index begin, Index n) { return {v.data + begin, n}; }
-}  // namespace detail::cpu
-
 inline void launch(onednn&, const op::adamw<float>& o) {
   using namespace detail::cpu;
+  // Up to five streams: pieces of this many floats are still in the first-level cache from one statement to the next.
+  constexpr Index piece = 1024;
+  const auto narrow = [](double x) { return static_cast<float>(x); };
+  const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
+  const double correction2 = 1.0 - std::pow(o.beta2, static_cast<double>(o.step));
+  const float b1 = narrow(o.beta1), b2 = narrow(o.beta2);
+  const float b1_rest = narrow(1.0 - o.beta1), b2_rest = narrow(1.0 - o.beta2);
+  const float gradient_scale = narrow(o.gradient_scale), keep = narrow(1.0 - o.lr * o.weight_decay);
+  const float rate = narrow(o.lr / correction1), root = narrow(1.0 / std::sqrt(correction2)), eps = narrow(o.eps);
+  const float momentum = narrow(o.average_momentum), momentum_rest = narrow(1.0 - o.average_momentum);
   const Index size = o.parameters.size;
-  parallel_for((size + update_piece - 1) / update_piece, 2, [&](Index c) {
-    const Index begin = c * update_piece, n = std::min(update_piece, size - begin);
-    op::adamw<float> part = o;  // elements do not depend on each other
-    part.parameters = piece(o.parameters, begin, n);
-    part.first_moment = piece(o.first_moment, begin, n);
-    part.second_moment = piece(o.second_moment, begin, n);
-    part.gradients = piece(o.gradients, begin, n);
-    part.average = piece(o.average, begin, n);
-    reference plain;
-    launch(plain, part);
+  parallel_for(block_count(size, piece), piece, [&](Index i) {
+    const Index begin = i * piece, n = std::min(piece, size - begin);
+    const auto g = array(o.gradients.data + begin, n);
+    auto p = array(o.parameters.data + begin, n), m = array(o.first_moment.data + begin, n);
+    auto v = array(o.second_moment.data + begin, n);
+    m = b1 * m + b1_rest * (gradient_scale * g);
+    v = b2 * v + b2_rest * (gradient_scale * g).square();
+    p = keep * p - rate * m / (v.sqrt() * root + eps);
+    if (o.average) {
+      auto average = array(o.average.data + begin, n);
+      average = momentum * average + momentum_rest * p;
+    }
   });
 }
 
-inline void launch(onednn&, const op::sum_of_squares<float>& o) {
-  reference plain;  // one thread: the order of the sum is part of the result
-  launch(plain, o);
+inline void launch(onednn& device, const op::sum_of_squares<float>& o) {
+  using namespace detail::cpu;
+  *o.result += ordered_sum(device, block_count(o.x.size, block_elements), block_elements, [&](Index i) {
+    const Index begin = i * block_elements;
+    return array(o.x.data + begin, std::min(block_elements, o.x.size - begin)).cast<double>().square().sum();
+  });
 }
 
-inline void launch(onednn&, const op::clear<float>& o) { std::fill(o.x.data, o.x.data + o.x.size, 0.0f); }
+inline void launch(onednn&, const op::clear<float>& o) {
+  detail::cpu::parallel_blocks(o.x.size,
+                               [&](Index begin, Index n) { std::memset(o.x.data + begin, 0, n * sizeof(float)); });
+}
 
 }  // namespace radapt

@@ -1,0 +1,26 @@
+# cmake -D COMPILER=... -D FLAGS=... -D SOURCE=... -P ExpectDiagnostic.cmake
+# NAME.ok.cpp must compile. NAME.cpp must fail to compile, and the output must match the regex of its first line.
+execute_process(COMMAND "${COMPILER}" "@${FLAGS}" "${SOURCE}" RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+
+if(SOURCE MATCHES "\\.ok\\.cpp$")
+  if(failed)
+    message(FATAL_ERROR "${SOURCE} must compile, but:\n${output}")
+  endif()
+  return()
+endif()
+
+string(REGEX REPLACE "\\.cpp$" ".ok.cpp" twin "${SOURCE}")
+if(NOT EXISTS "${twin}")
+  message(FATAL_ERROR "${SOURCE} has no twin ${twin} that shows the right use")
+endif()
+file(STRINGS "${SOURCE}" first_line LIMIT_COUNT 1)
+if(NOT first_line MATCHES "^// expect-error: (.+)$")
+  message(FATAL_ERROR "${SOURCE} must begin with '// expect-error: REGEX', got '${first_line}'")
+endif()
+set(expected "${CMAKE_MATCH_1}")
+if(NOT failed)
+  message(FATAL_ERROR "${SOURCE} compiles, but must fail with '${expected}'")
+endif()
+if(NOT output MATCHES "${expected}")
+  message(FATAL_ERROR "${SOURCE} fails, but not with '${expected}':\n${output}")
+endif()

@@ -1,0 +1,36 @@
+# Fuzzers: one libFuzzer executable per tests/fuzz/NAME_fuzz.cpp, started from the inputs in tests/fuzz/corpus/NAME.
+# What it finds on the way stays in the build folder; an input that breaks is printed with its path.
+add_custom_target(radapt_fuzzers)
+if(NOT RADAPT_BUILD_FUZZERS)
+  return()
+endif()
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "radapt: RADAPT_BUILD_FUZZERS needs clang++, got ${CMAKE_CXX_COMPILER}. Use the preset fuzz.")
+endif()
+set(RADAPT_FUZZ_SECONDS 20 CACHE STRING "How long CTest runs each fuzzer")
+
+file(GLOB fuzzers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*_fuzz.cpp")
+foreach(source IN LISTS fuzzers)
+  get_filename_component(name "${source}" NAME_WE)
+  string(REGEX REPLACE "_fuzz$" "" name "${name}")
+  set(target radapt_${name}_fuzzer)
+  add_executable(${target} "${source}")
+  radapt_own_target(${target})
+  target_compile_options(${target} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(${target} PRIVATE RADAPT_SHARED_DEFAULT="${RADAPT_SHARED}")
+  add_dependencies(radapt_fuzzers ${target})
+
+  set(found "${CMAKE_CURRENT_BINARY_DIR}/fuzz/${name}")
+  file(MAKE_DIRECTORY "${found}/corpus" "${found}/broken")
+  set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name}")
+  if(NOT EXISTS "${corpus}")
+    message(FATAL_ERROR "radapt: ${source} has no inputs to start from: ${corpus} does not exist.")
+  endif()
+  add_test(NAME fuzz.${name}
+           COMMAND ${target} -max_total_time=${RADAPT_FUZZ_SECONDS} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+                   "-artifact_prefix=${found}/broken/" "${found}/corpus" "${corpus}")
+  math(EXPR limit "${RADAPT_FUZZ_SECONDS} + 120")
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
+endforeach()

@@ -1,0 +1,40 @@
+# How radapt's own executables are compiled. Nothing here reaches a project that uses radapt.
+
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_CXX_EXTENSIONS OFF)
+  if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug, Release, RelWithDebInfo or MinSizeRel" FORCE)
+  endif()
+  find_program(RADAPT_CCACHE ccache DOC "ccache, or empty to compile without it")
+  foreach(language IN ITEMS CXX CUDA)
+    if(RADAPT_CCACHE AND NOT CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER "${RADAPT_CCACHE}")
+    endif()
+  endforeach()
+endif()
+
+add_library(radapt_own_options INTERFACE)
+target_compile_options(
+  radapt_own_options
+  INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wsign-conversion>
+            $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${RADAPT_WARNINGS_AS_ERRORS}>>:-Werror>)
+if(RADAPT_SANITIZE)
+  target_compile_options(radapt_own_options INTERFACE -fsanitize=${RADAPT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(radapt_own_options INTERFACE -fsanitize=${RADAPT_SANITIZE})
+endif()
+
+# radapt_own_target(NAME): warnings, sanitizers, and every part of radapt that was asked for.
+function(radapt_own_target target)
+  target_link_libraries(${target} PRIVATE radapt::radapt radapt_own_options)
+  if(RADAPT_WITH_ONEDNN)
+    target_link_libraries(${target} PRIVATE radapt::onednn)
+  endif()
+  if(RADAPT_WITH_IO)
+    target_link_libraries(${target} PRIVATE radapt::io)
+  endif()
+endfunction()
+
+# radapt_optimised(NAME): what examples and benchmarks add: full optimisation whatever the build type is.
+function(radapt_optimised target)
+  target_compile_options(${target} PRIVATE -O3 $<$<BOOL:${RADAPT_NATIVE}>:-march=native>)
+endfunction()
