@@ -67,8 +67,8 @@ inline void require_plain_vision(const JsonFields& vision) {
 }
 inline void require_plain_text(const JsonFields& text) {
   for (const char* key : {"hf_model_name", "ls_init_value"}) { text.require(key, nullptr); }
-  for (const char* key : {"no_causal_mask", "embed_cls", "proj_bias", "output_tokens", "qk_norm", "scaled_cosine_attn",
-                          "inner_norm"}) {
+  for (const char* key :
+       {"no_causal_mask", "embed_cls", "proj_bias", "output_tokens", "qk_norm", "scaled_cosine_attn", "inner_norm"}) {
     text.require(key, false);
   }
   text.require("proj_type", "linear");

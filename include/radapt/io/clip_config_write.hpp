@@ -32,9 +32,12 @@ inline void check_writable(const ClipConfig& config, const std::filesystem::path
 }
 
 inline nlohmann::ordered_json hf_tower(const TowerSize& tower, const ClipConfig& config) {
-  return {{"hidden_size", tower.width},          {"intermediate_size", tower.hidden},
-          {"num_hidden_layers", tower.layers},   {"num_attention_heads", tower.heads},
-          {"hidden_act", hidden_act(config.activation)}, {"layer_norm_eps", config.layer_norm_eps}};
+  return {{"hidden_size", tower.width},
+          {"intermediate_size", tower.hidden},
+          {"num_hidden_layers", tower.layers},
+          {"num_attention_heads", tower.heads},
+          {"hidden_act", hidden_act(config.activation)},
+          {"layer_norm_eps", config.layer_norm_eps}};
 }
 
 /// The ratio for which int(width * ratio) is hidden.

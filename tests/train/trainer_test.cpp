@@ -1,0 +1,240 @@
+/// Laws of training on a tiny model: plan and peak, equal bits, splitting a batch, resuming, diverging, averages.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "radapt/backend/reference/all.hpp"
+#include "radapt/clip/initialise.hpp"
+#include "radapt/train/checkpoint.hpp"
+#include "radapt/train/deploy.hpp"
+#include "support/temporary_folder.hpp"
+
+using radapt::Index;
+
+namespace {
+
+struct Tiny : radapt::arch::Defaults {
+  static constexpr Index embed = 16, image = 16, patch = 8, context = 8, vocabulary = 16;
+  static constexpr radapt::TowerSize vision{32, 2, 2, 64}, text{16, 2, 2, 64};
+};
+using Recipe = radapt::recipe::r_adapter<Tiny, radapt::low_rank<3>>;
+using Model = Recipe::trained;
+using Trainer = radapt::Trainer<Recipe, radapt::reference>;
+constexpr Index batch = 6;
+
+radapt::Weights<Model> first_weights() {
+  radapt::Weights<Model> w;
+  radapt::initialise_clip(w, 7);
+  return w;
+}
+radapt::TrainOptions options() {
+  radapt::TrainOptions o;
+  o.size.batch = batch;
+  o.schedule = {.base = 1e-2, .warmup = 2, .total = 8, .minimum = 0};
+  o.average.momentum = 0.9;
+  o.seed = 3;
+  return o;
+}
+
+/// Step `i` of a run: pixels and captions that depend on i alone.
+struct Data {
+  std::vector<float> pixels = std::vector<float>(batch * Model::PixelRow::width);
+  radapt::Captions captions = radapt::Captions::of<Model>();
+  std::vector<std::int32_t> groups{0, 1, 2, 0, 1, 3};
+  explicit Data(std::uint64_t i) {
+    radapt::Random random(11, i);
+    for (float& x : pixels) { x = static_cast<float>(random.normal()); }
+    for (Index b = 0; b < batch; ++b) {
+      std::vector<std::int64_t> ids{14};
+      for (Index t = 0; t <= b % 3; ++t) { ids.push_back(static_cast<std::int64_t>(random.below(14))); }
+      ids.push_back(15);
+      captions.add(ids);
+    }
+  }
+  radapt::PairBatch<float> get() const { return {.pixels = pixels, .captions = &captions, .groups = groups}; }
+};
+
+void train(Trainer& trainer, std::uint64_t steps) {
+  for (std::uint64_t i = 0; i < steps; ++i) { trainer.step(Data(trainer.steps()).get()); }
+}
+bool same_bits(const radapt::Buffer<float>& a, const radapt::Buffer<float>& b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
+}
+
+}  // namespace
+
+TEST_CASE("adapters start as the identity: only U has a gradient in the first step") {
+  const auto weights = first_weights();
+  Trainer trainer(weights, options());
+  trainer.step(Data(0).get());
+  for (const auto& slot : trainer.state().slots()) {
+    CAPTURE(slot.name);
+    const float* g = trainer.state().gradient_buffer().data() + slot.offset;
+    const bool zero = std::all_of(g, g + slot.size, [](float x) { return x == 0.0f; });
+    CHECK(zero == !slot.name.ends_with(".U"));
+  }
+}
+
+TEST_CASE("a step takes what was planned") {
+  const auto weights = first_weights();
+  Trainer trainer(weights, options());
+  const auto plan = Trainer::memory(weights, options());
+  // The plan is for captions that fill the context; at that length the peak is the plan.
+  Data data(0);
+  data.captions.clear();
+  for (Index b = 0; b < batch; ++b) { data.captions.add(std::vector<std::int64_t>{14, 1, 2, 3, 4, 5, 6, 15}); }
+  trainer.step(data.get());
+  CHECK(trainer.context().arena.kept_peak() == plan.activations);
+  CHECK(trainer.context().arena.scratch_peak() == plan.scratch);
+}
+
+TEST_CASE("equal runs give equal bits") {
+  const auto weights = first_weights();
+  Trainer a(weights, options()), b(weights, options());
+  train(a, 4);
+  train(b, 4);
+  CHECK(same_bits(a.state().parameter_buffer(), b.state().parameter_buffer()));
+  CHECK(same_bits(a.average_buffer(), b.average_buffer()));
+  auto other = options();
+  other.seed = 4;
+  Trainer c(weights, other);
+  train(c, 4);
+  CHECK_FALSE(same_bits(a.state().parameter_buffer(), c.state().parameter_buffer()));
+}
+
+TEST_CASE("micro-batches give the gradient of the whole batch") {
+  const auto weights = first_weights();
+  auto split = options();
+  split.size.micro_batch = 4;
+  Trainer whole(weights, options()), parts(weights, split);
+  train(whole, 1);
+  train(parts, 1);
+  double difference = 0, largest = 0;
+  for (Index i = 0; i < whole.state().size(); ++i) {
+    const double a = whole.state().gradient_buffer()[i], b = parts.state().gradient_buffer()[i];
+    difference = std::max(difference, std::abs(a - b));
+    largest = std::max(largest, std::abs(a));
+  }
+  CHECK(difference < 1e-5 * largest);  // f32 sums in another order
+}
+
+TEST_CASE("a resumed run gives the bits of an uninterrupted one") {
+  const radapt_test::TemporaryFolder folder;
+  const auto weights = first_weights();
+  Trainer whole(weights, options());
+  train(whole, 6);
+  {
+    Trainer first(weights, options());
+    train(first, 3);
+    radapt::save_checkpoint(folder.path() / "run.safetensors", first);
+  }
+  Trainer second(weights, options());
+  radapt::resume(folder.path() / "run.safetensors", second);
+  CHECK(second.steps() == 3);
+  train(second, 3);
+  CHECK(same_bits(whole.state().parameter_buffer(), second.state().parameter_buffer()));
+  CHECK(same_bits(whole.state().second_moment(), second.state().second_moment()));
+  CHECK(same_bits(whole.average_buffer(), second.average_buffer()));
+
+  auto other = options();
+  other.seed = 9;
+  Trainer wrong(weights, other);
+  CHECK_THROWS_WITH_AS(radapt::resume(folder.path() / "run.safetensors", wrong), doctest::Contains("seed"),
+                       radapt::error);
+}
+
+TEST_CASE("a step that is not finite names the tensor and leaves the state alone") {
+  const auto weights = first_weights();
+  Trainer trainer(weights, options());
+  train(trainer, 2);
+  const std::vector<float> before(trainer.state().parameter_buffer().begin(), trainer.state().parameter_buffer().end());
+  Data bad(2);
+  bad.pixels[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH_AS(trainer.step(bad.get()), doctest::Contains("training step 2"), radapt::error);
+  CHECK(std::equal(before.begin(), before.end(), trainer.state().parameter_buffer().begin()));
+  CHECK(trainer.steps() == 2);
+}
+
+TEST_CASE("merging is running the adapters, and unmerging restores every bit") {
+  const auto weights = first_weights();
+  Trainer trainer(weights, options());
+  train(trainer, 5);
+  const auto averaged = trainer.averaged();
+  using Plain = radapt::Clip<Tiny>;
+  const Data data(20);
+  for (const double alpha : {0.0, 0.4, 1.0, 1.5}) {
+    CAPTURE(alpha);
+    radapt::Weights<Plain> merged = radapt::merge(alpha, averaged);
+    radapt::Session<Plain, radapt::reference> plain(merged);
+    radapt::Session<Model, radapt::reference> adapted(averaged, {.adapter_alpha = alpha});
+    std::vector<float> a(batch * Tiny::embed), b(batch * Tiny::embed);
+    plain.encode_images(data.pixels, a);
+    adapted.encode_images(data.pixels, b);
+    for (Index i = 0; i < a.size(); ++i) {
+      CHECK(a[i] == doctest::Approx(b[i]).epsilon(1e-4));
+    }  // f32 through two blocks
+  }
+  radapt::Weights<Plain> plain;
+  radapt::copy_by_name(plain, averaged);
+  const radapt::Weights<Plain> original = plain;
+  radapt::MergedInPlace<Model> merged(0.7, averaged, plain);
+  CHECK_FALSE(same_bits(plain.buffer(), original.buffer()));
+  merged.unmerge();
+  CHECK(same_bits(plain.buffer(), original.buffer()));
+}
+
+TEST_CASE("the average of products is the product where one factor stands still") {
+  // With U trained and everything else frozen by a zero learning rate the two averages agree; after real steps they do
+  // not.
+  const auto weights = first_weights();
+  auto o = options();
+  o.average.target = radapt::Average::Target::product;
+  Trainer still(weights, [&] {
+    auto z = o;
+    z.schedule.base = 0;
+    return z;
+  }());
+  train(still, 3);
+  const auto deployed = radapt::deploy(still, 1.0);
+  radapt::Weights<radapt::Clip<Tiny>> plain;
+  radapt::copy_by_name(plain, weights);
+  CHECK(same_bits(deployed.buffer(), plain.buffer()));  // U is zero: so is every product
+
+  Trainer products(weights, o), factors(weights, options());
+  train(products, 5);
+  train(factors, 5);
+  CHECK_FALSE(same_bits(radapt::deploy(products, 1.0).buffer(), radapt::deploy(factors, 1.0).buffer()));
+}
+
+TEST_CASE("the schedule guards its own zero over zero") {
+  const radapt::WarmupCosine inside{.base = 5e-4, .warmup = 500, .total = 202, .minimum = 1e-6};
+  CHECK(inside(201) == doctest::Approx(5e-4 * 202 / 500));
+  const radapt::WarmupCosine equal{.base = 3e-5, .warmup = 8, .total = 8, .minimum = 0};
+  CHECK(std::isfinite(equal(8)));
+  const radapt::WarmupCosine usual{.base = 5e-4, .warmup = 10, .total = 100, .minimum = 0};  // clip_compat.md 6.1
+  CHECK(usual(0) == doctest::Approx(5e-5));
+  CHECK(usual(9) == doctest::Approx(5e-4));
+  CHECK(usual(10) == doctest::Approx(5e-4));
+  CHECK(usual(55) == doctest::Approx(2.5e-4));
+  CHECK(usual(99) == doctest::Approx(1.5229324523e-7));
+}
+
+TEST_CASE("bad options are refused with one sentence") {
+  const auto weights = first_weights();
+  const auto with = [&](auto change) {
+    auto o = options();
+    change(o);
+    return o;
+  };
+  CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.adapter_drop = 1.0; })), doctest::Contains("adapter_drop"),
+                       radapt::error);
+  CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.average.momentum = 1.0; })), doctest::Contains("momentum"),
+                       radapt::error);
+  CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.size.batch = 0; })), doctest::Contains("batch"),
+                       radapt::error);
+  Trainer trainer(weights, options());
+  Data large(0);
+  large.captions.add(std::vector<std::int64_t>{14, 15});
+  CHECK_THROWS_WITH_AS(trainer.step(large.get()), doctest::Contains("1 to 6 samples"), radapt::error);
+}
