@@ -21,6 +21,7 @@ function(radapt_diagnostic_test name source)
 endfunction()
 
 file(GLOB diagnostics CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/diagnostics/*.cpp")
+radapt_keep_available(diagnostics)
 foreach(source IN LISTS diagnostics)
   get_filename_component(name "${source}" NAME)
   radapt_diagnostic_test(${name} "${source}")

@@ -4,7 +4,7 @@ set(RADAPT_ONEDNN3 "${PROJECT_SOURCE_DIR}/build/fetched/onednn3" CACHE PATH "Whe
 
 set(content "")
 foreach(header IN LISTS headers)
-  radapt_header_needs("${header}" needs)
+  radapt_needs("${header}" needs)
   if("onednn" IN_LIST needs AND NOT "io" IN_LIST needs)
     string(APPEND content "#include \"${header}\"\n")
   endif()

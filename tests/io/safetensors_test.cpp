@@ -377,13 +377,13 @@ TEST_CASE("shards are one file; index and shards must agree") {
   sharded.map("\"a\":\"..\"");
   CHECK_SAYS(sharded.message(), "shards in the folder of the index");
   sharded.map("\"a\":1");
-  CHECK_SAYS(sharded.message(), "a file name for tensor 'a', got a number");
+  CHECK_SAYS(sharded.message(), "a file name for tensor 'a', got JSON of type number");
   sharded.map("");
   CHECK_SAYS(sharded.message(), "at least one tensor");
   put(sharded.index, "{}");
   CHECK_SAYS(sharded.message(), "an object 'weight_map', got none");
   put(sharded.index, "{\"weight_map\":[]}");
-  CHECK_SAYS(sharded.message(), "an object 'weight_map', got a array");
+  CHECK_SAYS(sharded.message(), "an object 'weight_map', got JSON of type array");
   put(sharded.index, "{\"weight_map\":" + std::string(1000, '[') + std::string(1000, ']') + "}");
   CHECK_SAYS(sharded.message(), "levels of nesting");
   put(sharded.index, "[");

@@ -77,6 +77,7 @@ inline void check_clip_config(const ClipConfig& config, const std::string& what)
   within("patch", config.patch, 1, config.image);
   within("context", config.context, 1, most_width);
   within("vocabulary", config.vocabulary, 1, most_rows);
+  if (config.pooling == TextPooling::eos) { within("eos_token_id", config.eos_token_id, 0, config.vocabulary - 1); }
   if (config.image % config.patch != 0) {
     fail({.what = what + ": image",
           .expected = "a multiple of the patch of " + std::to_string(config.patch),

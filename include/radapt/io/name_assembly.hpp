@@ -160,11 +160,11 @@ class Assembly {
       // A model has some hundred tensors; a file that is not a checkpoint at all may have any number of names.
       constexpr std::size_t most = 1000;
       if (items.empty()) { return; }
+      std::sort(items.begin(), items.end());
       got += (got.empty() ? "" : "; ") + std::to_string(items.size()) + " " + kind + ": ";
       for (std::size_t i = 0; i < std::min(items.size(), most); ++i) { got += (i == 0 ? "" : ", ") + items[i]; }
       if (items.size() > most) { got += " and " + std::to_string(items.size() - most) + " more"; }
     };
-    std::sort(missing_.begin(), missing_.end());
     add(missing_, "missing");
     add(unexpected_, "unexpected");
     add(misshapen_, "misshapen");

@@ -1,6 +1,5 @@
 #pragma once
-/// Position embeddings for another resolution or context length than a checkpoint was trained with
-/// (clip_compat.md 2.1).
+/// Position embeddings for another resolution or another caption length than a checkpoint was trained with.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -11,157 +10,174 @@
 #include <vector>
 
 #include "radapt/core/error.hpp"
+#include "radapt/core/shape.hpp"
 
 namespace radapt {
 
-/// How a table of position embeddings is resampled. All rules align half-pixel centres: the middle of the first row is
-/// half a row from the edge, in the old table as in the new one.
-enum class PositionResize {
-  open_clip,  ///< images: bicubic with a = -0.5, stretched when shrinking (antialias); what open_clip does on loading
-  transformers,  ///< images: bicubic with a = -0.75 and repeated edges; transformers' `interpolate_pos_encoding`
+/// Whose rule resizes the grid of the image tower (clip_compat.md 2.1). The results differ.
+enum class GridResize {
+  open_clip,     ///< when loading: cubic with a = -0.5, widened where the grid shrinks (antialiased), normalised
+  transformers,  ///< in every forward pass: cubic with a = -0.75 of the four nearest rows, never widened
 };
 
 namespace position_detail {
 
-/// One new position as a weighted sum of old ones: (old position, weight).
-using Taps = std::vector<std::pair<std::size_t, double>>;
+/// Output position = sum of weight * input position over its taps.
+struct Tap {
+  Index position;
+  double weight;
+};
+using Taps = std::vector<std::vector<Tap>>;
 
-/// The cubic convolution kernel at `x`, with the slope a at its zero crossing; zero from 2 on.
+/// Keys' cubic kernel with parameter `a` at distance x.
 inline double cubic(double x, double a) {
-  x = std::abs(x);
-  if (x < 1) { return ((a + 2) * x - (a + 3)) * x * x + 1; }
-  if (x < 2) { return (((x - 5) * x + 8) * x - 4) * a; }
+  const double r = std::abs(x);
+  if (r < 1) { return ((a + 2) * r - (a + 3)) * r * r + 1; }
+  if (r < 2) { return ((a * r - 5 * a) * r + 8 * a) * r - 4 * a; }
   return 0;
 }
-inline double triangle(double x) { return std::max(0.0, 1 - std::abs(x)); }
 
-/// Taps of a kernel of the given radius that grows with the step when shrinking. Weights beyond the edge are left out
-/// and the others brought to the sum 1.
-template <class Kernel>
-std::vector<Taps> antialiased_taps(std::size_t old_size, std::size_t new_size, double radius, Kernel kernel) {
-  const double step = static_cast<double>(old_size) / static_cast<double>(new_size);
-  const double stretch = std::max(step, 1.0);
-  std::vector<Taps> taps(new_size);
-  for (std::size_t i = 0; i < new_size; ++i) {
-    const double centre = step * (static_cast<double>(i) + 0.5);
-    const double reach = radius * stretch;
-    const auto first = static_cast<std::size_t>(std::max(centre - reach + 0.5, 0.0));
-    const auto last = static_cast<std::size_t>(std::min(centre + reach + 0.5, static_cast<double>(old_size)));
+/// Pixel centres are at half numbers; the kernel is as wide as an output pixel where the grid shrinks. Taps outside
+/// the grid are left out and the rest is normalised.
+inline Taps antialiased_cubic(Index from, Index to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  const double widening = std::max(scale, 1.0), support = 2 * widening;
+  Taps taps(to);
+  for (Index i = 0; i < to; ++i) {
+    const double centre = scale * (static_cast<double>(i) + 0.5);
+    const auto first = static_cast<Index>(std::max(centre - support + 0.5, 0.0));
+    const auto last = std::min(static_cast<Index>(centre + support + 0.5), from);
     double sum = 0;
-    for (std::size_t j = first; j < last; ++j) {
-      const double weight = kernel((static_cast<double>(j) - centre + 0.5) / stretch);
-      taps[i].emplace_back(j, weight);
+    for (Index j = first; j < last; ++j) {
+      const double weight = cubic((static_cast<double>(j) + 0.5 - centre) / widening, -0.5);
+      taps[i].push_back({j, weight});
       sum += weight;
     }
-    for (auto& tap : taps[i]) { tap.second /= sum; }
+    for (Tap& tap : taps[i]) { tap.weight /= sum; }
   }
   return taps;
 }
 
-/// Four taps around each position; positions beyond the edge are the edge.
-inline std::vector<Taps> clamped_cubic_taps(std::size_t old_size, std::size_t new_size, double a) {
-  const double step = static_cast<double>(old_size) / static_cast<double>(new_size);
-  const auto edge = static_cast<std::ptrdiff_t>(old_size) - 1;
-  std::vector<Taps> taps(new_size);
-  for (std::size_t i = 0; i < new_size; ++i) {
-    const double position = step * (static_cast<double>(i) + 0.5) - 0.5;
-    const double below = std::floor(position);
-    for (int j = -1; j <= 2; ++j) {
-      const auto at = std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(below) + j, 0, edge);
-      taps[i].emplace_back(static_cast<std::size_t>(at), cubic(position - below - j, a));
+/// The four nearest positions; those outside the grid count as its edge.
+inline Taps plain_cubic(Index from, Index to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  Taps taps(to);
+  for (Index i = 0; i < to; ++i) {
+    const double source = scale * (static_cast<double>(i) + 0.5) - 0.5;
+    const double below = std::floor(source);
+    for (int k = -1; k <= 2; ++k) {
+      const double position = std::clamp(below + k, 0.0, static_cast<double>(from - 1));
+      taps[i].push_back({static_cast<Index>(position), cubic(source - (below + k), -0.75)});
     }
   }
   return taps;
 }
 
-/// Resamples the middle extent of [outer, old, inner]; the sums are in double.
-inline std::vector<double> resample(const std::vector<double>& table, std::size_t outer, std::size_t inner,
-                                    std::size_t old_size, const std::vector<Taps>& taps) {
-  std::vector<double> result(outer * taps.size() * inner, 0.0);
-  for (std::size_t o = 0; o < outer; ++o) {
-    for (std::size_t i = 0; i < taps.size(); ++i) {
-      double* const to = result.data() + (o * taps.size() + i) * inner;
-      for (const auto& [old_position, weight] : taps[i]) {
-        const double* const from = table.data() + (o * old_size + old_position) * inner;
-        for (std::size_t c = 0; c < inner; ++c) { to[c] += weight * from[c]; }
-      }
-    }
+/// The two nearest positions; before the first and after the last, the edge.
+inline Taps linear(Index from, Index to) {
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  Taps taps(to);
+  for (Index i = 0; i < to; ++i) {
+    const double source = std::max(scale * (static_cast<double>(i) + 0.5) - 0.5, 0.0);
+    const auto below = std::min(static_cast<Index>(source), from - 1);
+    const double share = source - static_cast<double>(below);
+    taps[i] = {{below, 1 - share}, {std::min(below + 1, from - 1), share}};
   }
-  return result;
+  return taps;
 }
 
-/// The side of the grid behind a table of 1 + side * side rows. Error: there is no such side above zero.
-inline std::size_t grid_side(std::size_t rows, const std::string& whose) {
-  const std::size_t cells = rows == 0 ? 0 : rows - 1;
-  const auto side = static_cast<std::size_t>(std::llround(std::sqrt(static_cast<double>(cells))));
-  if (side == 0 || side * side != cells) {
-    fail({.what = "resizing the position embedding of images",
-          .expected = "1 + n * n rows in the " + whose + " table",
-          .got = std::to_string(rows),
-          .hint = "Only square grids with one class token can be resized"});
+/// out row i of `width` numbers = weighted sum of the rows of `in` that taps[i] names; a row lies every `stride` rows.
+inline void blend(const std::vector<Tap>& taps, const double* in, Index stride, Index width, double* out) {
+  std::fill(out, out + width, 0.0);
+  for (const Tap& tap : taps) {
+    const double* const row = in + tap.position * stride * width;
+    for (Index c = 0; c < width; ++c) { out[c] += tap.weight * row[c]; }
   }
-  return side;
 }
 
-/// Number of rows of a table. Error: it is not a whole number above zero.
-inline std::size_t row_count(std::size_t elements, std::size_t width) {
-  if (width == 0 || elements == 0 || elements % width != 0) {
-    fail({.what = "resizing a position embedding",
-          .expected = "a whole number of rows of " + std::to_string(width) + " elements",
-          .got = std::to_string(elements) + " elements",
+/// The side of a square of `cells`; 0 if there is none.
+inline Index side_of(Index cells) {
+  const auto side = static_cast<Index>(std::lround(std::sqrt(static_cast<double>(cells))));
+  return side * side == cells ? side : 0;
+}
+
+/// Rows of a table of `size` numbers in rows of `width`. Error: they do not fill whole rows, at least one.
+inline Index rows_of(Index size, Index width, const std::string& what) {
+  if (width == 0 || size == 0 || size % width != 0) {
+    fail({.what = what,
+          .expected = "whole rows of " + std::to_string(width),
+          .got = std::to_string(size) + " numbers",
           .hint = {}});
   }
-  return elements / width;
+  return size / width;
 }
 
 }  // namespace position_detail
 
-/// The position embedding of an image tower for another grid. `table` is [1 + g * g, width] with the class token's row
-/// first, which stays as it is; then the grid, row by row. The result is [rows, width], rows = 1 + h * h; it equals
-/// `table` where the number of rows is the same. Errors: `table` or `rows` is not of that form.
+/// The image tower's position embedding (1 + g*g, width), resized to (1 + to*to, width) for a grid of side `to`. The
+/// first row belongs to the class token and is kept; the others are interpolated as a g x g picture (row-major y, x),
+/// in double precision and rounded at the end. The same side gives the same values. Errors: rows that are no square
+/// grid and one row more; `to` outside 1 to 4096.
 template <class T>
 requires std::is_same_v<T, float> || std::is_same_v<T, double> std::vector<T> resize_image_positions(
-    std::span<const T> table, std::size_t width, std::size_t rows, PositionResize rule) {
+    std::span<const T> table, Index width, Index to, GridResize rule) {
   namespace detail = position_detail;
-  const std::size_t old_rows = detail::row_count(table.size(), width);
-  const std::size_t old_side = detail::grid_side(old_rows, "old");
-  const std::size_t side = detail::grid_side(rows, "new");
-  if (old_side == side) { return {table.begin(), table.end()}; }
-  const std::vector<detail::Taps> taps =
-      rule == PositionResize::open_clip
-          ? detail::antialiased_taps(old_side, side, 2, [](double x) { return detail::cubic(x, -0.5); })
-          : detail::clamped_cubic_taps(old_side, side, -0.75);
-  const std::vector<double> grid(table.begin() + static_cast<std::ptrdiff_t>(width), table.end());
-  const std::vector<double> across = detail::resample(grid, old_side, width, old_side, taps);
-  const std::vector<double> resized = detail::resample(across, 1, side * width, old_side, taps);
-  std::vector<T> result(table.begin(), table.begin() + static_cast<std::ptrdiff_t>(width));
-  result.reserve(rows * width);
-  for (const double value : resized) { result.push_back(static_cast<T>(value)); }
-  return result;
-}
-
-/// The position embedding of a text tower for another context length: `table` is [positions, width], the result
-/// [rows, width], interpolated linearly along the positions (antialiased when it gets shorter). It equals `table` where
-/// the number of rows is the same. Errors: `table` is not whole rows; `rows` is zero.
-template <class T>
-requires std::is_same_v<T, float> || std::is_same_v<T, double> std::vector<T> resize_text_positions(
-    std::span<const T> table, std::size_t width, std::size_t rows) {
-  namespace detail = position_detail;
-  const std::size_t old_rows = detail::row_count(table.size(), width);
-  if (rows == 0) {
-    fail({.what = "resizing the position embedding of texts",
-          .expected = "a context of at least one position",
-          .got = "0",
+  const std::string what = "resizing the image tower's position embedding";
+  const Index rows = detail::rows_of(table.size(), width, what);
+  const Index from = detail::side_of(rows - 1);
+  if (from == 0) {
+    fail({.what = what,
+          .expected = "the rows of a square grid and one for the class token",
+          .got = std::to_string(rows) + " rows",
           .hint = {}});
   }
-  if (rows == old_rows) { return {table.begin(), table.end()}; }
-  const std::vector<double> old(table.begin(), table.end());
-  const std::vector<double> resized =
-      detail::resample(old, 1, width, old_rows, detail::antialiased_taps(old_rows, rows, 1, detail::triangle));
-  std::vector<T> result;
-  result.reserve(resized.size());
-  for (const double value : resized) { result.push_back(static_cast<T>(value)); }
-  return result;
+  if (to == 0 || to > 4096) {
+    fail({.what = what, .expected = "a grid of 1 to 4096", .got = std::to_string(to), .hint = {}});
+  }
+  if (from == to) { return {table.begin(), table.end()}; }
+  const detail::Taps taps =
+      rule == GridResize::open_clip ? detail::antialiased_cubic(from, to) : detail::plain_cubic(from, to);
+  const std::vector<double> grid(table.begin() + static_cast<std::ptrdiff_t>(width), table.end());
+  std::vector<double> narrow(from * to * width), square(to * to * width);
+  for (Index y = 0; y < from; ++y) {
+    for (Index x = 0; x < to; ++x) {
+      detail::blend(taps[x], grid.data() + y * from * width, 1, width, narrow.data() + (y * to + x) * width);
+    }
+  }
+  for (Index y = 0; y < to; ++y) {
+    for (Index x = 0; x < to; ++x) {
+      detail::blend(taps[y], narrow.data() + x * width, to, width, square.data() + (y * to + x) * width);
+    }
+  }
+  std::vector<T> out(table.begin(), table.begin() + static_cast<std::ptrdiff_t>(width));
+  out.reserve((1 + to * to) * width);
+  for (const double value : square) { out.push_back(static_cast<T>(value)); }
+  return out;
+}
+
+/// The text tower's position embedding (context, width), resized to (to, width) by linear interpolation between
+/// neighbouring positions (open_clip's rule; position centres at half numbers, edges held). The same length gives the
+/// same values. Errors: no whole rows; `to` outside 1 to 2^20.
+template <class T>
+requires std::is_same_v<T, float> || std::is_same_v<T, double> std::vector<T> resize_text_positions(
+    std::span<const T> table, Index width, Index to) {
+  namespace detail = position_detail;
+  const std::string what = "resizing the text tower's position embedding";
+  const Index from = detail::rows_of(table.size(), width, what);
+  if (to == 0 || to > (Index{1} << 20)) {
+    fail({.what = what, .expected = "a context of 1 to 1048576", .got = std::to_string(to), .hint = {}});
+  }
+  if (from == to) { return {table.begin(), table.end()}; }
+  const detail::Taps taps = detail::linear(from, to);
+  const std::vector<double> rows(table.begin(), table.end());
+  std::vector<double> row(width);
+  std::vector<T> out;
+  out.reserve(to * width);
+  for (Index i = 0; i < to; ++i) {
+    detail::blend(taps[i], rows.data(), 1, width, row.data());
+    for (const double value : row) { out.push_back(static_cast<T>(value)); }
+  }
+  return out;
 }
 
 }  // namespace radapt

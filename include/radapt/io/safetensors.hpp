@@ -123,7 +123,7 @@ inline std::map<std::string, std::vector<std::string>> read_shard_index(const st
   if (map == document.end() || !map->is_object()) {
     fail({.what = what,
           .expected = "an object 'weight_map'",
-          .got = map == document.end() ? "none" : std::string("a ") + map->type_name(),
+          .got = map == document.end() ? "none" : std::string("JSON of type ") + map->type_name(),
           .hint = {}});
   }
   std::map<std::string, std::vector<std::string>> shards;
@@ -131,7 +131,7 @@ inline std::map<std::string, std::vector<std::string>> read_shard_index(const st
     if (!shard.is_string()) {
       fail({.what = what,
             .expected = "a file name for tensor " + quoted_name(tensor),
-            .got = std::string("a ") + shard.type_name(),
+            .got = std::string("JSON of type ") + shard.type_name(),
             .hint = {}});
     }
     const auto& file = shard.template get_ref<const std::string&>();

@@ -62,14 +62,15 @@ inline void check_batch(Index got, Index planned) {
   }
 }
 
-/// Bytes of one tower's pass over sequences of that extent.
+/// Bytes of one tower's pass over sequences of that extent; `features_first` counts the pass without gradients that
+/// runs before micro-batches.
 template <class Tower, class X, class T, class Tune>
-MemoryNeed tower_need(Extent e) {
+MemoryNeed tower_need(Extent e, bool features_first) {
   using Training = Plan<Tower, X, T, Tune, false>;
   using Inference = Plan<Tower, X, T, tune::nothing, false>;
+  const Index inference = features_first ? Inference::forward_scratch(e) : 0;
   return {.kept = Training::kept(e),
-          .scratch =
-              std::max({Training::forward_scratch(e), Training::backward_scratch(e), Inference::forward_scratch(e)})};
+          .scratch = std::max({Training::forward_scratch(e), Training::backward_scratch(e), inference})};
 }
 }  // namespace detail
 
@@ -96,9 +97,9 @@ class PairObjective {
   static MemoryNeed memory(const BatchSize& size) {
     const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
     const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, T, Tune>(
-        Model::image_sequences(size.micro()).extent());
-    const auto text =
-        detail::tower_need<typename Model::Text, TokenIds, T, Tune>({size.micro() * longest, size.micro()});
+        Model::image_sequences(size.micro()).extent(), size.micro() < size.batch);
+    const auto text = detail::tower_need<typename Model::Text, TokenIds, T, Tune>(
+        {size.micro() * longest, size.micro()}, size.micro() < size.batch);
     return {.kept = image.kept + text.kept,
             .scratch = std::max(image.scratch, text.scratch),
             .features = 2 * (4 * padded(size.batch * Model::arch::embed * sizeof(T)) + padded(size.batch * sizeof(S))) +
@@ -299,7 +300,7 @@ class LabelObjective {
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
     auto need =
-        detail::tower_need<Model, typename Model::PixelRow, T, Tune>(Model::image_sequences(size.micro()).extent());
+        detail::tower_need<Model, typename Model::PixelRow, T, Tune>(Model::image_sequences(size.micro()).extent(), false);
     need.features = padded(size.micro() * classes * sizeof(T));
     return need;
   }

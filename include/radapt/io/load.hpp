@@ -1,0 +1,137 @@
+#pragma once
+/// Loading a CLIP from a checkpoint of open_clip, OpenAI or transformers, and saving one that they can load.
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "radapt/clip/clip.hpp"
+#include "radapt/core/copy.hpp"
+#include "radapt/io/clip_config.hpp"
+#include "radapt/io/names.hpp"
+#include "radapt/io/position_embedding.hpp"
+#include "radapt/io/preprocess_config.hpp"
+#include "radapt/io/safetensors.hpp"
+#include "radapt/io/safetensors_write.hpp"
+
+namespace radapt {
+
+struct LoadOptions {
+  std::optional<names::Origin> origin{};         ///< whose names; read off the tensors when empty
+  GridResize positions = GridResize::open_clip;  ///< rule for another resolution than the checkpoint's
+  bool ignore_config = false;                    ///< load although the configuration says another model
+};
+
+namespace detail {
+
+inline void check_config(const std::filesystem::path& path, const ClipConfig& type) {
+  const std::filesystem::path folder = std::filesystem::is_directory(path) ? path : path.parent_path();
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder / "open_clip_config.json", ignored) &&
+      !std::filesystem::exists(folder / "config.json", ignored)) {
+    return;  // a state dict alone does not tell its activation; the type does
+  }
+  ClipConfig file = read_clip_config(folder);
+  file.image = type.image;  // another resolution is resized, not refused
+  const std::vector<std::string> differing = differences(file, type);
+  if (differing.empty()) { return; }
+  std::string list;
+  for (const std::string& d : differing) { list += (list.empty() ? "" : "; ") + d; }
+  fail({.what = "loading '" + path.string() + "'",
+        .expected = "the architecture of the type",
+        .got = list,
+        .hint = "Choose the architecture that fits (arch::quickgelu<...> for QuickGELU), or set ignore_config"});
+}
+
+template <class M, class T>
+std::vector<names::Wanted> wanted_tensors(const Weights<M, T>& weights) {
+  std::vector<names::Wanted> wanted;
+  each_named(
+      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
+        std::vector<std::uint64_t> shape;
+        for (Index i = 0; i < S::rank; ++i) { shape.push_back(S::extent(i, leaf.leading)); }
+        wanted.push_back({name, shape});
+      },
+      "", weights.tree());
+  return wanted;
+}
+
+}  // namespace detail
+
+/// Weights of plain CLIP `M` from a safetensors file, a sharded index, or a folder that holds either. All missing,
+/// unexpected and misshapen tensors are in one error. Where a configuration lies beside the weights it is compared with
+/// the type, the activation included. Position embeddings of another resolution or context are resized
+/// (clip_compat.md 2.1).
+template <class M, class T = float>
+Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options = {}) {
+  static_assert(
+      std::is_same_v<typename M::policy, NoAdapter>,
+      "radapt: a checkpoint holds a plain CLIP; to fix: load Clip<Arch> and use with_adapters<Policy>(weights).");
+  using Arch = typename M::arch;
+  if (!options.ignore_config) { detail::check_config(path, clip_config_of<Arch>()); }
+  const safetensors::File file = safetensors::open(path);
+  Weights<M, T> weights;
+  const auto wanted = detail::wanted_tensors(weights);
+  const names::Assembly assembly(file, options.origin.value_or(names::detect(file)), wanted);
+  each_named(
+      [&](const std::string& name, auto& leaf) {
+        if (assembly.stored_size(name) == leaf.size()) {
+          assembly.copy(name, leaf.data);
+          return;
+        }
+        std::vector<T> stored(assembly.stored_size(name));
+        assembly.copy(name, stored.data());
+        const std::vector<T> resized =
+            name.starts_with("visual.")
+                ? resize_image_positions(std::span<const T>(stored), Arch::vision.width, Arch::image / Arch::patch,
+                                         options.positions)
+                : resize_text_positions(std::span<const T>(stored), Arch::text.width, Arch::context);
+        std::copy(resized.begin(), resized.end(), leaf.data);
+      },
+      "", weights.tree());
+  return weights;
+}
+
+/// The same CLIP with the adapters of Policy at their first values: it computes what `plain` computes.
+template <class Policy, class Arch, class Unlock, class T>
+Weights<Clip<Arch, Policy, Unlock>, T> with_adapters(const Weights<Clip<Arch, NoAdapter, Unlock>, T>& plain,
+                                                     std::uint64_t seed = 0) {
+  Weights<Clip<Arch, Policy, Unlock>, T> out;
+  copy_by_name(out, plain);
+  Random random(seed);
+  Clip<Arch, Policy, Unlock>::initialise(out.tree(), random);
+  return out;
+}
+
+/// Writes weights under the names of `origin`, stored as F32, F16 or BF16, with the configuration that goes with them:
+/// model.safetensors and config.json for transformers, open_clip_model.safetensors and open_clip_config.json otherwise.
+/// Every file is written atomically.
+template <class M, class T>
+void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
+          names::Origin origin = names::Origin::open_clip, safetensors::DType type = safetensors::DType::F32,
+          PreprocessConfig preprocess = {}) {
+  std::map<std::string, names::Values<T>> tensors;
+  each_named(
+      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
+        names::Values<T> values;
+        for (Index i = 0; i < S::rank; ++i) { values.shape.push_back(S::extent(i, leaf.leading)); }
+        values.data = leaf.data;
+        tensors.emplace(name, values);
+      },
+      "", weights.tree());
+  const auto exported = names::export_tensors(tensors, origin, type);
+  std::filesystem::create_directories(folder);
+  const ClipConfig config = clip_config_of<typename M::arch>();
+  preprocess.size = M::arch::image;
+  const bool huggingface = origin == names::Origin::huggingface;
+  safetensors::write(folder / (huggingface ? "model.safetensors" : "open_clip_model.safetensors"), exported.entries());
+  if (huggingface) {
+    write_hf_config(folder / "config.json", config);
+    write_preprocessor_config(folder / "preprocessor_config.json", preprocess);
+  } else {
+    write_open_clip_config(folder / "open_clip_config.json", config, preprocess);
+  }
+}
+
+}  // namespace radapt
