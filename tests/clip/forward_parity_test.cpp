@@ -94,8 +94,8 @@ void check_features(const std::string& folder, const std::string& weights_file) 
       weights.tree().image, one_image, Model::image_sequences(1), "image", file);
   std::vector<Index> offsets(2);
   const radapt::Sequences one = captions.slice(3, 1, offsets);
-  using Ids = radapt::View<const std::int32_t, radapt::TokenIds>;
-  const Input<radapt::TokenIds, Ids> one_caption{{}, Ids{captions.ids(3), captions.tokens(3, 1)}};
+  using Ids = radapt::View<const std::int32_t, radapt::TokenRow>;
+  const Input<radapt::TokenRow, Ids> one_caption{{}, Ids{captions.ids(3), captions.tokens(3, 1)}};
   check_blocks<typename Model::Text, 1, S, radapt::Tokens<Arch::text.width>>(weights.tree().text, one_caption, one,
                                                                              "text", file);
 
@@ -153,8 +153,8 @@ TEST_CASE_TEMPLATE("captions at their own length give what 77 padded tokens give
   auto& c = session.context();
   c.sequences = {.count = captions.size(), .uniform_length = 77, .pooled = pooled.data()};
   radapt::Unsaved none;
-  Model::Text::template forward<T, radapt::TokenIds>(
-      c, weights.tree().text, radapt::View<const std::int32_t, radapt::TokenIds>{ids.data(), ids.size()},
+  Model::Text::template forward<T, radapt::TokenRow>(
+      c, weights.tree().text, radapt::View<const std::int32_t, radapt::TokenRow>{ids.data(), ids.size()},
       radapt::View<T, typename Model::FeatureRow>{padded.data(), captions.size()}, none);
   CHECK(captions.tokens(0, captions.size()) < ids.size() / 2);                // there was something to save
   CHECK(normalised_error(packed, padded) < (sizeof(T) == 8 ? 1e-14 : 1e-6));  // rounding only: sums of other lengths

@@ -30,16 +30,27 @@ using Lines = std::vector<std::string>;
 
 TEST_CASE("classes are sorted folders, samples sorted files below them") {
   const TemporaryFolder folder;
-  // Folders are sorted as whole paths: "b-c" stands before "b/x", since '-' is less than '/'.
-  for (const char* name : {"b/y.png", "b/x.JPG", "b/x/z.png", "b/x/a.jpeg", "b/x-1/q.webp", "b/notes.txt", "b/x/.jpg",
-                           "a/2.tiff", "a/10.Bmp", "Z/only.ppm", "stray.png", "\xc3\xa9t\xc3\xa9/1.pgm"}) {
+  // Folders are sorted as whole paths: "b/x-1" stands before "b/x/sub", since '-' is less than '/'.
+  for (const char* name :
+       {"b/y.png", "b/x.JPG", "b/x/z.png", "b/x/a.jpeg", "b/x-1/q.webp", "b/x/sub/w.png", "b/notes.txt", "b/x/.jpg",
+        "a/2.tiff", "a/10.Bmp", "Z/only.ppm", "stray.png", "\xc3\xa9t\xc3\xa9/1.pgm"}) {
     folder.write(name);
   }
   const ImageFolder images(folder.path());
   CHECK(images.class_names() == Lines{"Z", "a", "b", "\xc3\xa9t\xc3\xa9"});
-  CHECK(listed(images) == Lines{"0 Z/only.ppm", "1 a/10.Bmp", "1 a/2.tiff", "2 b/x.JPG", "2 b/y.png", "2 b/x-1/q.webp",
-                                "2 b/x/.jpg", "2 b/x/a.jpeg", "2 b/x/z.png", "3 \xc3\xa9t\xc3\xa9/1.pgm"});
-  CHECK(images.size() == 10);
+  const Lines expected{"0 Z/only.ppm",
+                       "1 a/10.Bmp",
+                       "1 a/2.tiff",
+                       "2 b/x.JPG",
+                       "2 b/y.png",
+                       "2 b/x/.jpg",
+                       "2 b/x/a.jpeg",
+                       "2 b/x/z.png",
+                       "2 b/x-1/q.webp",
+                       "2 b/x/sub/w.png",
+                       "3 \xc3\xa9t\xc3\xa9/1.pgm"};
+  CHECK(listed(images) == expected);
+  CHECK(images.size() == 11);
 }
 
 TEST_CASE("extensions are those of torchvision, in any case") {

@@ -32,7 +32,7 @@ class Session {
   /// `weights` must outlive the session.
   explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
     using ImagePlan = Plan<typename M::Image, typename M::PixelRow, T, tune::nothing, false>;
-    using TextPlan = Plan<typename M::Text, TokenIds, T, tune::nothing, false>;
+    using TextPlan = Plan<typename M::Text, TokenRow, T, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
     const Extent captions{size.captions * M::arch::context, size.captions};
     context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)));
@@ -73,9 +73,9 @@ class Session {
       const Index n = std::min(size_.captions, captions.size() - first);
       context_.sequences = captions.slice(first, n, offsets_);
       Unsaved none;
-      M::Text::template forward<T, TokenIds>(
+      M::Text::template forward<T, TokenRow>(
           context_, weights_->tree().text,
-          View<const std::int32_t, TokenIds>{captions.ids(first), captions.tokens(first, n)},
+          View<const std::int32_t, TokenRow>{captions.ids(first), captions.tokens(first, n)},
           View<T, Row>{features.data() + first * embed, n}, none);
     }
   }

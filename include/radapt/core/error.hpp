@@ -17,10 +17,10 @@ class error : public std::runtime_error {
 
 /// The parts of an error message. Every part may be empty; `what` names the operation and its subject.
 struct complaint {
-  std::string what;      ///< what was being done, and to which file, tensor or option
-  std::string expected;  ///< the rule that was broken, with its value
-  std::string got;       ///< the value found
-  std::string hint;      ///< what a user can do about it; a whole sentence
+  std::string what = {};      ///< what was being done, and to which file, tensor or option
+  std::string expected = {};  ///< the rule that was broken, with its value
+  std::string got = {};       ///< the value found
+  std::string hint = {};      ///< what a user can do about it; a whole sentence
 };
 
 /// Spells a complaint as one sentence: `radapt: what: expected e, got g. Hint.`

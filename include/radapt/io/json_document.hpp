@@ -77,7 +77,10 @@ inline nlohmann::json parse_json(std::span<const std::byte> bytes, const std::st
           .hint = {}});
   }
   if (!document.is_object()) {
-    fail({.what = what, .expected = "a JSON object", .got = std::string("JSON of type ") + document.type_name(), .hint = {}});
+    fail({.what = what,
+          .expected = "a JSON object",
+          .got = std::string("JSON of type ") + document.type_name(),
+          .hint = {}});
   }
   return document;
 }

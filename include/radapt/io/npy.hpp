@@ -219,7 +219,11 @@ xt::xtensor<T, N> npy_elements(NpyFile file) {
   text += '\n';
   file.bytes.replace(0, header.data_begin, std::string("\x93NUMPY\x01\x00\x76\x00", 10) + text);
   std::istringstream stream(std::move(file.bytes));
-  return xt::load_npy<T>(stream);
+  const auto loaded = xt::load_npy<T>(stream);
+  auto values = xt::xtensor<T, N>::from_shape(shape);
+  std::copy(loaded.template begin<xt::layout_type::row_major>(), loaded.template end<xt::layout_type::row_major>(),
+            values.begin());
+  return values;
 }
 
 }  // namespace detail
@@ -261,16 +265,20 @@ inline xt::xtensor<float, 2> load_npy(const std::filesystem::path& path) {
   return values;
 }
 
-/// The class labels in the .npy file `path`: int64, one-dimensional. Fails as load_npy does.
+/// The class labels in the .npy file `path`: int32 or int64, one-dimensional. Fails as load_npy does.
 inline xt::xtensor<std::int64_t, 1> load_npy_labels(const std::filesystem::path& path) {
   detail::NpyFile file = detail::read_npy(path);
-  if (file.header.type != "<i8") {
+  if (file.header.type == "<i8") { return detail::npy_elements<std::int64_t, 1>(std::move(file)); }
+  if (file.header.type != "<i4") {
     fail({.what = "reading '" + file.name + "'",
-          .expected = "int64, little-endian ('<i8')",
+          .expected = "int32 or int64, little-endian ('<i4' or '<i8')",
           .got = "'" + file.header.type + "'",
           .hint = "Convert the array in NumPy with astype('<i8')."});
   }
-  return detail::npy_elements<std::int64_t, 1>(std::move(file));
+  const auto stored = detail::npy_elements<std::int32_t, 1>(std::move(file));
+  auto labels = xt::xtensor<std::int64_t, 1>::from_shape(stored.shape());
+  std::copy(stored.begin(), stored.end(), labels.begin());
+  return labels;
 }
 
 }  // namespace radapt

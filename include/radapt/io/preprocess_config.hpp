@@ -119,7 +119,7 @@ inline PreprocessConfig hf_preprocess(const JsonFields& fields) {
   config.size = resized.side;
   config.resize = resized.both_sides ? PreprocessConfig::Resize::squash : PreprocessConfig::Resize::shortest;
   if (fields.boolean("do_center_crop", true)) {
-    const detail::Extent cropped = detail::extent(fields, "crop_size", true, {});
+    const detail::Extent cropped = detail::extent(fields, "crop_size", true, {.side = 224, .both_sides = true});
     if (cropped.side != resized.side || !cropped.both_sides) {
       fields.wrong_value("crop_size", "the side " + std::to_string(resized.side) + " that 'size' resizes to");
     }

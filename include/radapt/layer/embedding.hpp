@@ -12,7 +12,7 @@ template <Index Size>
 using Pixels = Samples<3 * Size * Size>;
 
 /// Token ids, one int32 per token: (tokens, 1).
-struct TokenIds {
+struct TokenRow {
   static constexpr Index width = 1;
   static constexpr bool per_token = true;
   static constexpr Index rows(Extent e) { return e.tokens; }
@@ -123,7 +123,7 @@ struct TokenEmbedding : layer_defaults {
   static constexpr Index input_width = 1;
 
   template <class X>
-  using output = typename detail::embeds<X, TokenIds, Width>::type;
+  using output = typename detail::embeds<X, TokenRow, Width>::type;
 
   template <template <class, class> class Slot>
   struct Params {

@@ -85,7 +85,7 @@ class PairObjective {
   using S = statistic_t<T>;
   using Batch = PairBatch<T>;
   using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, T, Tune, false>;
-  using TextPlan = Plan<typename Model::Text, TokenIds, T, Tune, false>;
+  using TextPlan = Plan<typename Model::Text, TokenRow, T, Tune, false>;
 
   PairObjective(Loss loss, BatchSize size)
       : loss_(loss), size_(size), targets_(size.batch), image_(size.batch), text_(size.batch) {
@@ -98,7 +98,7 @@ class PairObjective {
     const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
     const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, T, Tune>(
         Model::image_sequences(size.micro()).extent(), size.micro() < size.batch);
-    const auto text = detail::tower_need<typename Model::Text, TokenIds, T, Tune>(
+    const auto text = detail::tower_need<typename Model::Text, TokenRow, T, Tune>(
         {size.micro() * longest, size.micro()}, size.micro() < size.batch);
     return {.kept = image.kept + text.kept,
             .scratch = std::max(image.scratch, text.scratch),
@@ -201,7 +201,7 @@ class PairObjective {
                  Saved& saved) {
     begin_texts(c, batch, first, count);
     c.phase.next_site = text_site_;
-    Model::Text::template forward<T, TokenIds>(c, values.text, ids(batch, first, count),
+    Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, first, count),
                                                rows(text_.features, first, count), saved);
   }
   template <class Saved>
@@ -219,7 +219,7 @@ class PairObjective {
                      const Batch& batch, Index first, Index count, const Saved& saved) {
     if constexpr (TextPlan::runs_backward) {
       begin_texts(c, batch, first, count);
-      Model::Text::template backward<T, TokenIds>(c, values.text, gradients.text, ids(batch, first, count), Dropped{},
+      Model::Text::template backward<T, TokenRow>(c, values.text, gradients.text, ids(batch, first, count), Dropped{},
                                                   saved, rows(text_.dfeatures, first, count), Discard{});
     }
   }
@@ -235,7 +235,7 @@ class PairObjective {
   static View<const T, typename Model::PixelRow> pixels(const Batch& batch, Index first, Index count) {
     return {batch.pixels.data() + first * Model::PixelRow::width, count};
   }
-  static View<const std::int32_t, TokenIds> ids(const Batch& batch, Index first, Index count) {
+  static View<const std::int32_t, TokenRow> ids(const Batch& batch, Index first, Index count) {
     return {batch.captions->ids(first), batch.captions->tokens(first, count)};
   }
 

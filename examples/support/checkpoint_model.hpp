@@ -1,0 +1,77 @@
+#pragma once
+/// Programs that take a checkpoint folder: which of the known architectures it is, its preprocessing and its tokenizer.
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "radapt/clip/preprocess.hpp"
+#include "radapt/clip/tokenizer.hpp"
+#include "radapt/io/load.hpp"
+#include "radapt/io/preprocess_config.hpp"
+
+namespace example {
+
+/// Calls f.operator()<Arch>() for the architecture of the configuration in `folder`. Errors: none of those compiled in;
+/// the message lists them.
+template <class F>
+void with_architecture(const std::filesystem::path& folder, F&& f) {
+  namespace arch = radapt::arch;
+  const radapt::ClipConfig config = radapt::read_clip_config(folder);
+  const auto try_one = [&]<class Arch>() {
+    if (!radapt::differences(config, radapt::clip_config_of<Arch>()).empty()) { return false; }
+    f.template operator()<Arch>();
+    return true;
+  };
+  const bool found =
+      try_one.template operator()<arch::quickgelu<arch::ViT_B_32>>() || try_one.template operator()<arch::ViT_B_32>() ||
+      try_one.template operator()<arch::quickgelu<arch::ViT_B_16>>() || try_one.template operator()<arch::ViT_B_16>() ||
+      try_one.template operator()<arch::quickgelu<arch::ViT_L_14>>() || try_one.template operator()<arch::ViT_L_14>();
+  if (!found) {
+    radapt::fail(
+        {.what = "the model in '" + folder.string() + "'",
+         .expected = "ViT-B-32, ViT-B-16 or ViT-L-14, with GELU or QuickGELU",
+         .got = "another architecture",
+         .hint = "Add its type to with_architecture in examples/support/checkpoint_model.hpp; it is one line"});
+  }
+}
+
+/// The preprocessing that the checkpoint's folder states, or OpenAI's at the model's resolution where it states none.
+inline radapt::Preprocess preprocessing_of(const std::filesystem::path& folder, radapt::Index size) {
+  if (!std::filesystem::exists(folder / "open_clip_config.json") &&
+      !std::filesystem::exists(folder / "preprocessor_config.json")) {
+    return radapt::Preprocess::openai(size);
+  }
+  using Config = radapt::PreprocessConfig;
+  const Config config = radapt::read_preprocess_config(folder);
+  radapt::Preprocess rules = config.pipeline == Config::Pipeline::transformers ? radapt::Preprocess::huggingface(size)
+                                                                               : radapt::Preprocess::openai(size);
+  rules.size = config.size;
+  rules.resize_mode = config.resize == Config::Resize::shortest  ? radapt::ResizeMode::shortest
+                      : config.resize == Config::Resize::longest ? radapt::ResizeMode::longest
+                                                                 : radapt::ResizeMode::squash;
+  rules.interpolation = config.filter == Config::Filter::nearest    ? radapt::Interpolation::nearest
+                        : config.filter == Config::Filter::box      ? radapt::Interpolation::box
+                        : config.filter == Config::Filter::bilinear ? radapt::Interpolation::bilinear
+                                                                    : radapt::Interpolation::bicubic;
+  for (std::size_t c = 0; c < 3; ++c) {
+    rules.mean[c] = static_cast<float>(config.mean[c]);
+    rules.std[c] = static_cast<float>(config.std[c]);
+  }
+  rules.fill = config.fill;
+  if (rules.size != size) {
+    radapt::fail({.what = "the preprocessing in '" + folder.string() + "'",
+                  .expected = std::to_string(size) + " pixels, the model's resolution",
+                  .got = std::to_string(rules.size),
+                  .hint = "Use the files that belong to this checkpoint"});
+  }
+  return rules;
+}
+
+/// The tokenizer in `vocabulary` when given, else the one beside the weights.
+inline radapt::Tokenizer tokenizer_of(const std::filesystem::path& folder, const std::string& vocabulary) {
+  const std::filesystem::path path = vocabulary.empty() ? folder : std::filesystem::path(vocabulary);
+  return std::filesystem::is_directory(path) ? radapt::Tokenizer::from_folder(path)
+                                             : radapt::Tokenizer::from_bpe_file(path);
+}
+
+}  // namespace example
