@@ -246,6 +246,11 @@ TEST_CASE("elements convert exactly, or round to nearest, or are refused") {
   CHECK(file.read<std::int64_t>("I64") == longs);
   CHECK(file.read<std::int64_t>("I8") == std::vector<std::int64_t>{-128, 127});
   CHECK(file.read<std::int64_t>("U16") == std::vector<std::int64_t>{65535});
+  CHECK(file.read<std::int32_t>("I8") == std::vector<std::int32_t>{-128, 127});
+  CHECK(file.read<std::int32_t>("U16") == std::vector<std::int32_t>{65535});
+  CHECK_THROWS_WITH_AS(file.read<std::int32_t>("I64"),
+                       doctest::Contains("from -2147483648 to 2147483647, got 9223372036854775807"), radapt::error);
+  CHECK_THROWS_WITH_AS(file.read<std::int32_t>("F32"), doctest::Contains("converts to int32, got F32"), radapt::error);
   CHECK(file.read<std::int64_t>("BOOL") == std::vector<std::int64_t>{1, 0});
   CHECK(file.read<std::uint8_t>("BOOL") == truths);
   CHECK_THROWS_WITH_AS(file.read<std::int64_t>("U64"), doctest::Contains("9223372036854775808"), radapt::error);

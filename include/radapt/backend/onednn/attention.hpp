@@ -60,54 +60,55 @@ void for_each_head(onednn& device, const Sequences& s, Index heads, Index floats
   check_product(done);
 }
 
+/// Turns the first `seen` scores of a row into probabilities and the others, up to `keys`, into zero. Returns the
+/// logarithm of the sum of exponentials.
+inline float softmax_row(float* row, Index seen, Index keys) {
+  auto p = array(row, seen);
+  const float most = p.maxCoeff();
+  p = (p - most).exp();
+  const float sum = p.sum();
+  p *= 1.0F / sum;
+  std::fill(row + seen, row + keys, 0.0F);
+  return most + std::log(sum);
+}
+
 }  // namespace detail::cpu
 
 inline void launch(onednn& device, const op::attention_forward<float>& o) {
   using namespace detail::cpu;
   const Index width = o.y.columns, head_width = width / o.heads;
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
-  for_each_head(
-      device, o.sequences, o.heads, score_floats(o.sequences), [&](Index sequence, Index head, float* scores) {
-        const Index first = o.sequences.begin(sequence);
-        const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
-        const Index length = o.sequences.length(sequence);
-        const PositionBlocks blocks{length};
-        bool done = true;
-        for (Index b = 0; b < blocks.count(); ++b) {
-          const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
-          const Index keys = o.causal ? end : length;
-          done = done &&
-                 product(scores, keys, rows, keys, head_width, {q + begin * stride, stride}, {k, stride, true}, scale);
-          for (Index t = begin; t < end; ++t) {
-            const Index seen = o.causal ? t + 1 : keys;
-            float* const row = scores + (t - begin) * keys;
-            auto p = array(row, seen);
-            const float most = p.maxCoeff();
-            p = (p - most).exp();
-            const float sum = p.sum();
-            p *= 1.0F / sum;
-            std::fill(row + seen, row + keys, 0.0F);
-            if (o.log_sum_exp.data != nullptr) {
-              o.log_sum_exp.data[(first + t) * o.heads + head] = most + std::log(sum);
-            }
-          }
-          done = done && product(o.y.data + (first + begin) * width + head * head_width, width, rows, head_width, keys,
-                                 {scores, keys}, {v, stride});
-        }
-        return done;
-      });
+  const auto one_head = [&](Index sequence, Index head, float* scores) {
+    const Index first = o.sequences.begin(sequence), length = o.sequences.length(sequence);
+    const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
+    const PositionBlocks blocks{length};
+    bool done = true;
+    for (Index b = 0; b < blocks.count(); ++b) {
+      const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
+      const Index keys = o.causal ? end : length;
+      done =
+          done && product(scores, keys, rows, keys, head_width, {q + begin * stride, stride}, {k, stride, true}, scale);
+      for (Index t = begin; t < end; ++t) {
+        const float log_sum = softmax_row(scores + (t - begin) * keys, o.causal ? t + 1 : keys, keys);
+        if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + t) * o.heads + head] = log_sum; }
+      }
+      float* const y = o.y.data + (first + begin) * width + head * head_width;
+      done = done && product(y, width, rows, head_width, keys, {scores, keys}, {v, stride});
+    }
+    return done;
+  };
+  for_each_head(device, o.sequences, o.heads, score_floats(o.sequences), one_head);
 }
 
 inline void launch(onednn& device, const op::attention_backward<float>& o) {
   using namespace detail::cpu;
   const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
-  for_each_head(device, o.sequences, o.heads, 2 * floats, [&](Index sequence, Index head, float* probabilities) {
+  const auto one_head = [&](Index sequence, Index head, float* probabilities) {
     float* const slopes = probabilities + floats;
-    const Index first = o.sequences.begin(sequence);
+    const Index first = o.sequences.begin(sequence), length = o.sequences.length(sequence);
     const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
     const auto gradient = head_rows(o.dqkv, first, head, head_width);
-    const Index length = o.sequences.length(sequence);
     const PositionBlocks blocks{length};
     bool done = true;
     // The last block sees every key, causal or not: it comes first and writes dK and dV, the others add to them.
@@ -115,31 +116,29 @@ inline void launch(onednn& device, const op::attention_backward<float>& o) {
       const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
       const Index keys = o.causal ? end : length;
       const float beta = b + 1 == blocks.count() ? 0.0F : 1.0F;
-      const Index offset = (first + begin) * width + head * head_width;
-      const Factor block_q{q + begin * stride, stride}, block_dy{o.dy.data + offset, width};
-      done = done && product(probabilities, keys, rows, keys, head_width, block_q, {k, stride, true}, scale) &&
-             product(slopes, keys, rows, keys, head_width, block_dy, {v, stride, true});
+      const float* const y = o.y.data + (first + begin) * width + head * head_width;
+      const float* const dy = o.dy.data + (first + begin) * width + head * head_width;
+      const Factor block_q{q + begin * stride, stride}, block_dy{dy, width};
+      done = done && product(probabilities, keys, rows, keys, head_width, block_q, {k, stride, true}, scale);
+      done = done && product(slopes, keys, rows, keys, head_width, block_dy, {v, stride, true});
       for (Index t = 0; t < rows; ++t) {
         const Index seen = o.causal ? begin + t + 1 : keys;
-        float* const p_row = probabilities + t * keys;
-        float* const s_row = slopes + t * keys;
-        auto p = array(p_row, seen);
-        auto s = array(s_row, seen);
-        const float along =
-            (array(o.dy.data + offset + t * width, head_width) * array(o.y.data + offset + t * width, head_width))
-                .sum();
+        auto p = array(probabilities + t * keys, seen), s = array(slopes + t * keys, seen);
+        const float along = (array(dy + t * width, head_width) * array(y + t * width, head_width)).sum();
         p = (p - o.log_sum_exp.data[(first + begin + t) * o.heads + head]).exp();
         s = p * (s - along);
-        std::fill(p_row + seen, p_row + keys, 0.0F);
-        std::fill(s_row + seen, s_row + keys, 0.0F);
+        std::fill_n(p.data() + seen, keys - seen, 0.0F);
+        std::fill_n(s.data() + seen, keys - seen, 0.0F);
       }
-      done = done &&
-             product(gradient.v, stride, keys, head_width, rows, {probabilities, keys, true}, block_dy, 1.0F, beta) &&
-             product(gradient.q + begin * stride, stride, rows, head_width, keys, {slopes, keys}, {k, stride}, scale) &&
-             product(gradient.k, stride, keys, head_width, rows, {slopes, keys, true}, block_q, scale, beta);
+      const Factor p_transposed{probabilities, keys, true}, s_transposed{slopes, keys, true};
+      done = done && product(gradient.v, stride, keys, head_width, rows, p_transposed, block_dy, 1.0F, beta);
+      done = done && product(gradient.k, stride, keys, head_width, rows, s_transposed, block_q, scale, beta);
+      float* const dq = gradient.q + begin * stride;
+      done = done && product(dq, stride, rows, head_width, keys, {slopes, keys}, {k, stride}, scale);
     }
     return done;
-  });
+  };
+  for_each_head(device, o.sequences, o.heads, 2 * floats, one_head);
 }
 
 }  // namespace radapt

@@ -82,6 +82,7 @@ double ordered_sum(onednn& device, Index n, Index elements, F&& f) {
 /// with the block and the number of blocks only, not with the number of rows.
 template <std::size_t Sums, class F>
 void sum_rows(onednn& device, Index rows, Index width, const std::array<float*, Sums>& into, F&& add_row) {
+  if (rows == 0) { return; }
   constexpr Index rows_per_block = 64, columns_per_task = 256;
   const Index blocks = block_count(rows, rows_per_block), block_floats = Sums * width;
   float* const partial = device.workspace<float>(blocks * block_floats);
@@ -96,7 +97,7 @@ void sum_rows(onednn& device, Index rows, Index width, const std::array<float*, 
     for (Index s = 0; s < Sums; ++s) {
       float* const total = partial + s * width + begin;
       for (Index b = 1; b < blocks; ++b) { array(total, n) += array(total + b * block_floats, n); }
-      if (blocks != 0) { array(into[s] + begin, n) += array(total, n); }
+      array(into[s] + begin, n) += array(total, n);
     }
   });
 }
