@@ -54,14 +54,14 @@ inline std::int64_t whole_root(std::int64_t value) {
   return root;
 }
 
-/// The sine of `angle`, counted in 1/65536 turns, to about 10^-4. A polynomial, because library sines differ in the
+/// The sine of `angle`, counted in 1/65536 turns, to 2 * 10^-4. A polynomial, because library sines differ in the
 /// last bit.
 constexpr Fixed sine(std::int64_t angle) {
   const std::int64_t turn = angle & 65535;
   const std::int64_t half = turn & 32767;
   const Fixed t{(half <= 16384 ? half : 32768 - half) * 4};  // 0 .. 1 over a quarter of a turn
   const Fixed s = t * t;
-  const Fixed value = t * (1.570796_fx - s * (0.645964_fx - s * (0.079693_fx - s * 0.004682_fx)));
+  const Fixed value = t * (1.5707949_fx - s * (0.645921_fx - s * (0.0794877_fx - s * 0.0043625_fx)));
   return turn < 32768 ? value : -value;
 }
 constexpr Fixed cosine(std::int64_t angle) { return sine(angle + 16384); }

@@ -132,18 +132,20 @@ class Memory {
   static constexpr T sentinel = T{12345};
 
   struct Block {
-    std::vector<T> storage, initial;
+    Buffer<T> storage;  // aligned alike in every run: the order of Eigen's sums depends on the address
+    std::vector<T> initial;
     Index size;
     Use use;
     const T* begin() const { return storage.data() + guard; }
   };
   T* take(Index n, Use use, double low, double high) {
-    Block b{std::vector<T>(n + 2 * guard, sentinel), std::vector<T>(n), n, use};
+    Block b{Buffer<T>{n + 2 * guard}, std::vector<T>(n), n, use};
+    std::fill(b.storage.begin(), b.storage.end(), sentinel);
     for (T& x : b.initial) {
       const std::uint32_t word = philox({count_++, 0, 0, 0}, {1, 2})[0];
       x = static_cast<T>(static_cast<float>(low + (high - low) * static_cast<double>(unit_interval(word))));
     }
-    std::copy(b.initial.begin(), b.initial.end(), b.storage.begin() + static_cast<std::ptrdiff_t>(guard));
+    std::copy(b.initial.begin(), b.initial.end(), b.storage.data() + guard);
     blocks_.push_back(std::move(b));
     return blocks_.back().storage.data() + guard;
   }
