@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up the machine, then builds and runs the tests. usage: tests/run.sh [gcc|clang|asan|fuzz|onednn3|all]...
+# Sets up the machine, then builds and runs the tests: without an argument the stage gcc.
+# usage: tests/run.sh [gcc|clang|asan|fuzz|onednn3|all]...
 #   gcc      every test, compiled by g++; the headers also by nvcc where there is one
 #   clang    every test, compiled by clang++
 #   asan     the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -79,7 +80,7 @@ run_stage() {
 }
 
 stages=()
-for argument in "${@:-all}"; do
+for argument in "${@:-gcc}"; do
   case $argument in
     gcc | clang | asan | fuzz | onednn3) stages+=("$argument") ;;
     all) stages+=(gcc clang asan fuzz onednn3) ;;

@@ -148,7 +148,7 @@ inline Image decode(std::span<const std::byte> bytes, const std::string& name, c
     stored_row = png_get_rowbytes(png, reader.info);
   }));
   check_claimed_size(width, height, options, name);
-  if (stored_row * height / detail::most_bytes_per_byte > bytes.size()) {
+  if (height > bytes.size() * detail::most_bytes_per_byte / stored_row) {
     fail({.what = "decoding '" + name + "'",
           .expected = "data for " + std::to_string(width) + " x " + std::to_string(height) + " pixels",
           .got = std::to_string(bytes.size()) + " bytes",

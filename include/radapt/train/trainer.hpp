@@ -46,14 +46,13 @@ struct MemoryReport {
 
 /// One line per part, in MiB.
 inline std::string describe(const MemoryReport& m) {
-  const auto line = [](const char* what, Index bytes) {
-    std::string tenths = std::to_string((bytes * 10 + (1u << 19)) >> 20);
-    if (tenths.size() < 2) { tenths.insert(0, "0"); }
-    return std::string(what) + tenths.insert(tenths.size() - 1, ".") + " MiB\n";
+  const auto line = [](const std::string& what, Index bytes) {
+    const Index tenths = (bytes * 10 + (Index{1} << 19)) >> 20;
+    return what + std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + " MiB\n";
   };
-  return line("base weights       ", m.base) + line("trainable state    ", m.trainable) +
-         line("kept activations   ", m.activations) + line("scratch            ", m.scratch) +
-         line("features and logits", m.features) + line("total              ", m.total());
+  return line("base weights        ", m.base) + line("trainable state     ", m.trainable) +
+         line("kept activations    ", m.activations) + line("scratch             ", m.scratch) +
+         line("features and logits ", m.features) + line("total               ", m.total());
 }
 
 namespace detail {
