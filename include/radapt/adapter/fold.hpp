@@ -25,11 +25,13 @@ DoubleMatrix in_double(Matrix<T> m) {
 template <class T, class Added>
 void fold_into(double coefficient, Matrix<T> weight, Vector<T> bias, Added&& added) {
   if (coefficient == 0.0) { return; }  // alpha 0 is the original model, bit for bit
-  for (const Matrix<T>& m : {weight, Matrix<T>(bias.data, bias.size, 1)}) {
+  const auto fold_one = [&](const Matrix<T>& m) {
     DoubleMatrix sum = in_double(m);
     sum += coefficient * added(sum);
     for (Index i = 0; i < m.size(); ++i) { m.data[i] = static_cast<T>(sum.data()[i]); }
-  }
+  };
+  fold_one(weight);
+  fold_one(Matrix<T>(bias.data, bias.size, 1));
 }
 
 }  // namespace radapt::detail

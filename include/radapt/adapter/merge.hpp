@@ -109,7 +109,8 @@ class MergedInPlace {
     [[maybe_unused]] const check_merge<typename detail::merge_reason<typename M::policy, typename M::arch>::type>
         checked{};
     detail::fold_adapters(alpha, adapted, plain, [this](const Matrix<T>& weight, const Matrix<T>& bias) {
-      for (const Matrix<T>& m : {weight, bias}) { originals_.push_back({m, {m.data, m.data + m.size()}}); }
+      originals_.push_back({weight, {weight.data, weight.data + weight.size()}});
+      originals_.push_back({bias, {bias.data, bias.data + bias.size()}});
     });
   }
   /// Gives `plain` its original tensors back. Harmless when called twice.
