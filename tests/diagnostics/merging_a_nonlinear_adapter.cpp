@@ -1,5 +1,5 @@
 // expect-error: only a linear adapter behind a linear layer can be merged
-#include "radapt/adapter/merge.hpp"
+#include "radapt/clip/merge.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/layer/residual.hpp"
 

@@ -1,4 +1,4 @@
-#include "radapt/adapter/merge.hpp"
+#include "radapt/clip/merge.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/layer/residual.hpp"
 

@@ -18,7 +18,7 @@ BEGIN {
   allow("clip/preprocess", "core op layer backend/run.hpp adapter clip io")
   allow("loss",            "core op layer backend/run.hpp loss")
   allow("ensemble",        "core op layer adapter clip ensemble")
-  allow("train",           "core op layer backend/run.hpp adapter clip loss ensemble train")
+  allow("train",           "core op layer backend/run.hpp adapter clip loss ensemble train io")
   allow("io",              "core clip adapter ensemble io")
 }
 function allow(left, right) { allowed[left] = right " version.hpp" }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "radapt/adapter/fold.hpp"
-#include "radapt/adapter/merge.hpp"
+#include "radapt/clip/merge.hpp"
 
 namespace radapt {
 

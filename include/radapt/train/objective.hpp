@@ -299,8 +299,8 @@ class LabelObjective {
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
-    auto need =
-        detail::tower_need<Model, typename Model::PixelRow, T, Tune>(Model::image_sequences(size.micro()).extent(), false);
+    auto need = detail::tower_need<Model, typename Model::PixelRow, T, Tune>(
+        Model::image_sequences(size.micro()).extent(), false);
     need.features = padded(size.micro() * classes * sizeof(T));
     return need;
   }

@@ -1,8 +1,8 @@
 #pragma once
 /// A whole robust fine-tuning variant as one type: model, what trains, the ensembles, the loss. Numbers are options.
-#include "radapt/adapter/merge.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/clip/classifier.hpp"
+#include "radapt/clip/merge.hpp"
 #include "radapt/ensemble/policies.hpp"
 #include "radapt/loss/contrastive.hpp"
 #include "radapt/loss/cross_entropy.hpp"

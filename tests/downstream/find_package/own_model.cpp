@@ -1,7 +1,7 @@
 // A consumer's own architecture and own adapter policy, compiled against the installed package.
 #include <cstdio>
 
-#include <radapt/adapter/merge.hpp>
+#include <radapt/clip/merge.hpp>
 #include <radapt/adapter/r_adapter.hpp>
 #include <radapt/clip/clip.hpp>
 
