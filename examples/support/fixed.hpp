@@ -54,7 +54,7 @@ inline std::int64_t whole_root(std::int64_t value) {
   return root;
 }
 
-/// The sine of `angle`, counted in 1/65536 turns, to 2 * 10^-4. A polynomial, because library sines differ in the
+/// The sine of `angle`, counted in 1/65536 turns, to 10^-4. A polynomial, because library sines differ in the
 /// last bit.
 constexpr Fixed sine(std::int64_t angle) {
   const std::int64_t turn = angle & 65535;

@@ -125,10 +125,10 @@ TEST_CASE("the drawing is pinned: recorded fingerprints of one picture per style
   // Computed with this code, to notice any change of the drawing: a changed world makes results of the examples
   // incomparable.
   const std::map<Style, std::uint64_t> recorded{
-      {Style::photo, 0x96ADA7267830DC4AU},  {Style::sketch, 0x5892212E994F77B1U},
-      {Style::neon, 0xFE5115DBAC684C2CU},   {Style::poster, 0xC9617B231FD18A4EU},
-      {Style::chalk, 0x40BB68F5E4D63026U},  {Style::negative, 0x55E555F878EF7F77U},
-      {Style::mosaic, 0x45DD5D78993846A5U}, {Style::watercolour, 0x974592943E169355U}};
+      {Style::photo, 0xCD909156AAF1C641U},  {Style::sketch, 0xE3F2ED599AA2A11FU},
+      {Style::neon, 0x6799E5ACF216A5E6U},   {Style::poster, 0x15D14C150B3231ECU},
+      {Style::chalk, 0x75196118BBBDB68AU},  {Style::negative, 0x54A9EE95E87ECF24U},
+      {Style::mosaic, 0x45DD5D78993846A5U}, {Style::watercolour, 0xBA5F0266066871FDU}};
   Facts facts;
   facts.object = Object::fish;
   facts.colour = Colour::orange;
@@ -152,9 +152,9 @@ TEST_CASE("the splits are pinned: recorded fingerprints of the first thirty-two 
     }
     return hash;
   };
-  CHECK(combined(world.pretraining()) == 0x8A8880F867BDD544U);
-  CHECK(combined(world.train_id()) == 0x831984581B0FC3A4U);
-  CHECK(combined(world.shift("busy backgrounds")) == 0xA951D0551B87F5AAU);
+  CHECK(combined(world.pretraining()) == 0x7331016582B80621U);
+  CHECK(combined(world.train_id()) == 0xDC396038A66A9B72U);
+  CHECK(combined(world.shift("busy backgrounds")) == 0x4E0FC320779CF0F2U);
 }
 
 TEST_CASE("samples do not depend on the order in which they are made") {
