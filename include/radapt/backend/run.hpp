@@ -12,15 +12,18 @@ concept has_kernel = requires(Backend& b, const Op& o) {
 };
 
 /// The reason type of a missing kernel.
-template <class Op, class Backend> struct check_kernel {
+template <class Op, class Backend>
+struct check_kernel {
   static constexpr bool this_backend_has_a_kernel_for_this_operation = has_kernel<Op, Backend>;
   static_assert(this_backend_has_a_kernel_for_this_operation,
                 "radapt: this backend has no kernel for this operation. Read check_kernel<operation, backend>; to fix: "
                 "include the backend's all.hpp, or write `void launch(Backend&, const Op&)` beside the operation.");
 };
 
-/// Launches the kernel for `o` on the context's backend.
-template <class Op, class Backend> void run(Context<Backend>& c, const Op& o) {
+/// Launches the kernel for `o` on the context's backend. Never inlined: a kernel is compiled once in a translation unit
+/// and not again in every layer that calls it.
+template <class Op, class Backend>
+[[gnu::noinline]] void run(Context<Backend>& c, const Op& o) {
   [[maybe_unused]] const check_kernel<Op, Backend> checked{};
   if constexpr (has_kernel<Op, Backend>) { launch(c.device, o); }
 }

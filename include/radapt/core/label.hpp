@@ -28,7 +28,7 @@ struct Label {
 
 /// `path` and `label` with a dot between them. No dot after a path that ends in an underscore, so that `in_proj_` and
 /// `weight` join to `in_proj_weight` as in open_clip's tensor names.
-inline std::string join(const std::string& path, Label label) {
+[[gnu::noinline]] inline std::string join(const std::string& path, Label label) {
   const std::string step = label.is_number ? std::to_string(label.number) : std::string(label.word);
   if (step.empty() || path.empty()) { return path + step; }
   return path.back() == '_' ? path + step : path + "." + step;

@@ -31,11 +31,11 @@ class ProductAverage {
     Weights<Clip<typename M::arch>, T> plain;
     copy_by_name(plain, base);
     auto hosts = detail::leaves_by_name<T>(plain.tree());
-    for (const auto& [path, product] : products_) {
-      const Matrix<T> weight = hosts.at(detail::host_of(path) + ".weight");
-      const Matrix<T> bias = hosts.at(detail::host_of(path) + ".bias");
+    for (const auto& entry : products_) {
+      const Matrix<T> weight = hosts.at(detail::host_of(entry.first) + ".weight");
+      const Matrix<T> bias = hosts.at(detail::host_of(entry.first) + ".bias");
       detail::fold_into(alpha, weight, Vector<T>(bias.data, bias.size()),
-                        [&](const auto& m) { return (product * m).eval(); });
+                        [&](const auto& m) { return (entry.second * m).eval(); });
     }
     return plain;
   }
