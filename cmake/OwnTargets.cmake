@@ -39,6 +39,6 @@ endfunction()
 # radapt_optimised(NAME): what examples and benchmarks add: full optimisation whatever the build type is.
 function(radapt_optimised target)
   # g++ 12 warns of its own AVX-512 intrinsics, which begin with an undefined register (GCC bug 105593).
-  target_compile_options(${target} PRIVATE -O3 $<$<BOOL:${RADAPT_NATIVE}>:-march=native> 
+  target_compile_options(${target} PRIVATE -O3 $<$<BOOL:${RADAPT_NATIVE}>:-march=native>
                                            "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
 endfunction()

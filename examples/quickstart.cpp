@@ -2,7 +2,7 @@
 /// style in three ways, and measured on that style and on shifts. Proves: fine-tuning costs robustness, R-Adapter and
 /// WiSE-FT keep it.
 ///
-///     quickstart [--seeds 3] [--pretrain-steps 900] [--steps 250] [--report report.html]
+///     quickstart [--seeds 3] [--pretrain-steps 2000] [--steps 250] [--report report.html]
 #include <CLI/CLI.hpp>
 
 #include "support/picture_file.hpp"
@@ -14,12 +14,35 @@ namespace {
 
 using namespace example;
 
-/// A CLIP that two cores can pre-train in a minute or two.
+/// A CLIP that two cores can pre-train in a minute or two. Patches of 4 pixels: with larger ones the image tower needs
+/// far more pictures before it tells shapes apart.
 struct WorldClip : radapt::arch::Defaults {
-  static constexpr Index embed = 64, image = 32, patch = 8, context = 16, vocabulary = 64;
-  static constexpr radapt::TowerSize vision{96, 3, 4, 384}, text{64, 2, 2, 256};
+  static constexpr Index embed = 64, image = 32, patch = 4, context = 16, vocabulary = 64;
+  static constexpr radapt::TowerSize vision{64, 2, 3, 256}, text{64, 2, 2, 256};
   static constexpr radapt::Activation activation = radapt::Activation::quick_gelu;
 };
+
+/// The world of the quick start. A minute of pre-training is enough for five of the eight styles and the plainer
+/// backgrounds, upright.
+PictureWorld world_to_learn() {
+  return PictureWorld(
+      {.rare_share = 1,
+       .turned_share = 0,
+       .pretraining_styles = {Style::photo, Style::sketch, Style::neon, Style::poster, Style::chalk},
+       .pretraining_backgrounds = {Background::plain, Background::gradient, Background::stripes, Background::dots}});
+}
+
+/// The shifts of that world: other colours, busy backgrounds, and the styles that pre-training shows.
+std::vector<Split> shifts_of(const PictureWorld& world) {
+  std::vector<Split> all;
+  for (Split& split : world.shifts()) {
+    const bool turned = split.rules.turned_share > 0;
+    const bool known =
+        split.rules.styles.size() > 1 || world.options().pretraining_styles.has(split.rules.styles.at(0));
+    if (!turned && known) { all.push_back(std::move(split)); }
+  }
+  return all;
+}
 
 /// Channels first, scaled to 0..1, minus 0.5, over 0.25.
 void normalise(const Picture& picture, float* out) {
@@ -50,7 +73,7 @@ StudyData make_data(const PictureWorld& world, const WordTokenizer& tokenizer, s
   data.train = draw_set(world, world.train_id(), train);
   data.test = draw_set(world, world.test_id(), test);
   data.test.name = "photos (ID)";
-  for (const Split& split : world.shifts()) { data.shifts.push_back(draw_set(world, split, test)); }
+  for (const Split& split : shifts_of(world)) { data.shifts.push_back(draw_set(world, split, test)); }
   data.class_names = PictureWorld::class_names();
   for (std::size_t c = 0; c < data.class_names.size(); ++c) {
     const auto object = static_cast<Object>(c);
@@ -66,7 +89,7 @@ StudyData make_data(const PictureWorld& world, const WordTokenizer& tokenizer, s
 
 int main(int argc, char** argv) try {
   CLI::App app{"A robustly fine-tuned CLIP from nothing, in a few minutes"};
-  std::uint64_t seeds = 1, pretrain_steps = 900, steps = 250, train = 2000, test = 400;
+  std::uint64_t seeds = 1, pretrain_steps = 2000, steps = 250, train = 2000, test = 400;
   std::string report_path = "report.html";
   StudyOptions options;
   app.add_option("--seeds", seeds, "Repeat everything under this many seeds and report the spread")
@@ -81,7 +104,7 @@ int main(int argc, char** argv) try {
   options.steps = steps;
 
   const auto start = std::chrono::steady_clock::now();
-  const PictureWorld world;
+  const PictureWorld world = world_to_learn();
   const WordTokenizer tokenizer(vocabulary());
   const StudyData data = make_data(world, tokenizer, train, test);
 
@@ -89,14 +112,18 @@ int main(int argc, char** argv) try {
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     if (seeds > 1) { fmt::print("seed {} of {}\n", seed + 1, seeds); }
     const Split split = world.pretraining();
-    std::uint64_t next = seed * pretrain_steps * options.batch;
+    const std::uint64_t pictures = pretrain_steps * options.batch;
+    std::uint64_t drawn = 0;
     const PairSource source{[&](std::size_t row, std::vector<float>& pixels) {
-      const Sample sample = world.sample(split, next++);
+      const Sample sample = world.sample(split, seed * pictures + drawn);
       normalise(sample.picture, pixels.data() + row * 3 * WorldClip::image * WorldClip::image);
-      return tokenizer.encode(sample.caption);
+      // The first half of the captions names the object alone: colours and styles are easier, and would be learned
+      // first.
+      const bool object_alone = 2 * drawn++ < pictures;
+      return tokenizer.encode(object_alone ? fill_in("{a} {object}", sample.facts) : sample.caption);
     }};
     std::vector<double> losses;
-    const auto base = pretrain<WorldClip>(source, options.batch, pretrain_steps, 2e-3, seed, losses);
+    const auto base = pretrain<WorldClip>(source, options.batch, pretrain_steps, 1e-3, seed, losses);
     if (seed == 0) { outcome.pretraining_losses = losses; }
     options.seed = seed;
     Study<WorldClip> study(base, data, options);
@@ -108,7 +135,7 @@ int main(int argc, char** argv) try {
 
   print(accuracy_table(outcome, data));
   std::vector<Picture> pictures;
-  for (const Split& split : world.shifts()) {
+  for (const Split& split : shifts_of(world)) {
     for (const Sample& sample : world.samples(split, 3)) { pictures.push_back(sample.picture); }
   }
   Report report("radapt quickstart: robust fine-tuning of a small CLIP", encode_png);

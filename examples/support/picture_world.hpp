@@ -36,6 +36,8 @@ struct WorldOptions {
   double correlation = 0.9;    ///< how often an object of the fine-tuning task has its partner colours, 0 .. 1
   double rare_share = 0.25;    ///< rare objects in pre-training, relative to common ones, 0 .. 1
   double turned_share = 0.15;  ///< turned objects in pre-training, 0 .. 1
+  Choices<Style> pretraining_styles = {};            ///< of pre-training; shifts may show the others
+  Choices<Background> pretraining_backgrounds = {};  ///< likewise
 };
 
 /// The colours that the fine-tuning task shows; the others are left to the shift "unseen colours".
@@ -63,6 +65,8 @@ class PictureWorld {
     FactRules rules;
     rules.turned_share = options_.turned_share;
     rules.rare_share = options_.rare_share;
+    rules.styles = options_.pretraining_styles;
+    rules.backgrounds = options_.pretraining_backgrounds;
     return Split{"pretraining", 1, rules, false};
   }
   /// Pictures like those of `pretraining`, none of them the same.

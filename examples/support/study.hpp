@@ -1,127 +1,66 @@
 #pragma once
-/// The main job of the example programs: pre-train a small CLIP, fine-tune it in three ways, measure what each costs
-/// under distribution shift.
+/// The main job of the example programs: fine-tune a CLIP in several ways, and measure what each costs under
+/// distribution shift.
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <cstdint>
-#include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/clip/initialise.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/progress.hpp"
 
+#include "pretrain.hpp"
+#include "selection.hpp"
+#include "study_data.hpp"
+
 namespace example {
 
-using radapt::Index;
-
-/// Normalised images with their class ids; `pixels` is (images, 3 S S).
-struct ImageSet {
-  std::string name = {};
-  std::vector<float> pixels = {};
-  std::vector<std::int32_t> labels = {};
-  std::size_t size() const { return labels.size(); }
-};
-
-/// Token ids of texts, one row per text, from start to end of text.
-using Texts = std::vector<std::vector<std::int64_t>>;
-
-/// What a study works on. Prompts are used for zero-shot heads, captions for contrastive training.
-struct StudyData {
-  ImageSet train = {}, test = {};
-  std::vector<ImageSet> shifts = {};
-  std::vector<std::string> class_names = {};
-  std::vector<Texts> prompts = {};   ///< by class
-  std::vector<Texts> captions = {};  ///< by class: one is drawn for every image and step
-};
-
-/// How long and how hard the methods train.
-struct StudyOptions {
-  std::uint64_t seed = 0;
-  Index batch = 64;
-  std::uint64_t steps = 300;
-  double full_lr = 1e-3;     ///< full fine-tuning
-  double adapter_lr = 5e-3;  ///< R-Adapter
-  double momentum = 0.98;    ///< of the moving average; short runs need less than the published 0.999
-  double alpha = 0.5;        ///< what is reported for the methods that have one
-  bool quiet = false;
-};
-
-/// Accuracy in percent: on the test set of the training distribution, and on every shift.
-struct Accuracies {
-  double id = 0;
-  std::vector<double> shifts = {};
-  double ood() const {
-    double sum = 0;
-    for (const double x : shifts) { sum += x; }
-    return shifts.empty() ? 0 : sum / static_cast<double>(shifts.size());
-  }
-};
-
-struct CurvePoint {
-  double alpha = 0;
-  Accuracies accuracies = {};
-};
-
-/// One method's outcome. `curve` runs from zero-shot (alpha 0) to fully fine-tuned (1), where a method has such a line.
-struct MethodResult {
-  std::string name = {};
-  std::string type = {};  ///< the C++ type that spells it
-  Accuracies accuracies = {};
-  std::vector<CurvePoint> curve = {};
-  std::vector<double> losses = {};
-  double seconds = 0;
-  std::size_t trained_parameters = 0;
-  std::vector<std::int32_t> sample_predictions = {};  ///< of the first images of each shift, in order
-};
-
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-/// Class ids with the largest score; scores are (images, classes).
-inline std::vector<std::int32_t> predictions(std::span<const float> scores, std::size_t classes) {
-  std::vector<std::int32_t> out;
-  for (std::size_t i = 0; i + classes <= scores.size(); i += classes) {
-    const auto row = scores.subspan(i, classes);
-    out.push_back(static_cast<std::int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
-  }
-  return out;
-}
-
-inline double accuracy(const std::vector<std::int32_t>& predicted, const std::vector<std::int32_t>& labels) {
-  std::size_t right = 0;
-  for (std::size_t i = 0; i < labels.size(); ++i) { right += predicted[i] == labels[i] ? 1U : 0U; }
-  return labels.empty() ? 0 : 100.0 * static_cast<double>(right) / static_cast<double>(labels.size());
-}
-
-/// Draws batches without replacement: a new order every epoch, the same for the same seed.
-class Sampler {
+/// Batches of the training set, a new order every epoch, the same for the same seed.
+template <class Clip>
+class TrainingBatches {
  public:
-  Sampler(std::size_t samples, std::uint64_t seed) : order_(samples), seed_(seed) {
-    for (std::size_t i = 0; i < samples; ++i) { order_[i] = i; }
-    at_ = samples;
-  }
-  std::size_t next() {
-    if (at_ >= order_.size()) {
-      radapt::Random random(seed_, epoch_++);
-      for (std::size_t i = order_.size(); i > 1; --i) {
-        std::swap(order_[i - 1], order_[random.below(static_cast<std::uint32_t>(i))]);
-      }
-      at_ = 0;
+  TrainingBatches(const StudyData& data, const StudyOptions& options)
+      : data_(data),
+        options_(options),
+        sampler_(data.train.size(), options.seed + 1),
+        pixels_(options.batch * Clip::PixelRow::width),
+        labels_(options.batch),
+        captions_(radapt::Captions::of<Clip>()) {}
+
+  /// Fills the batch of step `step`, for each image a caption of its class if wanted.
+  void fill(std::uint64_t step, bool with_captions) {
+    radapt::Random choice(options_.seed, 1000 + step);
+    captions_.clear();
+    for (std::size_t row = 0; row < options_.batch; ++row) {
+      const std::size_t image = sampler_.next();
+      labels_[row] = data_.train.labels[image];
+      data_.train.copy(image, options_.seed << 32U | (step * options_.batch + row),
+                       std::span<float>(pixels_).subspan(row * Clip::PixelRow::width, Clip::PixelRow::width));
+      if (!with_captions) { continue; }
+      const Texts& texts = data_.captions[static_cast<std::size_t>(labels_[row])];
+      captions_.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
     }
-    return order_[at_++];
+  }
+  radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels_, .labels = labels_}; }
+  radapt::PairBatch<float> pairs(bool grouped) const {
+    return {.pixels = pixels_,
+            .captions = &captions_,
+            .groups = grouped ? std::span<const std::int32_t>(labels_) : std::span<const std::int32_t>()};
   }
 
  private:
-  std::vector<std::size_t> order_;
-  std::uint64_t seed_, epoch_ = 0;
-  std::size_t at_ = 0;
+  const StudyData& data_;
+  const StudyOptions& options_;
+  Sampler sampler_;
+  std::vector<float> pixels_;
+  std::vector<std::int32_t> labels_;
+  radapt::Captions captions_;
 };
 
 /// Runs the methods on one pre-trained CLIP of architecture Arch.
@@ -130,9 +69,11 @@ class Study {
  public:
   using Backend = radapt::onednn;
   using Clip = radapt::Clip<Arch>;
+  using Adapted = typename radapt::recipe::r_adapter<Arch>::trained;
   static constexpr std::size_t pixels_per_image = Clip::PixelRow::width;
   static constexpr std::size_t samples_per_shift = 3;  ///< pictures of each shift shown with their predictions
 
+  /// All three must outlive the study.
   Study(const radapt::Weights<Clip>& base, const StudyData& data, const StudyOptions& options)
       : base_(base), data_(data), options_(options) {}
 
@@ -148,79 +89,78 @@ class Study {
   std::vector<MethodResult> full_and_wise_ft() {
     using Recipe = radapt::recipe::wise_ft<Arch>;
     MethodResult full{.name = "full fine-tuning", .type = "recipe::full_fine_tuning<Arch>"};
-    const auto start = std::chrono::steady_clock::now();
     radapt::Session<Clip, Backend> session(base_);
-    const auto head = zero_shot_head(session);
-    const auto classifier = radapt::zero_shot_classifier(base_, head);
-    radapt::Trainer<Recipe, Backend> trainer(classifier, train_options(options_.full_lr, 0.1));
-    std::vector<float> pixels(options_.batch * pixels_per_image);
-    std::vector<std::int32_t> labels(options_.batch);
-    Sampler sampler(data_.train.size(), options_.seed + 1);
-    train("full fine-tuning", full, [&](std::uint64_t) {
-      for (std::size_t i = 0; i < options_.batch; ++i) { labels[i] = take(sampler.next(), i, pixels); }
-      return trainer.step({.pixels = pixels, .labels = labels});
-    });
-    full.seconds = seconds_since(start);
+    const auto classifier = radapt::zero_shot_classifier(base_, zero_shot_head(session));
+    const auto trainer = best_trainer<Recipe>(
+        full, classifier, rates(options_.full_lrs, options_.full_lr), train_options(0.1),
+        [](auto& t, auto& batches, std::uint64_t step) {
+          batches.fill(step, false);
+          return t.step(batches.labelled());
+        },
+        [&](auto& t) { return on_validation(classifier_score(t.averaged())); });
     full.trained_parameters = radapt::count<typename Recipe::trained>(classifier.classes());
-    MethodResult wise{.name = "WiSE-FT", .type = "recipe::wise_ft<Arch>", .seconds = full.seconds};
-    wise.trained_parameters = full.trained_parameters;
-    for (const double alpha : alphas()) {
-      CurvePoint point{.alpha = alpha};
-      std::vector<std::int32_t> samples;
-      measure_classifier(radapt::deploy(trainer, alpha), point.accuracies, &samples);
-      if (alpha == 1.0) {
-        full.accuracies = point.accuracies;
-        full.sample_predictions = samples;
-      }
-      if (alpha == options_.alpha) {
-        wise.accuracies = point.accuracies;
-        wise.sample_predictions = samples;
-      }
-      wise.curve.push_back(point);
-    }
+    MethodResult wise = full;
+    wise.name = "WiSE-FT";
+    wise.type = "recipe::wise_ft<Arch>";
+    wise.losses.clear();
+    wise.tried.clear();
+    std::vector<std::vector<std::int32_t>> samples;
+    follow_alpha(wise, samples, [&](double alpha, CurvePoint& point, std::vector<std::int32_t>& said) {
+      const auto score = classifier_score(radapt::deploy(*trainer, alpha));
+      measure(score, point.accuracies, &said);
+      point.validation = on_validation(score);
+    });
+    full.accuracies = wise.curve.back().accuracies;  // alpha 1
+    full.sample_predictions = samples.back();
     return {full, wise};
+  }
+
+  /// FLYP: everything of both towers under the contrastive loss.
+  MethodResult flyp() {
+    using Recipe = radapt::recipe::flyp<Arch>;
+    MethodResult r{.name = "FLYP", .type = "recipe::flyp<Arch>"};
+    const auto trainer = best_trainer<Recipe>(
+        r, base_, rates(options_.flyp_lrs, options_.flyp_lr), train_options(0.1),
+        [](auto& t, auto& batches, std::uint64_t step) {
+          batches.fill(step, true);
+          return t.step(batches.pairs(false));
+        },
+        [&](auto& t) { return on_validation(clip_score(t.weights())); });
+    r.trained_parameters = radapt::count<Clip>();
+    measure_clip(trainer->weights(), r.accuracies, &r.sample_predictions);
+    return r;
   }
 
   /// The paper's method: adapters with dropping and accumulation under MPM-NCE, rescaled and merged.
   MethodResult r_adapter() {
     using Recipe = radapt::recipe::r_adapter<Arch>;
     MethodResult r{.name = "R-Adapter", .type = "recipe::r_adapter<Arch>"};
-    const auto start = std::chrono::steady_clock::now();
-    radapt::Weights<typename Recipe::trained> adapted;
-    radapt::copy_by_name(adapted, base_);
+    radapt::Weights<Adapted> start;
+    radapt::copy_by_name(start, base_);
     radapt::Random random(options_.seed);
-    Recipe::trained::initialise(adapted.tree(), random);
-    auto options = train_options(options_.adapter_lr, 0.0);
+    Adapted::initialise(start.tree(), random);
+    auto options = train_options(0.0);
     options.average.momentum = options_.momentum;
-    radapt::Trainer<Recipe, Backend> trainer(adapted, options);
-    std::vector<float> pixels(options_.batch * pixels_per_image);
-    std::vector<std::int32_t> labels(options_.batch);
-    auto captions = radapt::Captions::of<Clip>();
-    Sampler sampler(data_.train.size(), options_.seed + 1);
-    train("R-Adapter", r, [&](std::uint64_t step) {
-      radapt::Random choice(options_.seed, 1000 + step);
-      captions.clear();
-      for (std::size_t i = 0; i < options_.batch; ++i) {
-        labels[i] = take(sampler.next(), i, pixels);
-        const Texts& texts = data_.captions[static_cast<std::size_t>(labels[i])];
-        captions.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
-      }
-      return trainer.step({.pixels = pixels, .captions = &captions, .groups = labels});
+    const auto trainer = best_trainer<Recipe>(
+        r, start, rates(options_.adapter_lrs, options_.adapter_lr), options,
+        [](auto& t, auto& batches, std::uint64_t step) {
+          batches.fill(step, true);
+          return t.step(batches.pairs(true));
+        },
+        [&](auto& t) { return on_validation(clip_score(radapt::deploy(t, 1.0))); });
+    r.trained_parameters = radapt::count<Adapted, typename Recipe::tune>();
+    std::vector<std::vector<std::int32_t>> samples;
+    follow_alpha(r, samples, [&](double alpha, CurvePoint& point, std::vector<std::int32_t>& said) {
+      const auto score = clip_score(radapt::deploy(*trainer, alpha));
+      measure(score, point.accuracies, &said);
+      point.validation = on_validation(score);
     });
-    r.seconds = seconds_since(start);
-    r.trained_parameters = radapt::count<typename Recipe::trained, typename Recipe::tune>();
-    for (const double alpha : alphas()) {
-      CurvePoint point{.alpha = alpha};
-      std::vector<std::int32_t> samples;
-      measure_clip(radapt::deploy(trainer, alpha), point.accuracies, &samples);
-      if (alpha == options_.alpha) {
-        r.accuracies = point.accuracies;
-        r.sample_predictions = samples;
-      }
-      r.curve.push_back(point);
-    }
+    adapted_.emplace(trainer->averaged());
     return r;
   }
+
+  /// The model with the averaged adapters of the last r_adapter(), as save_adapters takes it.
+  const radapt::Weights<Adapted>& adapted() const { return adapted_.value(); }
 
  private:
   std::vector<double> alphas() const {
@@ -229,30 +169,82 @@ class Study {
     std::sort(all.begin(), all.end());
     return all;
   }
-  radapt::TrainOptions train_options(double lr, double weight_decay) const {
+  static std::vector<double> rates(const std::vector<double>& several, double one) {
+    return several.empty() ? std::vector<double>{one} : several;
+  }
+  radapt::TrainOptions train_options(double weight_decay) const {
     radapt::TrainOptions o;
     o.size.batch = options_.batch;
-    o.schedule = {.base = lr, .warmup = options_.steps / 10, .total = options_.steps, .minimum = 0};
+    o.size.micro_batch = options_.micro_batch;
+    o.schedule = {.base = 0, .warmup = options_.steps / 10, .total = options_.steps, .minimum = 0};
     o.optimizer.weight_decay = weight_decay;
     o.seed = options_.seed;
     return o;
   }
-  /// Copies a training image into row `row` of a batch and returns its label.
-  std::int32_t take(std::size_t image, std::size_t row, std::vector<float>& pixels) const {
-    const auto from = data_.train.pixels.begin() + static_cast<std::ptrdiff_t>(image * pixels_per_image);
-    std::copy(from, from + static_cast<std::ptrdiff_t>(pixels_per_image),
-              pixels.begin() + static_cast<std::ptrdiff_t>(row * pixels_per_image));
-    return data_.train.labels[image];
+  radapt::ProgressOptions shown() const {
+    radapt::ProgressOptions p;
+    if (options_.quiet) { p.mode = radapt::ProgressOptions::Mode::quiet; }
+    return p;
   }
-  template <class Step>
-  void train(const char* label, MethodResult& result, Step&& step) {
-    radapt::ProgressOptions shown;
-    if (options_.quiet) { shown.mode = radapt::ProgressOptions::Mode::quiet; }
-    radapt::Progress progress(label, options_.steps, shown);
-    for (std::uint64_t i = 0; i < options_.steps; ++i) {
-      const radapt::StepReport report = step(i);
-      result.losses.push_back(report.loss);
-      progress.advance(1, "loss " + std::to_string(report.loss));
+
+  /// Trains at each rate and keeps the trainer that does best on the validation set; notes how it went in `result`.
+  template <class Recipe, class Start, class Step, class Validate>
+  auto best_trainer(MethodResult& result, const Start& start, const std::vector<double>& lrs,
+                    radapt::TrainOptions options, Step&& step, Validate&& validate) {
+    using Trainer = radapt::Trainer<Recipe, Backend>;
+    std::unique_ptr<Trainer> best;
+    for (const double lr : lrs) {
+      options.schedule.base = lr;
+      auto trainer = std::make_unique<Trainer>(start, options);
+      TrainingBatches<Clip> batches(data_, options_);
+      std::vector<double> losses;
+      const auto begin = std::chrono::steady_clock::now();
+      const std::string rate = lrs.size() > 1 ? ", lr " + short_number(lr) : std::string();
+      radapt::Progress progress(result.name + rate, options_.steps, shown());
+      for (std::uint64_t i = 0; i < options_.steps; ++i) {
+        const radapt::StepReport report = step(*trainer, batches, i);
+        losses.push_back(report.loss);
+        if (options_.log) {
+          options_.log({result.name, options_.seed, i, lr, report.lr, report.loss, report.grad_norm});
+        }
+        progress.advance(1, "loss " + std::to_string(report.loss));
+      }
+      progress.finish();
+      const double seconds = seconds_since(begin);
+      if (data_.validation.size() > 0) { result.tried.push_back({lr, validate(*trainer)}); }
+      if (best == nullptr || best_rate(result.tried) + 1 == result.tried.size()) {
+        best = std::move(trainer);
+        result.lr = lr;
+        result.losses = losses;
+        result.seconds = seconds;
+      }
+    }
+    return best;
+  }
+  static std::string short_number(double x) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", x);
+    return text;
+  }
+
+  /// Measures at every alpha and reports at the one that the validation set chooses, or at the option's.
+  template <class At>
+  void follow_alpha(MethodResult& result, std::vector<std::vector<std::int32_t>>& samples, At&& at) const {
+    const std::vector<double> all = alphas();
+    radapt::Progress progress("measuring " + result.name, all.size(), shown());
+    for (const double alpha : all) {
+      CurvePoint point{.alpha = alpha};
+      samples.emplace_back();
+      at(alpha, point, samples.back());
+      result.curve.push_back(point);
+      progress.advance();
+    }
+    result.alpha = data_.validation.size() > 0 ? chosen_alpha(result.curve, data_.validation.size()) : options_.alpha;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i] == result.alpha) {
+        result.accuracies = result.curve[i].accuracies;
+        result.sample_predictions = samples[i];
+      }
     }
   }
 
@@ -266,86 +258,80 @@ class Study {
     return radapt::zero_shot_weights(session, captions, per_class);
   }
 
-  /// Calls score(pixels, scores) for every test set and fills in the accuracies.
+  static constexpr Index images_at_once = 128;
+
+  /// What scores images: holds weights and a session on them, is called with (pixels, scores).
+  auto clip_score(radapt::Weights<Clip> weights) const {
+    struct Held {
+      explicit Held(radapt::Weights<Clip> w) : weights(std::move(w)), session(weights, {.images = images_at_once}) {}
+      radapt::Weights<Clip> weights;
+      radapt::Session<Clip, Backend> session;
+      std::vector<float> head, features;
+    };
+    const auto held = std::make_shared<Held>(std::move(weights));
+    held->head = zero_shot_head(held->session);
+    return [held](std::span<const float> pixels, std::span<float> scores) {
+      held->features.resize(pixels.size() / pixels_per_image * Arch::embed);
+      held->session.encode_images(pixels, held->features);
+      const std::size_t classes = held->head.size() / Arch::embed;
+      for (std::size_t i = 0; i < scores.size(); ++i) {
+        const float* image = held->features.data() + i / classes * Arch::embed;
+        const float* text = held->head.data() + i % classes * Arch::embed;
+        float dot = 0;  // the length of the image feature does not change which class wins
+        for (std::size_t e = 0; e < Arch::embed; ++e) { dot += image[e] * text[e]; }
+        scores[i] = dot;
+      }
+    };
+  }
+  auto classifier_score(radapt::Weights<radapt::Classifier<Clip>> weights) const {
+    struct Held {
+      explicit Held(radapt::Weights<radapt::Classifier<Clip>> w)
+          : weights(std::move(w)), session(weights, {.images = images_at_once}) {}
+      radapt::Weights<radapt::Classifier<Clip>> weights;
+      radapt::ClassifierSession<radapt::Classifier<Clip>, Backend> session;
+    };
+    const auto held = std::make_shared<Held>(std::move(weights));
+    return [held](std::span<const float> pixels, std::span<float> scores) { held->session.logits(pixels, scores); };
+  }
+
+  /// The class that score(pixels, scores) finds for every image of a set.
+  template <class Score>
+  std::vector<std::int32_t> classify(const ImageSet& set, Score&& score) const {
+    const std::size_t classes = data_.class_names.size();
+    std::vector<float> scores(set.size() * classes), pixels;
+    for (std::size_t first = 0; first < set.size(); first += images_at_once) {
+      const std::size_t n = std::min<std::size_t>(images_at_once, set.size() - first);
+      pixels.resize(n * pixels_per_image);
+      for (std::size_t i = 0; i < n; ++i) {
+        set.copy(first + i, 0, std::span<float>(pixels).subspan(i * pixels_per_image, pixels_per_image));
+      }
+      score(pixels, std::span<float>(scores).subspan(first * classes, n * classes));
+    }
+    return predictions(scores, classes);
+  }
+  template <class Score>
+  double on_validation(Score&& score) const {
+    return accuracy(classify(data_.validation, score), data_.validation.labels);
+  }
+  /// Accuracies on every test set, and the predictions for the first images of each shift.
   template <class Score>
   void measure(Score&& score, Accuracies& out, std::vector<std::int32_t>* samples) const {
-    const std::size_t classes = data_.class_names.size();
-    const auto one = [&](const ImageSet& set) {
-      std::vector<float> scores(set.size() * classes);
-      score(set.pixels, scores);
-      return predictions(scores, classes);
-    };
-    out.id = accuracy(one(data_.test), data_.test.labels);
+    out.id = accuracy(classify(data_.test, score), data_.test.labels);
     for (const ImageSet& shift : data_.shifts) {
-      const auto predicted = one(shift);
+      const auto predicted = classify(shift, score);
       out.shifts.push_back(accuracy(predicted, shift.labels));
-      if (samples != nullptr) {
-        for (std::size_t i = 0; i < std::min(samples_per_shift, predicted.size()); ++i) {
-          samples->push_back(predicted[i]);
-        }
-      }
+      const auto shown = static_cast<std::ptrdiff_t>(std::min(samples_per_shift, predicted.size()));
+      samples->insert(samples->end(), predicted.begin(), predicted.begin() + shown);
     }
   }
   void measure_clip(const radapt::Weights<Clip>& weights, Accuracies& out, std::vector<std::int32_t>* samples) const {
-    radapt::Session<Clip, Backend> session(weights, {.images = 128});
-    const auto head = zero_shot_head(session);
-    measure(
-        [&](const std::vector<float>& pixels, std::vector<float>& scores) {
-          std::vector<float> features(pixels.size() / pixels_per_image * Arch::embed);
-          session.encode_images(pixels, features);
-          const std::size_t classes = head.size() / Arch::embed;
-          for (std::size_t i = 0; i < scores.size(); ++i) {
-            const float* image = features.data() + i / classes * Arch::embed;
-            const float* text = head.data() + i % classes * Arch::embed;
-            float dot = 0;  // the length of the image feature does not change which class wins
-            for (std::size_t e = 0; e < Arch::embed; ++e) { dot += image[e] * text[e]; }
-            scores[i] = dot;
-          }
-        },
-        out, samples);
-  }
-  void measure_classifier(const radapt::Weights<radapt::Classifier<Clip>>& weights, Accuracies& out,
-                          std::vector<std::int32_t>* samples) const {
-    radapt::ClassifierSession<radapt::Classifier<Clip>, Backend> session(weights, {.images = 128});
-    measure([&](const std::vector<float>& pixels, std::vector<float>& scores) { session.logits(pixels, scores); }, out,
-            samples);
+    measure(clip_score(weights), out, samples);
   }
 
   const radapt::Weights<Clip>& base_;
   const StudyData& data_;
   StudyOptions options_;
+  std::optional<radapt::Weights<Adapted>> adapted_;
 };
-
-/// A batch of pairs for pre-training.
-struct PairSource {
-  /// Fills row `row` of `pixels` and returns the ids of its caption.
-  std::function<std::vector<std::int64_t>(std::size_t row, std::vector<float>& pixels)> next = {};
-};
-
-/// Pre-trains a CLIP from scratch with the contrastive loss. Returns its weights and appends the losses.
-template <class Arch>
-radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index batch, std::uint64_t steps, double lr,
-                                             std::uint64_t seed, std::vector<double>& losses) {
-  using Recipe = radapt::recipe::flyp<Arch>;
-  radapt::Weights<radapt::Clip<Arch>> first;
-  radapt::initialise_clip(first, seed);
-  radapt::TrainOptions o;
-  o.size.batch = batch;
-  o.schedule = {.base = lr, .warmup = steps / 20, .total = steps, .minimum = 0};
-  o.optimizer = {.beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.1};
-  o.seed = seed;
-  radapt::Trainer<Recipe, radapt::onednn> trainer(first, o);
-  std::vector<float> pixels(batch * radapt::Clip<Arch>::PixelRow::width);
-  auto captions = radapt::Captions::of<radapt::Clip<Arch>>();
-  radapt::Progress progress("pre-training", steps);
-  for (std::uint64_t step = 0; step < steps; ++step) {
-    captions.clear();
-    for (std::size_t i = 0; i < batch; ++i) { captions.add(source.next(i, pixels)); }
-    const auto report = trainer.step({.pixels = pixels, .captions = &captions});
-    losses.push_back(report.loss);
-    progress.advance(1, "loss " + std::to_string(report.loss));
-  }
-  return trainer.weights();
-}
 
 }  // namespace example
