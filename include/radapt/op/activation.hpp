@@ -1,5 +1,5 @@
 #pragma once
-/// The activations of CLIP's MLPs.
+/// The activations of CLIP's MLPs and of the adapters that have one.
 #include "radapt/core/view.hpp"
 
 namespace radapt {
@@ -9,6 +9,7 @@ enum class Activation {
   quick_gelu,  ///< x sigmoid(1.702 x): OpenAI, MetaCLIP, DFN
   gelu,        ///< exact, with erf: LAION, DataComp
   gelu_tanh,   ///< the tanh form
+  relu,        ///< max(0, x), slope 0 at 0: of adapters; no CLIP has it
 };
 
 namespace op {

@@ -21,6 +21,17 @@ struct adamw {
   std::uint64_t step = 1;  // of the bias corrections, from 1
 };
 
+/// L2-SP (methods.md 7.13): *loss += strength sum (p - anchor)^2, gradients += 2 strength (p - anchor).
+template <class T>
+struct distance_penalty {
+  static constexpr auto name = "distance_penalty";
+  using element = T;
+  Vector<T> gradients;
+  Vector<const T> parameters, anchor;
+  double strength = 0.0;
+  double* loss = nullptr;
+};
+
 /// *result += sum of squares, in a fixed order.
 template <class T>
 struct sum_of_squares {

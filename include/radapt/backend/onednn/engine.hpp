@@ -108,20 +108,22 @@ class ActivationPrimitive {
  private:
   static dnnl_alg_kind_t algorithm(Activation kind) {
     if (kind == Activation::quick_gelu) { return dnnl_eltwise_swish; }
+    if (kind == Activation::relu) { return dnnl_eltwise_relu; }
     return kind == Activation::gelu ? dnnl_eltwise_gelu_erf : dnnl_eltwise_gelu_tanh;
   }
-  /// Of swish, x sigmoid(slope x); the other algorithms do not read it.
-  static constexpr float slope = 1.702F;
+  /// Of swish, x sigmoid(slope x), and of relu below 0; the other algorithms do not read it.
+  static constexpr float slope_of(Activation kind) { return kind == Activation::relu ? 0.0F : 1.702F; }
 
   static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const FlatLayout& layout) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl_status_t status = dnnl_eltwise_forward_primitive_desc_create(
-        &made, engine, dnnl_forward_training, algorithm(kind), layout.get(), layout.get(), slope, 0.0F, nullptr);
+    const dnnl_status_t status =
+        dnnl_eltwise_forward_primitive_desc_create(&made, engine, dnnl_forward_training, algorithm(kind), layout.get(),
+                                                   layout.get(), slope_of(kind), 0.0F, nullptr);
 #else
     dnnl_eltwise_desc_t operation;
-    dnnl_status_t status =
-        dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, algorithm(kind), layout.get(), slope, 0.0F);
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, algorithm(kind),
+                                                          layout.get(), slope_of(kind), 0.0F);
     if (status == dnnl_success) { status = dnnl_primitive_desc_create(&made, &operation, nullptr, engine, nullptr); }
 #endif
     check_status(status, "describe an activation");
@@ -131,12 +133,13 @@ class ActivationPrimitive {
                                                      const_dnnl_primitive_desc_t forward) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl_status_t status = dnnl_eltwise_backward_primitive_desc_create(
-        &made, engine, algorithm(kind), layout.get(), layout.get(), layout.get(), slope, 0.0F, forward, nullptr);
+    const dnnl_status_t status =
+        dnnl_eltwise_backward_primitive_desc_create(&made, engine, algorithm(kind), layout.get(), layout.get(),
+                                                    layout.get(), slope_of(kind), 0.0F, forward, nullptr);
 #else
     dnnl_eltwise_desc_t operation;
     dnnl_status_t status =
-        dnnl_eltwise_backward_desc_init(&operation, algorithm(kind), layout.get(), layout.get(), slope, 0.0F);
+        dnnl_eltwise_backward_desc_init(&operation, algorithm(kind), layout.get(), layout.get(), slope_of(kind), 0.0F);
     if (status == dnnl_success) { status = dnnl_primitive_desc_create(&made, &operation, nullptr, engine, forward); }
 #endif
     check_status(status, "describe the derivative of an activation");
@@ -248,7 +251,7 @@ class onednn {
   // Creating a primitive compiles code, 0.05 to 0.1 ms, and captions give another number of rows in every batch. So
   // primitives exist for powers of two only, at most `sizes` of them per activation and direction, and any number of
   // elements is walked in such blocks, longest first; what is left below the smallest block is padded.
-  static constexpr Index smallest_block = 256, sizes = 15, kinds = 3, directions = 2;
+  static constexpr Index smallest_block = 256, sizes = 15, kinds = 4, directions = 2;
 
   template <class F>
   void in_blocks(Activation kind, bool backward, Index n, F&& run) {

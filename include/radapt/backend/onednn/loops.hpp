@@ -23,6 +23,10 @@ inline auto array(const float* data, Index n) {
   return Eigen::Map<const Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n));
 }
 
+/// Floats that a loop must touch before a second thread pays: threads take a few microseconds to start and to wait for
+/// each other, and far longer when other programs want the processors, too. 512 KiB take some 30 microseconds.
+inline constexpr Index elements_worth_threads = 131072;
+
 /// The most threads that a parallel loop started now would use.
 inline Index thread_count() {
 #ifdef _OPENMP
@@ -37,7 +41,7 @@ inline Index thread_count() {
 template <class F>
 void parallel_for(Index n, [[maybe_unused]] Index elements, F&& f) {
 #ifdef _OPENMP
-#pragma omp parallel for schedule(static) if (n > 1 && n * elements > block_elements)
+#pragma omp parallel for schedule(static) if (n > 1 && n * elements > elements_worth_threads)
 #endif
   for (Index i = 0; i < n; ++i) { f(i); }
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// oneDNN kernels of op/loss.hpp. Sums over the batch are taken in double, in the order of its rows.
 #include <cmath>
+#include <limits>
 
 #include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/loss.hpp"
@@ -97,21 +98,60 @@ inline void launch(onednn& device, const op::cross_entropy<float>& o) {
   const Index batch = o.logits.rows, classes = o.logits.columns;
   const double spread = o.smoothing / static_cast<double>(classes), peak = 1.0 - o.smoothing;
   const float share = static_cast<float>(o.gradient_scale / static_cast<double>(batch));
-  const double loss = ordered_sum(device, batch, classes, [&](Index i) {
-    const float* const row = o.logits.data + i * classes;
-    const auto z = array(row, classes);
+  // Losses of the rows, then room for one row of logits with its margins each.
+  const Index margin_floats = o.margins.data == nullptr ? 0 : batch * classes;
+  double* const losses = device.workspace<double>(batch + block_count(margin_floats, 2));
+  auto* const sums = reinterpret_cast<float*>(losses + batch);
+  parallel_for(batch, classes, [&](Index i) {
+    const float* row = o.logits.data + i * classes;
     const auto label = static_cast<Index>(o.labels[i]);
+    if (margin_floats != 0) {
+      array(sums + i * classes, classes) = array(row, classes) + array(o.margins.data + label * classes, classes);
+      row = sums + i * classes;
+    }
+    const auto z = array(row, classes);
     const float log_sum = row_log_sum(row, classes);
-    double loss_of_row = -peak * static_cast<double>(row[label] - log_sum);
-    if (spread != 0) { loss_of_row -= spread * (z - log_sum).cast<double>().sum(); }
+    losses[i] = -peak * static_cast<double>(row[label] - log_sum);
+    if (spread != 0) { losses[i] -= spread * (z - log_sum).cast<double>().sum(); }
     if (o.dlogits.data != nullptr) {
       float* const slope = o.dlogits.data + i * classes;
       array(slope, classes) = share * ((z - log_sum).exp() - static_cast<float>(spread));
       slope[label] -= share * static_cast<float>(peak);
     }
-    return loss_of_row;
   });
+  double loss = 0;
+  for (Index i = 0; i < batch; ++i) { loss += losses[i]; }
   *o.loss = loss / static_cast<double>(batch);
+}
+
+inline void launch(onednn& device, const op::distillation<float>& o) {
+  using namespace detail::cpu;
+  const Index batch = o.student.rows, columns = o.student.columns;
+  const float share = static_cast<float>(o.weight / static_cast<double>(batch));
+  const auto masked = [&](Index i, Index j) { return o.labels != nullptr && o.labels[i] == o.labels[j]; };
+  const auto log_sum = [&](const float* row, Index i) {
+    if (o.labels == nullptr) { return row_log_sum(row, columns); }
+    float most = -std::numeric_limits<float>::infinity(), sum = 0;
+    for (Index j = 0; j < columns; ++j) { most = masked(i, j) ? most : std::max(most, row[j]); }
+    for (Index j = 0; j < columns; ++j) { sum += masked(i, j) ? 0.0F : std::exp(row[j] - most); }
+    return most + std::log(sum);
+  };
+  *o.loss += o.weight / static_cast<double>(batch) * ordered_sum(device, batch, 2 * columns, [&](Index i) {
+               float* const student = o.student.data + i * columns;
+               const float* const teacher = o.teacher.data + i * columns;
+               const float student_sum = log_sum(student, i), teacher_sum = log_sum(teacher, i);
+               double loss = 0;
+               for (Index j = 0; j < columns; ++j) {
+                 float gradient = 0;
+                 if (!masked(i, j)) {
+                   const float log_p = student[j] - student_sum, log_t = teacher[j] - teacher_sum, t = std::exp(log_t);
+                   if (t > 0) { loss += static_cast<double>(t * ((o.minus_entropy ? log_t : 0.0F) - log_p)); }
+                   gradient = share * (std::exp(log_p) - t);
+                 }
+                 student[j] = gradient;
+               }
+               return loss;
+             });
 }
 
 }  // namespace radapt

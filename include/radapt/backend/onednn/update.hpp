@@ -35,6 +35,18 @@ inline void launch(onednn&, const op::adamw<float>& o) {
   });
 }
 
+inline void launch(onednn& device, const op::distance_penalty<float>& o) {
+  using namespace detail::cpu;
+  const Index size = o.parameters.size;
+  const float slope = static_cast<float>(2.0 * o.strength);
+  *o.loss += o.strength * ordered_sum(device, block_count(size, block_elements), block_elements, [&](Index i) {
+               const Index begin = i * block_elements, n = std::min(block_elements, size - begin);
+               const auto p = array(o.parameters.data + begin, n), anchor = array(o.anchor.data + begin, n);
+               array(o.gradients.data + begin, n) += slope * (p - anchor);
+               return (p - anchor).cast<double>().square().sum();
+             });
+}
+
 inline void launch(onednn& device, const op::sum_of_squares<float>& o) {
   using namespace detail::cpu;
   *o.result += ordered_sum(device, block_count(o.x.size, block_elements), block_elements, [&](Index i) {

@@ -11,6 +11,7 @@ namespace detail {
 
 template <class T>
 T activate(Activation kind, T x) {
+  if (kind == Activation::relu) { return x < T{0} ? T{0} : x; }
   if (kind == Activation::quick_gelu) { return x / (T{1} + std::exp(T(-1.702) * x)); }
   if (kind == Activation::gelu) { return T{0.5} * x * (T{1} + std::erf(x * T(0.7071067811865475244))); }
   const T inner = T(0.7978845608028653559) * (x + T(0.044715) * x * x * x);
@@ -19,6 +20,7 @@ T activate(Activation kind, T x) {
 
 template <class T>
 T activation_slope(Activation kind, T x) {
+  if (kind == Activation::relu) { return x > T{0} ? T{1} : T{0}; }
   if (kind == Activation::quick_gelu) {
     const T s = T{1} / (T{1} + std::exp(T(-1.702) * x));
     return s + T(1.702) * x * s * (T{1} - s);

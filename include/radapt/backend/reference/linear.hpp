@@ -39,6 +39,7 @@ void launch(reference&, const op::linear_backward_weight<T>& o) {
 template <class T>
 void launch(reference&, const op::linear_backward_bias<T>& o) {
   using namespace detail::eigen;
+  if (o.dy.rows == 0) { return; }  // dy may be null then, and Eigen would count columns from there
   map(o.db) += map(o.dy).colwise().sum();
 }
 

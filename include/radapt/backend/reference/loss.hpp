@@ -1,6 +1,8 @@
 #pragma once
 /// Reference kernels of op/loss.hpp.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "radapt/backend/reference/reference.hpp"
 #include "radapt/op/loss.hpp"
@@ -63,16 +65,46 @@ void launch(reference&, const op::cross_entropy<T>& o) {
   const T share = static_cast<T>(o.gradient_scale) / static_cast<T>(batch);
   double loss = 0;
   for (Index i = 0; i < batch; ++i) {
-    const auto z = map(o.logits).row(extent(i));
+    detail::eigen::RowMajor<T> z = map(o.logits).row(extent(i));
+    if (o.margins.data != nullptr) { z += map(o.margins).row(o.labels[i]); }
     const T log_sum = detail::log_sum_exp(z);
     for (Index c = 0; c < classes; ++c) {
       const T target = spread + (static_cast<Index>(o.labels[i]) == c ? static_cast<T>(1.0 - o.smoothing) : T{0});
-      const T log_p = z(extent(c)) - log_sum;
+      const T log_p = z(0, extent(c)) - log_sum;
       loss -= static_cast<double>(target * log_p);
       if (o.dlogits.data != nullptr) { o.dlogits.data[i * classes + c] = share * (std::exp(log_p) - target); }
     }
   }
   *o.loss = loss / static_cast<double>(batch);
+}
+
+template <class T>
+void launch(reference&, const op::distillation<T>& o) {
+  const Index batch = o.student.rows, columns = o.student.columns;
+  const T share = static_cast<T>(o.weight) / static_cast<T>(batch);
+  const auto masked = [&](Index i, Index j) { return o.labels != nullptr && o.labels[i] == o.labels[j]; };
+  const auto log_sum = [&](const T* row, Index i) {
+    T most = -std::numeric_limits<T>::infinity(), sum = 0;
+    for (Index j = 0; j < columns; ++j) { most = masked(i, j) ? most : std::max(most, row[j]); }
+    for (Index j = 0; j < columns; ++j) { sum += masked(i, j) ? T{0} : std::exp(row[j] - most); }
+    return most + std::log(sum);
+  };
+  double loss = 0;
+  for (Index i = 0; i < batch; ++i) {
+    T* const student = o.student.data + i * columns;
+    const T* const teacher = o.teacher.data + i * columns;
+    const T student_sum = log_sum(student, i), teacher_sum = log_sum(teacher, i);
+    for (Index j = 0; j < columns; ++j) {
+      T gradient = 0;
+      if (!masked(i, j)) {
+        const T log_p = student[j] - student_sum, log_t = teacher[j] - teacher_sum, t = std::exp(log_t);
+        if (t > 0) { loss += static_cast<double>(t * ((o.minus_entropy ? log_t : T{0}) - log_p)); }
+        gradient = share * (std::exp(log_p) - t);
+      }
+      student[j] = gradient;
+    }
+  }
+  *o.loss += o.weight * loss / static_cast<double>(batch);
 }
 
 }  // namespace radapt

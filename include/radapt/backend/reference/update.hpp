@@ -28,6 +28,17 @@ void launch(reference&, const op::adamw<T>& o) {
 }
 
 template <class T>
+void launch(reference&, const op::distance_penalty<T>& o) {
+  double sum = 0;
+  for (Index i = 0; i < o.parameters.size; ++i) {
+    const T difference = o.parameters.data[i] - o.anchor.data[i];
+    sum += static_cast<double>(difference) * static_cast<double>(difference);
+    o.gradients.data[i] += static_cast<T>(2 * o.strength) * difference;
+  }
+  *o.loss += o.strength * sum;
+}
+
+template <class T>
 void launch(reference&, const op::sum_of_squares<T>& o) {
   double sum = 0;
   for (Index i = 0; i < o.x.size; ++i) { sum += static_cast<double>(o.x.data[i]) * static_cast<double>(o.x.data[i]); }

@@ -1,0 +1,161 @@
+#pragma once
+/// The buffers of one call of a kernel: drawn from a fixed seed, with guards on both sides, and compared in double or
+/// as bytes.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "cases/batch.hpp"
+#include "radapt/core/memory.hpp"
+#include "radapt/core/random.hpp"
+#include "support/tolerance.hpp"
+
+namespace radapt_test {
+
+using radapt::Index;
+
+/// Owns the buffers of one call. Two calls that ask for the same buffers in the same order get the same numbers.
+class Blocks {
+ public:
+  enum class Use { read, written };
+
+  /// n elements that `fill(i)` gives. No elements: a null pointer, which is what an empty batch may hold.
+  template <class T, class Fill>
+  T* take(Index n, Use use, Fill&& fill) {
+    // An odd number of guards: no buffer begins on the boundary of a vector register.
+    constexpr Index guard = guard_elements * sizeof(T);
+    Block b{radapt::Buffer<unsigned char>{2 * guard + n * sizeof(T)}, {}, guard, n, use, stored_as<T>};
+    std::memset(b.storage.data(), sentinel, b.storage.size());
+    T* const data = reinterpret_cast<T*>(b.storage.data() + guard);
+    for (Index i = 0; i < n; ++i) { data[i] = fill(i); }
+    if (use == Use::read) { b.initial.assign(b.begin(), b.begin() + b.bytes()); }
+    blocks_.push_back(std::move(b));
+    return n == 0 ? nullptr : data;
+  }
+  /// n numbers between `low` and `high`. They are rounded to float first: double and float get the same ones.
+  template <class T>
+  T* drawn(Index n, Use use, double low, double high) {
+    radapt::Random random(seed, blocks_.size());
+    return take<T>(n, use, [&](Index) { return static_cast<T>(static_cast<float>(random.uniform(low, high))); });
+  }
+
+  /// Largest normalised error of a written buffer against `expected`, or NaN. Infinite if the buffers differ in number
+  /// or size.
+  double error_against(const Blocks& expected) const {
+    if (blocks_.size() != expected.blocks_.size()) { return INFINITY; }
+    double worst = 0;
+    for (Index b = 0; b < blocks_.size(); ++b) {
+      if (blocks_[b].use == Use::read) { continue; }
+      const double e = normalised_error(blocks_[b].values(), expected.blocks_[b].values());
+      worst = e > worst || std::isnan(e) ? e : worst;
+    }
+    return worst;
+  }
+  bool same_bits(const Blocks& other) const {
+    if (blocks_.size() != other.blocks_.size()) { return false; }
+    for (Index b = 0; b < blocks_.size(); ++b) {
+      const Block &mine = blocks_[b], &theirs = other.blocks_[b];
+      if (mine.bytes() != theirs.bytes() || !std::equal(mine.begin(), mine.begin() + mine.bytes(), theirs.begin())) {
+        return false;
+      }
+    }
+    return true;
+  }
+  /// Whether guards and inputs are as they were.
+  bool only_outputs_changed() const {
+    for (const Block& b : blocks_) {
+      for (Index i = 0; i < b.guard; ++i) {
+        if (b.storage[i] != sentinel || b.begin()[b.bytes() + i] != sentinel) { return false; }
+      }
+      if (b.use == Use::read && !std::equal(b.initial.begin(), b.initial.end(), b.begin())) { return false; }
+    }
+    return true;
+  }
+
+ private:
+  static constexpr Index guard_elements = 17;
+  static constexpr unsigned char sentinel = 0xA5;
+  static constexpr std::uint64_t seed = 20240924;
+  enum class Stored { f32, f64, other };
+  template <class T>
+  static constexpr Stored stored_as = std::is_same_v<T, float>    ? Stored::f32
+                                      : std::is_same_v<T, double> ? Stored::f64
+                                                                  : Stored::other;
+
+  struct Block {
+    radapt::Buffer<unsigned char> storage;  // aligned alike in every run: the order of Eigen's sums depends on it
+    std::vector<unsigned char> initial;     // of what is only read
+    Index guard, size;
+    Use use;
+    Stored stored;
+
+    const unsigned char* begin() const { return storage.data() + guard; }
+    Index bytes() const { return storage.size() - 2 * guard; }
+    std::vector<double> values() const {
+      std::vector<double> out(size);
+      for (Index i = 0; i < size; ++i) {
+        if (stored == Stored::f32) {
+          out[i] = static_cast<double>(reinterpret_cast<const float*>(begin())[i]);
+        } else if (stored == Stored::f64) {
+          out[i] = reinterpret_cast<const double*>(begin())[i];
+        }
+      }
+      return out;
+    }
+  };
+
+  std::vector<Block> blocks_;
+};
+
+/// What a case asks for the buffers of an operation on elements T. U is another element type where the operation has
+/// one: statistics, sums in double.
+template <class T>
+class Memory {
+ public:
+  explicit Memory(Blocks& blocks) : blocks_(&blocks) {}
+
+  /// Only read.
+  template <class U = T>
+  U* input(Index n, double low = -1, double high = 1) {
+    return blocks_->drawn<U>(n, Blocks::Use::read, low, high);
+  }
+  /// Read and written, or written in part: begins as numbers that the result must still show.
+  template <class U = T>
+  U* updated(Index n, double low = -1, double high = 1) {
+    return blocks_->drawn<U>(n, Blocks::Use::written, low, high);
+  }
+  /// Must be written whole: begins as NaN.
+  template <class U = T>
+  U* output(Index n) {
+    return blocks_->take<U>(n, Blocks::Use::written, [](Index) { return static_cast<U>(NAN); });
+  }
+  /// Only read, with values that the case has computed; rounded to float like the drawn ones.
+  template <class U = T>
+  U* given(const std::vector<double>& values) {
+    return blocks_->take<U>(values.size(), Blocks::Use::read,
+                            [&](Index i) { return static_cast<U>(static_cast<float>(values[i])); });
+  }
+  /// Token ids, labels, masks and positions, copied: a kernel may not write them either.
+  template <class Whole>
+  const Whole* whole(const std::vector<Whole>& values) {
+    return blocks_->take<Whole>(values.size(), Blocks::Use::read, [&](Index i) { return values[i]; });
+  }
+  radapt::Sequences sequences(const Batch& batch) {
+    return {.count = batch.count,
+            .uniform_length = batch.length,
+            .offsets = batch.offsets.empty() ? nullptr : whole(batch.offsets),
+            .pooled = batch.pooled.empty() ? nullptr : whole(batch.pooled)};
+  }
+  radapt::op::KeptRows kept(const Mask& mask) {
+    if (mask.entries.empty()) { return {}; }
+    return {.mask = whole(mask.entries), .granularity = mask.granularity, .sequences = sequences(mask.batch)};
+  }
+
+ private:
+  Blocks* blocks_;
+};
+
+}  // namespace radapt_test

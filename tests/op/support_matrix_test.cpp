@@ -1,0 +1,54 @@
+/// Which backend has a kernel for which operation, computed, printed, and compared with docs/support-matrix.md.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "cases/backends.hpp"
+
+namespace {
+
+using namespace radapt_test;
+
+std::string cells(bool in_float, bool in_double) {
+  return std::string(" ") + (in_float ? "yes" : "no") + " | " + (in_double ? "yes" : "no") + " |";
+}
+
+template <class... OnFloat, class... OnDouble>
+std::string rows(radapt::op::list<OnFloat...>, radapt::op::list<OnDouble...>) {
+  std::string text;
+  const auto add = [&]<class F, class D>(const F&, const D&) {
+    text += std::string("| `") + F::name + "` |";
+    for_each_backend(
+        [&]<class Backend>() { text += cells(radapt::has_kernel<F, Backend>, radapt::has_kernel<D, Backend>); });
+    text += "\n";
+  };
+  (add(OnFloat{}, OnDouble{}), ...);
+  return text;
+}
+
+std::string matrix() {
+  std::string head = "| operation |", rule = "|---|";
+  for_each_backend([&]<class Backend>() {
+    head += std::string(" ") + Backend::name + " float | " + Backend::name + " double |";
+    rule += "---|---|";
+  });
+  return head + "\n" + rule + "\n" + rows(radapt::op::all<float>{}, radapt::op::all<double>{});
+}
+
+}  // namespace
+
+TEST_CASE("docs/support-matrix.md says which backend has which kernel") {
+  const std::string computed = matrix();
+  std::printf("%s", computed.c_str());
+  const std::string path = RADAPT_SOURCE_DIR "/docs/support-matrix.md";
+  std::ifstream file(path);
+  REQUIRE_MESSAGE(file.good(), path);
+  std::string documented;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("|")) { documented += line + "\n"; }
+  }
+  const bool up_to_date = documented == computed;
+  CHECK_MESSAGE(up_to_date, path, " is out of date; the table that was printed belongs there");
+}
