@@ -22,6 +22,7 @@ DoubleMatrix in_double(Matrix<T> m) {
 }
 
 /// m += coefficient * added(m) for W (out, in) and b (out) alike, where `added` maps the columns of a matrix linearly.
+/// A layer without a bias passes a null one.
 template <class T, class Added>
 void fold_into(double coefficient, Matrix<T> weight, Vector<T> bias, Added&& added) {
   if (coefficient == 0.0) { return; }  // alpha 0 is the original model, bit for bit
@@ -31,7 +32,7 @@ void fold_into(double coefficient, Matrix<T> weight, Vector<T> bias, Added&& add
     for (Index i = 0; i < m.size(); ++i) { m.data[i] = static_cast<T>(sum.data()[i]); }
   };
   fold_one(weight);
-  fold_one(Matrix<T>(bias.data, bias.size, 1));
+  if (bias) { fold_one(Matrix<T>(bias.data, bias.size, 1)); }
 }
 
 }  // namespace radapt::detail

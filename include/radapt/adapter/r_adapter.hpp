@@ -84,6 +84,9 @@ struct AdapterBase : layer_defaults {
     }
   }
 
+  /// alpha s, what a merge multiplies the adapter with: 0 at alpha 0 even where s is not finite.
+  static double merge_coefficient(double alpha, const auto& p) { return alpha == 0.0 ? 0.0 : alpha * scale_value(p); }
+
   /// The coefficient of the branch on kept rows: 1/(1-p) while adapters are dropped, alpha in evaluation.
   static double factor(const Phase& phase) {
     return phase.training ? 1.0 / (1.0 - phase.adapter_drop) : phase.adapter_alpha;
@@ -141,7 +144,7 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   template <class T>
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
     const auto F = detail::in_double(detail::matrix_of(p.F));
-    detail::fold_into(alpha * base::scale_value(p), weight, bias, [&](const auto& m) { return (F * m).eval(); });
+    detail::fold_into(base::merge_coefficient(alpha, p), weight, bias, [&](const auto& m) { return (F * m).eval(); });
   }
 
   template <class X, class Tune, bool Dx>
@@ -243,7 +246,7 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
     const auto U = detail::in_double(detail::matrix_of(p.U));
     const auto D = detail::in_double(detail::matrix_of(p.D));
-    detail::fold_into(alpha * base::scale_value(p), weight, bias,
+    detail::fold_into(base::merge_coefficient(alpha, p), weight, bias,
                       [&](const auto& m) { return (U * (D * m).eval()).eval(); });
   }
 

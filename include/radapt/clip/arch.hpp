@@ -1,5 +1,7 @@
 #pragma once
 /// The sizes of CLIP models as types (clip_compat.md 1.1), under open_clip's names.
+#include <type_traits>
+
 #include "radapt/core/shape.hpp"
 #include "radapt/op/activation.hpp"
 
@@ -8,6 +10,15 @@ namespace radapt {
 /// Sizes of one transformer tower. `hidden` is the width inside the MLP.
 struct TowerSize {
   Index width, heads, layers, hidden;
+};
+
+/// The sizes of a CLIP as a type: any of `arch`, or a struct of your own as arch::Defaults shows.
+template <class A>
+concept architecture = requires {
+  requires(A::embed > 0 && A::image > 0 && A::patch > 0 && A::context > 0 && A::vocabulary > 0);
+  requires std::is_convertible_v<decltype(A::activation), Activation>;
+  requires std::is_convertible_v<decltype(A::vision), TowerSize>;
+  requires std::is_convertible_v<decltype(A::text), TowerSize>;
 };
 
 namespace arch {

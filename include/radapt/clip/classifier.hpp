@@ -13,6 +13,7 @@ struct Classifier : Sequential<Named<"visual", typename Model::Image>, L2Normali
                                Named<"head", Linear<Model::arch::embed, dynamic, role::head>>> {
   using clip = Model;
   using arch = typename Model::arch;
+  using policy = typename Model::policy;
   using PixelRow = typename Model::PixelRow;
   using LogitRow = Samples<dynamic>;
   static constexpr Sequences image_sequences(Index images) { return Model::image_sequences(images); }

@@ -67,6 +67,13 @@ struct Clip {
     }
   };
 
+  /// Calls `f.template operator()<L>(path, parameters)` for every layer that is no combinator, in order.
+  template <class... P>
+  static void each_layer(auto&& f, const std::string& path, P&... p) {
+    Image::each_layer(f, join(path, "visual"), p.image...);
+    Text::each_layer(f, path, p.text...);
+  }
+
   /// First values of what the policy added; everything else comes from a checkpoint or from initialise_clip.
   static void initialise(auto& p, Random& random) {
     Image::initialise(p.image, random);

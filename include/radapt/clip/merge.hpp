@@ -3,7 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "radapt/clip/clip.hpp"
+#include "radapt/clip/classifier.hpp"
+#include "radapt/clip/headed_clip.hpp"
 #include "radapt/core/copy.hpp"
 
 namespace radapt {
@@ -30,6 +31,23 @@ struct check_merge {
 };
 
 namespace detail {
+
+/// Model M as it is when its adapters are folded in.
+template <class M>
+struct without_adapters;
+template <class Arch, class Policy, class Unlock>
+struct without_adapters<Clip<Arch, Policy, Unlock>> {
+  using type = Clip<Arch>;
+};
+template <class M>
+struct without_adapters<Classifier<M>> {
+  using type = Classifier<typename without_adapters<M>::type>;
+};
+template <class M>
+struct without_adapters<HeadedClip<M>> {
+  using type = HeadedClip<typename without_adapters<M>::type>;
+};
+
 template <class Policy, class Arch>
 struct merge_reason {
   template <class Place, class Tower, Index D>
@@ -58,7 +76,7 @@ auto leaves_by_name(Tree& tree) {
 
 /// Folds every adapter of `adapted` into `plain`; `before(weight, bias)` sees each host before it is written.
 template <class M, class T, class Before>
-void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<Clip<typename M::arch>, T>& plain,
+void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<typename without_adapters<M>::type, T>& plain,
                    Before&& before) {
   auto hosts = leaves_by_name<T>(plain.tree());
   Index folded = 0;
@@ -71,8 +89,7 @@ void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<Clip<type
       L::fold(alpha, p, weight, Vector<T>(bias.data, bias.size()));
     }
   };
-  M::Image::each_layer(fold, "visual", adapted.tree().image);
-  M::Text::each_layer(fold, "", adapted.tree().text);
+  M::each_layer(fold, "", adapted.tree());
   if (folded == 0 && !std::is_same_v<typename M::policy, NoAdapter>) {
     fail({.what = "merge",
           .expected = "at least one adapter to fold",
@@ -82,14 +99,14 @@ void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<Clip<type
 }
 }  // namespace detail
 
-/// The plain CLIP that computes what `adapted` computes with its adapters scaled by alpha. alpha 0 gives the original
-/// model bit for bit, 1 the full adapter; there is no default, since the best value depends on the task
-/// (methods.md 1.10). A head built from the text tower must be built again from the merged one.
-template <class Arch, class Policy, class Unlock, class T>
-Weights<Clip<Arch>, T> merge(double alpha, const Weights<Clip<Arch, Policy, Unlock>, T>& adapted) {
-  using Why = typename detail::merge_reason<Policy, Arch>::type;
+/// The plain Clip, Classifier or HeadedClip that computes what `adapted` computes with its adapters scaled by alpha.
+/// alpha 0 gives the original model bit for bit, 1 the full adapter; there is no default, since the best value depends
+/// on the task (methods.md 1.10). A head built from the text tower must be built again from the merged one.
+template <class M, class T>
+Weights<typename detail::without_adapters<M>::type, T> merge(double alpha, const Weights<M, T>& adapted) {
+  using Why = typename detail::merge_reason<typename M::policy, typename M::arch>::type;
   [[maybe_unused]] const check_merge<Why> checked{};
-  Weights<Clip<Arch>, T> plain;
+  Weights<typename detail::without_adapters<M>::type, T> plain(adapted.classes());
   copy_by_name(plain, adapted);
   if constexpr (Why::ok) {
     detail::fold_adapters(alpha, adapted, plain, [](const auto&, const auto&) {});
@@ -102,7 +119,7 @@ Weights<Clip<Arch>, T> merge(double alpha, const Weights<Clip<Arch, Policy, Unlo
 template <class M, class T = float>
 class MergedInPlace {
  public:
-  using Plain = Weights<Clip<typename M::arch>, T>;
+  using Plain = Weights<typename detail::without_adapters<M>::type, T>;
 
   /// `plain` must outlive this object; it is restored by unmerge(), not by the destructor.
   MergedInPlace(double alpha, const Weights<M, T>& adapted, Plain& plain) {

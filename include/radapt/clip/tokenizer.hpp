@@ -29,12 +29,12 @@ namespace radapt {
 /// text may contain, and in the padding; the byte-pair encoding is the same.
 enum class TokenizerRules {
   /// Text repair, HTML character references replaced twice, white space collapsed, full lower-casing. The markers are
-  /// <|startoftext|> and <|endoftext|>, in any case. Padding with 0.
+  /// `<|startoftext|>` and `<|endoftext|>`, in any case. Padding with 0.
   openai,
-  /// As openai, but with the markers <start_of_text> and <end_of_text>.
+  /// As openai, but with the markers `<start_of_text>` and `<end_of_text>`.
   open_clip,
   /// Canonical composition, white space collapsed, lower-casing character by character, as the tokenizers library does
-  /// for transformers. The markers are <|startoftext|> and <|endoftext|>, in small letters. Padding with the end
+  /// for transformers. The markers are `<|startoftext|>` and `<|endoftext|>`, in small letters. Padding with the end
   /// marker.
   huggingface,
 };

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "radapt/clip/headed_clip.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/core/copy.hpp"
 
@@ -42,18 +43,35 @@ std::vector<T> zero_shot_weights(Session<M, Backend, T>& session, const Captions
   return head;
 }
 
+namespace detail {
+/// The tensors of `clip` that Model has, head.weight = exp(logit_scale) w_c, bias 0.
+template <class Model, class M, class T>
+Weights<Model, T> with_zero_shot_head(const Weights<M, T>& clip, const std::vector<T>& head) {
+  Weights<Model, T> out(head.size() / M::arch::embed);
+  copy_by_name(out, clip);
+  const T scale = std::exp(*clip.tree().logit_scale.data);
+  const auto fill = [&](auto& weight) {
+    for (Index i = 0; i < head.size(); ++i) { weight.data[i] = scale * head[i]; }
+  };
+  if constexpr (requires { out.tree().head; }) {
+    fill(out.tree().head.weight);
+  } else {
+    fill(child<"head">(out.tree()).weight);
+  }
+  return out;
+}
+}  // namespace detail
+
 /// A Classifier that starts as the zero-shot model: the image tower of `clip`, head.weight = exp(logit_scale) w_c, bias
 /// 0.
 template <class M, class T>
 Weights<Classifier<M>, T> zero_shot_classifier(const Weights<M, T>& clip, const std::vector<T>& head) {
-  constexpr Index embed = M::arch::embed;
-  const Index classes = head.size() / embed;
-  Weights<Classifier<M>, T> out(classes);
-  copy_by_name(out, clip);
-  const T scale = std::exp(*clip.tree().logit_scale.data);
-  auto& weight = child<"head">(out.tree()).weight;
-  for (Index i = 0; i < head.size(); ++i) { weight.data[i] = scale * head[i]; }
-  return out;
+  return detail::with_zero_shot_head<Classifier<M>>(clip, head);
+}
+/// The same with both towers.
+template <class M, class T>
+Weights<HeadedClip<M>, T> zero_shot_headed_clip(const Weights<M, T>& clip, const std::vector<T>& head) {
+  return detail::with_zero_shot_head<HeadedClip<M>>(clip, head);
 }
 
 /// "a photo of a {}." with the name in the place of {}. A template without {} is an error.

@@ -4,18 +4,13 @@
 
 #include "radapt/loss/targets.hpp"
 
-namespace radapt {
+namespace radapt::loss {
 
-/// What a loss reads: the features of both towers, or the logits of a head on the image features.
-struct needs_both_towers {};
-struct needs_head {};
-
-namespace loss {
-
-/// L = mean over rows and both directions of -sum_j t_ij log softmax_j((f_i . g_j + margin [i, j no pair]) / tau),
-/// where t_ij = (1 - smoothing) / positives on pairs of equal group label and smoothing / negatives elsewhere. A row
-/// whose batch holds no negative puts its whole target on the positives. tau is fixed: the model's logit_scale is not
-/// used.
+/// Cross entropy with soft targets, mean over rows and both directions, where pairs that do not match get a margin.
+///
+/// L = mean of `-sum_j t_ij log softmax_j((<f_i, g_j> + margin [i, j no pair]) / tau)`, where t_ij = (1 - smoothing) /
+/// positives on pairs of equal group label and smoothing / negatives elsewhere. A row whose batch holds no negative
+/// puts its whole target on the positives. tau is fixed: the model's logit_scale is not used.
 struct MpmNce {
   using needs = needs_both_towers;
   static constexpr auto name = "mpm_nce";
@@ -63,5 +58,4 @@ struct MpmNce {
   }
 };
 
-}  // namespace loss
-}  // namespace radapt
+}  // namespace radapt::loss

@@ -1,13 +1,24 @@
 #pragma once
-/// What the contrastive losses ask of the similarity matrix: who matches whom, and how the targets are spread.
+/// What a loss is, and what the contrastive ones ask of the similarity matrix: who matches whom, and how the targets
+/// are spread.
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "radapt/core/error.hpp"
 #include "radapt/core/plan.hpp"
 
-namespace radapt::loss {
+namespace radapt {
+
+/// What a loss reads: the features of both towers.
+struct needs_both_towers {};
+/// What a loss reads: the logits of a head on the image features.
+struct needs_head {};
+
+namespace loss {
 
 /// Targets of one batch for op::contrastive_loss; S is the statistic type. Filled by a loss's `targets`, sized once.
 template <class S>
@@ -31,6 +42,33 @@ inline void check_fraction(const char* loss, const char* option, double value, d
           .hint = "See methods.md 1.8 for the published values"});
   }
 }
+template <class L>
+concept fills_targets = requires(const L& l, std::span<const std::int32_t> groups, ContrastiveTargets<float>& in_float,
+                                 ContrastiveTargets<double>& in_double) {
+  requires std::is_convertible_v<decltype(L::uses_logit_scale), bool>;
+  l.targets(groups, in_float);
+  l.targets(groups, in_double);
+};
+template <class L>
+concept has_smoothing = requires(const L& l) {
+  requires std::is_convertible_v<decltype(l.smoothing), double>;
+};
+template <class L, class Needs>
+inline constexpr bool has_what_it_needs = true;
+template <class L>
+inline constexpr bool has_what_it_needs<L, needs_both_towers> = fills_targets<L>;
+template <class L>
+inline constexpr bool has_what_it_needs<L, needs_head> = has_smoothing<L>;
 }  // namespace detail
 
-}  // namespace radapt::loss
+}  // namespace loss
+
+/// What is minimised: a type with a name and options, which says what it reads. On the features of both towers it fills
+/// ContrastiveTargets; on the logits of a head it has a label smoothing.
+template <class L>
+concept loss_policy = std::is_default_constructible_v<L> && requires {
+  requires std::is_convertible_v<decltype(L::name), std::string_view>;
+  requires loss::detail::has_what_it_needs<L, typename L::needs>;
+};
+
+}  // namespace radapt

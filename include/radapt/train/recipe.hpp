@@ -2,16 +2,29 @@
 /// A whole robust fine-tuning variant as one type: model, what trains, the ensembles, the loss. Numbers are options.
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/clip/classifier.hpp"
+#include "radapt/clip/headed_clip.hpp"
 #include "radapt/clip/merge.hpp"
+#include "radapt/core/concepts.hpp"
 #include "radapt/ensemble/policies.hpp"
 #include "radapt/loss/contrastive.hpp"
 #include "radapt/loss/cross_entropy.hpp"
+#include "radapt/loss/margin_metric_softmax.hpp"
 #include "radapt/loss/mpm_nce.hpp"
+#include "radapt/loss/spurious_alignment.hpp"
+#include "radapt/loss/toward_base.hpp"
 #include "radapt/train/trainable.hpp"
 
 namespace radapt {
 
 /// Reasons for which a recipe makes no sense.
+template <class Tune>
+struct no_tuning_policy {
+  static constexpr bool ok = false;
+};
+template <class Loss>
+struct no_loss {
+  static constexpr bool ok = false;
+};
 template <class Model, class Loss>
 struct loss_needs_a_text_tower {
   static constexpr bool ok = false;
@@ -34,7 +47,8 @@ struct check_recipe {
   static constexpr bool the_parts_of_this_recipe_fit = Why::ok;
   static_assert(
       the_parts_of_this_recipe_fit,
-      "radapt: the parts of this recipe do not fit together. Read check_recipe<reason<...>>; to fix: give a "
+      "radapt: the parts of this recipe do not fit together. Read check_recipe<reason<...>>; to fix: name a policy of "
+      "radapt::tune, such as tune::only<role>, and a loss of radapt::loss or your own that is a loss_policy; give a "
       "contrastive loss a Clip with both towers; use AdapterDrop and Rescale with an adapter policy whose layers "
       "are linear (such as RAdapter), and Interpolate with NoAdapter.");
 };
@@ -65,9 +79,13 @@ constexpr bool has_linear_adapters() {
   }
 }
 
-template <class Model, class During, class After, class Loss>
+template <class Model, class Tune, class During, class After, class Loss>
 constexpr auto recipe_reason() {
-  if constexpr (std::is_same_v<typename Loss::needs, needs_both_towers> && !has_text_tower<Model>) {
+  if constexpr (!tuning_policy<Tune>) {
+    return no_tuning_policy<Tune>{};
+  } else if constexpr (!loss_policy<Loss>) {
+    return no_loss<Loss>{};
+  } else if constexpr (!std::is_same_v<typename Loss::needs, needs_head> && !has_text_tower<Model>) {
     return loss_needs_a_text_tower<Model, Loss>{};
   } else if constexpr (During::template has<AdapterDrop> && !has_adapters<Model>::value) {
     return dropping_needs_adapters<Model>{};
@@ -89,19 +107,24 @@ template <class Arch, class Policy, class Unlock>
 struct trained_model<Clip<Arch, Policy, Unlock>, needs_head> {
   using type = Classifier<Clip<Arch, Policy, Unlock>>;
 };
+template <class Arch, class Policy, class Unlock>
+struct trained_model<Clip<Arch, Policy, Unlock>, needs_both_towers_and_head> {
+  using type = HeadedClip<Clip<Arch, Policy, Unlock>>;
+};
 
 }  // namespace detail
 
 /// Model: a Clip (a cross-entropy loss makes a Classifier of it). Tune: a tuning policy. During, After:
 /// ensemble::During<...> and ensemble::After<...>. Loss: one of radapt::loss.
 template <class Model, class Tune, class During, class After, class Loss>
-struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, During, After, Loss>())> {
+struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, Tune, During, After, Loss>())> {
   using model = Model;
-  using trained = typename detail::trained_model<Model, typename Loss::needs>::type;
-  using tune = Tune;
+  // In the place of what is no policy stands one that is: one mistake gives one message.
+  using tune = std::conditional_t<tuning_policy<Tune>, Tune, radapt::tune::everything>;
   using during = During;
   using after = After;
-  using loss = Loss;
+  using loss = std::conditional_t<loss_policy<Loss>, Loss, radapt::loss::MpmNce>;
+  using trained = typename detail::trained_model<Model, typename loss::needs>::type;
 };
 
 namespace recipe {
@@ -125,6 +148,22 @@ using full_fine_tuning =
 /// FLYP (Goyal et al., CVPR 2023): fine-tune like you pre-train, everything under the contrastive loss.
 template <class Arch>
 using flyp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::Contrastive>;
+
+/// L2-SP (Li et al., ICML 2018): full fine-tuning held near the weights that it began with.
+template <class Arch>
+using l2_sp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
+                     loss::With<loss::CrossEntropy, loss::TowardBase>>;
+
+/// StarFT (Kim et al., IJCAI 2025): FLYP whose answers to spurious captions stay those of the frozen model.
+template <class Arch, class Base = loss::Contrastive>
+using star_ft = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
+                       loss::With<Base, loss::SpuriousAlignment>>;
+
+/// CLIPood (Shu et al., ICML 2023): the image tower under the margin metric softmax, deployed as its Beta average. Set
+/// TrainOptions::average.kind to Average::Kind::beta.
+template <class Arch>
+using clipood = Recipe<Clip<Arch>, tune::only<role::tower::image>, ensemble::During<Accumulate>, ensemble::After<>,
+                       loss::MarginMetricSoftmax>;
 
 }  // namespace recipe
 }  // namespace radapt

@@ -31,6 +31,16 @@ class Trainable : check_tuning<Model, Tune> {
     Index offset, size, rank;
   };
 
+  /// Elements of one flat buffer, the padding behind every tensor included; `classes` is the value of a dynamic extent.
+  static constexpr Index elements(Index classes) {
+    Index n = 0;
+    const Descriptions<Model> descriptions{};
+    each([&]<class S, class R>(
+             const Description<S, R>&) { n += Tune::template trains<R> ? padded_elements<T>(S::size(classes)) : 0; },
+         descriptions);
+    return n;
+  }
+
   /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
   Trainable(const Weights<Model, T>& base, DecayRule rule) : base_(&base), values_(base.tree()) {
     const Descriptions<Model> descriptions{};

@@ -7,7 +7,8 @@
 #include "radapt/ensemble/product_average.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/average.hpp"
-#include "radapt/train/objective.hpp"
+#include "radapt/train/label_objective.hpp"
+#include "radapt/train/pair_objective.hpp"
 #include "radapt/train/recipe.hpp"
 #include "radapt/train/schedule.hpp"
 
@@ -90,14 +91,15 @@ class Trainer {
   using State = Trainable<Model, typename R::tune, T>;
   static constexpr bool accumulates = R::during::template has<Accumulate>;
   /// Whether the average of products exists: for adapters that merge, in a model with both towers.
-  static constexpr bool has_products = accumulates && R::after::template has<Rescale> && detail::has_text_tower<Model>;
+  static constexpr bool has_products =
+      accumulates && R::after::template has<Rescale> && std::is_same_v<Model, typename R::model>;
 
   /// Takes all memory. `base` must outlive the trainer.
   Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
       : base_(&base),
         options_(checked(options)),
         state_(base, options.optimizer.rule),
-        objective_(make_objective(loss, options.size, base)) {
+        objective_(loss, options.size, base.classes()) {
     const MemoryNeed need = memory_need(options_.size, base);
     context_.arena.reserve(need.kept, need.scratch);
     if (averages() && options_.average.target == Average::Target::factors) {
@@ -112,10 +114,15 @@ class Trainer {
   /// Bytes of a run with these options, without running or allocating it.
   static MemoryReport memory(const Base& base, const TrainOptions& options) {
     const MemoryNeed need = memory_need(options.size, base);
-    const Index trained = count<Model, typename R::tune>(base.classes()) * sizeof(T);
-    const Index copies = accumulates && options.average.kind != Average::Kind::none ? 5 : 4;
+    const Index buffer = State::elements(base.classes()) * sizeof(T);
+    Index average = accumulates && options.average.kind != Average::Kind::none ? buffer : 0;
+    if constexpr (has_products) {
+      if (average > 0 && options.average.target == Average::Target::product) {
+        average = ProductAverage<Model, T>::bytes();
+      }
+    }
     return {.base = base.buffer().size() * sizeof(T),
-            .trainable = copies * trained,
+            .trainable = 4 * buffer + average,
             .activations = need.kept,
             .scratch = need.scratch,
             .features = need.features};
@@ -125,6 +132,7 @@ class Trainer {
   /// parameters, moments and average as they were.
   StepReport step(const Batch& batch) {
     StepReport report{.step = step_, .lr = options_.schedule(step_)};
+    context_.arena.release({});  // what a step left behind that ended with an error
     Phase& phase = context_.phase;
     phase = Phase{};
     phase.training = true;
@@ -137,17 +145,19 @@ class Trainer {
     phase.given_masks = given_masks_;
 
     run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
-    report.loss = objective_.step(context_, state_.values(), state_.gradients(), batch);
+    report.loss = objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(),
+                                  {.step = step_, .total = options_.schedule.total});
+    report.loss += add_penalties();
     double squares = 0;
     run(context_, op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = &squares});
     report.grad_norm = std::sqrt(squares);
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) { not_finite(report); }
 
-    const double clip = options_.clip_norm > 0 ? std::min(1.0, options_.clip_norm / (report.grad_norm + 1e-6)) : 1.0;
+    const double clip = clip_factor(report.grad_norm, options_.clip_norm);
     const double momentum = averages() ? options_.average.momentum_at(step_ + 1, options_.schedule.total) : 0.0;
     update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
     update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
-    clamp_logit_scale();
+    clamp_logit_scale(momentum);
     if constexpr (has_products) {
       if (products_.has_value()) { products_->update(state_.values(), momentum); }
     }
@@ -203,24 +213,39 @@ class Trainer {
     }
     return o;
   }
-  static Objective make_objective(typename R::loss loss, const BatchSize& size, const Base& base) {
-    if constexpr (std::is_same_v<typename R::loss::needs, needs_head>) {
-      return Objective(loss, size, base.classes());
-    } else {
-      (void)base;
-      return Objective(loss, size);
-    }
-  }
   static MemoryNeed memory_need(const BatchSize& size, const Base& base) {
-    if constexpr (std::is_same_v<typename R::loss::needs, needs_head>) {
-      return Objective::memory(size, base.classes());
-    } else {
-      (void)base;
-      return Objective::memory(size);
-    }
+    return Objective::memory(size, base.classes());
   }
   static Vector<T> flat(Buffer<T>& b, Index begin, Index end) {
     return b.size() == 0 ? Vector<T>{} : Vector<T>{b.data() + begin, end - begin};
+  }
+
+  /// Adds the gradients of the loss's terms on parameters; returns their values.
+  double add_penalties() {
+    double sum = 0;
+    if constexpr (loss::has_terms<typename R::loss>) {
+      objective_.loss().each_term([&]<class Term>(const Term& term) {
+        if constexpr (loss::parameter_term<Term>) { sum += add_penalty(term); }
+      });
+    }
+    return sum;
+  }
+  template <class Term>
+  double add_penalty(const Term& term) {
+    double sum = 0;
+    each_named(
+        [&]<class Gradient>(const std::string& name, Gradient& gradient, const auto& value, const auto& anchor) {
+          if constexpr (wanted<Gradient>) {
+            if (!term.reaches(name)) { return; }
+            run(context_, op::distance_penalty<T>{.gradients = gradient,
+                                                  .parameters = value,
+                                                  .anchor = anchor,
+                                                  .strength = term.strength,
+                                                  .loss = &sum});
+          }
+        },
+        "", state_.gradients(), state_.values(), base_->tree());
+    return sum;
   }
 
   void update(Index begin, Index end, double decay, double lr, double clip, double momentum) {
@@ -240,12 +265,17 @@ class Trainer {
                                .step = step_ + 1});
   }
 
-  void clamp_logit_scale() {
+  /// The average has taken in the value before the clamp; it gets the clamped one instead.
+  void clamp_logit_scale(double momentum) {
     if constexpr (requires { state_.gradients().logit_scale; }) {
       if constexpr (wanted<decltype(state_.gradients().logit_scale)>) {
         if (options_.clamp_logit_scale) {
           T& value = *state_.values().logit_scale.data;
-          value = std::clamp(value, T{0}, static_cast<T>(4.605170185988092));
+          const T clamped = std::clamp(value, T{0}, static_cast<T>(4.605170185988092));
+          if (clamped != value && average_.size() > 0) {
+            average_[state_.slot("logit_scale").offset] += static_cast<T>(1.0 - momentum) * (clamped - value);
+          }
+          value = clamped;
         }
       }
     }

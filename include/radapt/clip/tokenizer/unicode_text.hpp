@@ -101,21 +101,21 @@ inline std::string replace_malformed_utf8(std::string_view bytes) {
 /// The Unicode general category of `c`.
 inline utf8proc_category_t category_of(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
-/// Whether `c` is in the class \p{L}.
+/// Whether `c` is in the class `\p{L}`.
 inline bool is_letter(char32_t c) {
   if (c < 0x80) { return (c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z'); }
   const utf8proc_category_t category = category_of(c);
   return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
-/// Whether `c` is in the class \p{N}: decimal digits, letter numbers and other numbers such as one half.
+/// Whether `c` is in the class `\p{N}`: decimal digits, letter numbers and other numbers such as one half.
 inline bool is_number(char32_t c) {
   if (c < 0x80) { return c >= U'0' && c <= U'9'; }
   const utf8proc_category_t category = category_of(c);
   return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
 }
 
-/// Whether `c` has the Unicode property White_Space, which is what \s means to the tokenizers.
+/// Whether `c` has the Unicode property White_Space, which is what `\s` means to the tokenizers.
 inline bool is_white_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;

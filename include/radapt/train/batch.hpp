@@ -1,0 +1,87 @@
+#pragma once
+/// Batches, how large they may be, and the memory that a step over one needs.
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "radapt/clip/captions.hpp"
+#include "radapt/core/plan.hpp"
+
+namespace radapt {
+
+/// How large the batches of a run are. All memory follows from this.
+struct BatchSize {
+  Index batch = 32;           ///< pairs (or images) per step
+  Index micro_batch = 0;      ///< pairs whose activations are alive at once; 0 is the whole batch
+  Index longest_caption = 0;  ///< tokens; 0 is the model's context
+  Index micro() const { return micro_batch == 0 ? batch : std::min(micro_batch, batch); }
+};
+
+/// Pairs of image and caption. `pixels` is (B, 3 S S); `groups` (B) says which pairs match each other, or is empty.
+/// A loss whose terms read more captions takes them behind the first ones: all first captions, then all second ones.
+template <class T>
+struct PairBatch {
+  std::span<const T> pixels;
+  const Captions* captions = nullptr;
+  std::span<const std::int32_t> groups{};
+};
+
+/// Images with class ids.
+template <class T>
+struct LabelledBatch {
+  std::span<const T> pixels;
+  std::span<const std::int32_t> labels;
+};
+
+/// Bytes that a step works in, known before it runs.
+struct MemoryNeed {
+  Index kept = 0;      ///< activations that the backward pass reads
+  Index scratch = 0;   ///< intermediate results
+  Index features = 0;  ///< features, their gradients, logits
+};
+
+namespace detail {
+template <class T>
+void check_pixels(std::span<const T> pixels, Index images, Index per_image) {
+  if (pixels.size() != images * per_image) {
+    fail({.what = "a batch of " + std::to_string(images) + " images",
+          .expected = std::to_string(images * per_image) + " pixel values",
+          .got = std::to_string(pixels.size()),
+          .hint = "Pixels are (batch, 3, size, size), normalised, of the model's image size"});
+  }
+}
+
+inline void check_batch(Index got, Index planned) {
+  if (got == 0 || got > planned) {
+    fail({.what = "a training batch",
+          .expected = "1 to " + std::to_string(planned) + " samples, as planned",
+          .got = std::to_string(got),
+          .hint = "Set BatchSize::batch to the largest batch of the run"});
+  }
+}
+
+inline void check_labels(std::span<const std::int32_t> labels, Index classes) {
+  for (const std::int32_t label : labels) {
+    if (label < 0 || static_cast<Index>(label) >= classes) {
+      fail({.what = "a training batch",
+            .expected = "class ids from 0 to " + std::to_string(classes - 1),
+            .got = std::to_string(label),
+            .hint = "The head has one row for each class"});
+    }
+  }
+}
+
+/// Bytes of one tower's pass over sequences of that extent; `features_first` counts the pass without gradients that
+/// runs before micro-batches.
+template <class Tower, class X, class T, class Tune>
+MemoryNeed tower_need(Extent e, bool features_first) {
+  using Training = Plan<Tower, X, T, Tune, false>;
+  using Inference = Plan<Tower, X, T, tune::nothing, false>;
+  const Index inference = features_first ? Inference::forward_scratch(e) : 0;
+  return {.kept = Training::kept(e),
+          .scratch = std::max({Training::forward_scratch(e), Training::backward_scratch(e), inference})};
+}
+}  // namespace detail
+
+}  // namespace radapt

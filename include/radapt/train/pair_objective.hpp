@@ -1,0 +1,357 @@
+#pragma once
+/// From a batch of pairs to a loss and gradients: both towers under a contrastive loss, or with a head beside them.
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "radapt/backend/run.hpp"
+#include "radapt/clip/clip.hpp"
+#include "radapt/loss/targets.hpp"
+#include "radapt/loss/terms.hpp"
+#include "radapt/op/linear.hpp"
+#include "radapt/op/loss.hpp"
+#include "radapt/op/norm.hpp"
+#include "radapt/op/update.hpp"
+#include "radapt/train/batch.hpp"
+
+namespace radapt {
+
+/// Model is a Clip, or a HeadedClip. One step: features of both towers, the loss over the whole batch, gradients
+/// through both towers.
+///
+/// With micro-batches the features of the whole batch are computed first without keeping anything, the loss is taken
+/// once, and each micro-batch then runs again with its share of the features' gradients: the exact gradient of the full
+/// batch, since masks are a function of (seed, step, site, sample).
+///
+/// A loss with terms may compare the features with those of the frozen weights that the run began with; they are
+/// computed first, without masks, and share the scratch memory.
+template <class Model, class Tune, class Loss, class T, class Backend>
+class PairObjective {
+ public:
+  using S = statistic_t<T>;
+  using Batch = PairBatch<T>;
+  using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, T, Tune, false>;
+  using TextPlan = Plan<typename Model::Text, TokenRow, T, Tune, false>;
+  static constexpr bool has_head = std::is_same_v<typename Loss::needs, needs_both_towers_and_head>;
+  static constexpr bool has_teacher = loss::has_feature_terms<Loss>;
+  static constexpr Index captions_per_pair = loss::captions_per_pair<Loss>();
+
+  PairObjective(Loss loss, BatchSize size, Index classes)
+      : loss_(loss),
+        size_(size),
+        classes_(classes),
+        targets_(size.batch),
+        image_(size.batch),
+        text_(size.batch * captions_per_pair),
+        teacher_image_(has_teacher ? size.batch * embed : 0),
+        teacher_text_(has_teacher ? size.batch * captions_per_pair * embed : 0) {
+    logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0));
+    teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0);
+    log_sums_ = Buffer<S>(2 * size.batch);
+    offsets_.resize(size.micro() * captions_per_pair + 1);
+  }
+
+  static MemoryNeed memory(const BatchSize& size, Index classes) {
+    const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
+    const Index captions = size.micro() * captions_per_pair;
+    const bool features_first = has_teacher || size.micro() < size.batch;
+    const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, T, Tune>(
+        Model::image_sequences(size.micro()).extent(), features_first);
+    const auto text =
+        detail::tower_need<typename Model::Text, TokenRow, T, Tune>({captions * longest, captions}, features_first);
+    const auto matrix = [](Index rows, Index columns) { return padded(rows * columns * sizeof(T)); };
+    const Index batch = size.batch, texts = batch * captions_per_pair;
+    const auto side = [&](Index rows) { return 4 * matrix(rows, Model::arch::embed) + padded(rows * sizeof(S)); };
+    const auto teacher = [&](Index rows) { return matrix(rows, Model::arch::embed); };
+    return {.kept = image.kept + text.kept,
+            .scratch = std::max(image.scratch, text.scratch),
+            .features = side(batch) + side(texts) + matrix(batch, std::max(batch, has_head ? classes : 0)) +
+                        padded(2 * batch * sizeof(S)) +
+                        (has_teacher ? teacher(batch) + teacher(texts) + matrix(batch, batch) : 0)};
+  }
+
+  /// Loss of the batch; gradients are added to `gradients`. `frozen` are the weights that the run began with.
+  double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at) {
+    const Index count = check(batch);
+    const Index micro = size_.micro();
+    const Arena::Mark before = c.arena.mark();
+    if constexpr (has_teacher) { run_teacher(c, frozen, batch, count); }
+    double loss = 0;
+    if (count <= micro) {
+      typename ImagePlan::Saved image_saved;
+      typename TextPlan::Saved text_saved;
+      run_images(c, values, batch, {0, count}, image_saved);
+      run_texts(c, values, batch, texts_of({0, count}), text_saved);
+      loss = take_loss(c, values, gradients, frozen, batch, count, at);
+      image_backward(c, values, gradients, batch, {0, count}, image_saved);
+      text_backward(c, values, gradients, batch, texts_of({0, count}), text_saved);
+    } else {
+      for_each_part(count, [&](Part part) {
+        Unsaved none;
+        run_images(c, values, batch, part, none);
+        run_texts(c, values, batch, texts_of(part), none);
+      });
+      loss = take_loss(c, values, gradients, frozen, batch, count, at);
+      for_each_part(count, [&](Part part) {
+        if constexpr (ImagePlan::runs_backward) {
+          typename ImagePlan::Saved image_saved;
+          run_images(c, values, batch, part, image_saved);
+          image_backward(c, values, gradients, batch, part, image_saved);
+        }
+        c.arena.release(before);
+        if constexpr (TextPlan::runs_backward) {
+          typename TextPlan::Saved text_saved;
+          run_texts(c, values, batch, texts_of(part), text_saved);
+          text_backward(c, values, gradients, batch, texts_of(part), text_saved);
+        }
+        c.arena.release(before);
+      });
+    }
+    c.arena.release(before);
+    return loss;
+  }
+
+  /// Features of the last step, not normalised, (B, embed): what a diagnosis looks at first.
+  std::span<const T> image_features() const { return {image_.features.data(), image_.features.size()}; }
+  std::span<const T> text_features() const { return {text_.features.data(), text_.features.size()}; }
+  std::span<const T> image_feature_gradients() const { return {image_.dfeatures.data(), image_.dfeatures.size()}; }
+  std::span<const T> text_feature_gradients() const { return {text_.dfeatures.data(), text_.dfeatures.size()}; }
+  Loss& loss() { return loss_; }
+
+ private:
+  static constexpr Index embed = Model::arch::embed;
+  /// Consecutive images, or consecutive captions.
+  struct Part {
+    Index first, count;
+  };
+  /// The captions that run together with those images: as many for each of them. Which caption belongs to which image
+  /// only the loss knows.
+  static constexpr Part texts_of(Part images) {
+    return {images.first * captions_per_pair, images.count * captions_per_pair};
+  }
+  template <class F>
+  void for_each_part(Index count, F&& f) const {
+    for (Index first = 0; first < count; first += size_.micro()) {
+      f(Part{first, std::min(size_.micro(), count - first)});
+    }
+  }
+  /// One tower's features and what the loss makes of them, all (rows, embed).
+  struct Side {
+    explicit Side(Index rows)
+        : features(rows * embed),
+          normalised(rows * embed),
+          dnormalised(rows * embed),
+          dfeatures(rows * embed),
+          norms(rows) {}
+    Buffer<T> features, normalised, dnormalised, dfeatures;
+    Buffer<S> norms;
+  };
+  static View<T, Samples<embed>> rows(Buffer<T>& b, Part part) { return {b.data() + part.first * embed, part.count}; }
+  static View<S, Samples<1>> norms(Side& side, Index count) { return {side.norms.data(), count}; }
+
+  Index check(const Batch& batch) const {
+    const Index captions = batch.captions == nullptr ? 0 : batch.captions->size();
+    const Index count = captions / captions_per_pair;
+    if (captions % captions_per_pair != 0) {
+      fail({.what = "a training batch",
+            .expected = std::to_string(captions_per_pair) + " captions for each image",
+            .got = std::to_string(captions) + " captions",
+            .hint = "All first captions stand before all second ones"});
+    }
+    detail::check_batch(count, size_.batch);
+    detail::check_pixels(batch.pixels, count, Model::PixelRow::width);
+    if (batch.groups.size() != count && (has_head || !batch.groups.empty())) {
+      fail({.what = "a training batch",
+            .expected = std::to_string(count) + (has_head ? " class ids in groups" : " group labels, or none"),
+            .got = std::to_string(batch.groups.size()),
+            .hint = "Give one class id or image id for each pair"});
+    }
+    if constexpr (has_head) { detail::check_labels(batch.groups, classes_); }
+    return count;
+  }
+
+  template <class Saved>
+  void run_images(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
+    begin_images(c, part);
+    c.phase.next_site = 0;
+    Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
+                                                                rows(image_.features, part), saved);
+    text_site_ = c.phase.next_site;
+  }
+  template <class Saved>
+  void run_texts(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
+    begin_texts(c, batch, part);
+    c.phase.next_site = text_site_;
+    Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, part), rows(text_.features, part), saved);
+  }
+  template <class Saved>
+  void image_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                      const Batch& batch, Part part, const Saved& saved) {
+    if constexpr (ImagePlan::runs_backward) {
+      begin_images(c, part);
+      Model::Image::template backward<T, typename Model::PixelRow>(c, values.image, gradients.image,
+                                                                   pixels(batch, part), Dropped{}, saved,
+                                                                   rows(image_.dfeatures, part), Discard{});
+    }
+  }
+  template <class Saved>
+  void text_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                     const Batch& batch, Part part, const Saved& saved) {
+    if constexpr (TextPlan::runs_backward) {
+      begin_texts(c, batch, part);
+      Model::Text::template backward<T, TokenRow>(c, values.text, gradients.text, ids(batch, part), Dropped{}, saved,
+                                                  rows(text_.dfeatures, part), Discard{});
+    }
+  }
+  /// Normalised features of the frozen weights.
+  void run_teacher(Context<Backend>& c, const Values<Model, T>& frozen, const Batch& batch, Index count) {
+    const Phase phase = c.phase;
+    c.phase = Phase{};
+    for_each_part(count, [&](Part part) {
+      Unsaved none;
+      begin_images(c, part);
+      Model::Image::template forward<T, typename Model::PixelRow>(c, frozen.image, pixels(batch, part),
+                                                                  rows(teacher_image_, part), none);
+      begin_texts(c, batch, texts_of(part));
+      Model::Text::template forward<T, TokenRow>(c, frozen.text, ids(batch, texts_of(part)),
+                                                 rows(teacher_text_, texts_of(part)), none);
+    });
+    const auto normalise = [&](Buffer<T>& b, Index n) {
+      const auto x = rows(b, {0, n});
+      run(c, op::l2_normalize_forward<T>{.y = x, .x = x});
+    };
+    normalise(teacher_image_, count);
+    normalise(teacher_text_, count * captions_per_pair);
+    c.phase = phase;
+  }
+
+  void begin_images(Context<Backend>& c, Part part) const {
+    c.sequences = Model::image_sequences(part.count);
+    c.phase.first_sequence = part.first;
+  }
+  void begin_texts(Context<Backend>& c, const Batch& batch, Part part) {
+    c.sequences = batch.captions->slice(part.first, part.count, offsets_);
+    c.phase.first_sequence = part.first;
+  }
+  static View<const T, typename Model::PixelRow> pixels(const Batch& batch, Part part) {
+    return {batch.pixels.data() + part.first * Model::PixelRow::width, part.count};
+  }
+  static View<const std::int32_t, TokenRow> ids(const Batch& batch, Part part) {
+    return {batch.captions->ids(part.first), batch.captions->tokens(part.first, part.count)};
+  }
+
+  double take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                   const Values<Model, T>& frozen, const Batch& batch, Index count, loss::StepPosition at) {
+    const Part images{0, count}, texts = texts_of(images);
+    normalise(c, image_, images);
+    normalise(c, text_, texts);
+    double loss = 0;
+    if constexpr (has_head) {
+      loss = head_loss(c, values, gradients, batch.groups, count);
+      run(c, op::clear<T>{.x = rows(text_.dnormalised, texts)});
+    } else {
+      loss = contrastive_loss(c, values, gradients, batch.groups, count);
+      if constexpr (captions_per_pair > 1) {
+        run(c, op::clear<T>{.x = rows(text_.dnormalised, {count, texts.count - count})});
+      }
+    }
+    if constexpr (has_teacher) { loss += add_terms(c, frozen, batch.groups, count, at); }
+    if constexpr (ImagePlan::runs_backward) { normalise_backward(c, image_, images); }
+    if constexpr (TextPlan::runs_backward) { normalise_backward(c, text_, texts); }
+    return loss;
+  }
+
+  double contrastive_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                          std::span<const std::int32_t> groups, Index count) {
+    if (targets_.size() != count) { targets_ = loss::ContrastiveTargets<S>(count); }
+    loss_.targets(groups, targets_);
+    double loss = 0;
+    op::contrastive_loss<T> o{.image = rows(image_.normalised, {0, count}),
+                              .text = rows(text_.normalised, {0, count}),
+                              .labels = targets_.labels.data(),
+                              .positive = {targets_.positive.data(), count},
+                              .negative = {targets_.negative.data(), count},
+                              .margin = targets_.margin,
+                              .scale = targets_.scale,
+                              .logits = {logits_.data(), count, count},
+                              .log_sums = {log_sums_.data(), 2 * count},
+                              .loss = &loss};
+    if constexpr (Loss::uses_logit_scale) { o.log_scale = values.logit_scale.data; }
+    if constexpr (ImagePlan::runs_backward) { o.dimage = rows(image_.dnormalised, {0, count}); }
+    if constexpr (TextPlan::runs_backward) { o.dtext = rows(text_.dnormalised, {0, count}); }
+    if constexpr (Loss::uses_logit_scale && wanted<decltype(gradients.logit_scale)>) {
+      o.dlog_scale = gradients.logit_scale.data;
+    }
+    run(c, o);
+    return loss;
+  }
+
+  /// Cross entropy of the head on the normalised image features.
+  double head_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                   std::span<const std::int32_t> labels, Index count) {
+    const Matrix<T> logits{logits_.data(), count, classes_};
+    const auto x = rows(image_.normalised, {0, count});
+    double loss = 0;
+    run(c, op::linear_forward<T>{.y = logits, .x = x, .weight = values.head.weight, .bias = values.head.bias});
+    run(c,
+        op::cross_entropy<T>{
+            .logits = logits, .labels = labels.data(), .smoothing = loss_.smoothing, .loss = &loss, .dlogits = logits});
+    if constexpr (wanted<decltype(gradients.head.weight)>) {
+      run(c, op::linear_backward_weight<T>{.dw = gradients.head.weight, .dy = logits, .x = x});
+      run(c, op::linear_backward_bias<T>{.db = gradients.head.bias, .dy = logits});
+    }
+    if constexpr (ImagePlan::runs_backward) {
+      run(c, op::linear_backward_input<T>{
+                 .dx = rows(image_.dnormalised, {0, count}), .dy = logits, .weight = values.head.weight});
+    }
+    return loss;
+  }
+
+  double add_terms(Context<Backend>& c, const Values<Model, T>& frozen, std::span<const std::int32_t> groups,
+                   Index count, loss::StepPosition at) {
+    const Index own = captions_per_pair - Loss::extra_captions;
+    const Part images{0, count}, extra{own * count, count};
+    loss::PairFeatures<T> f{.image = rows(image_.normalised, images),
+                            .extra_text = rows(text_.normalised, extra),
+                            .teacher_image = rows(teacher_image_, images),
+                            .teacher_extra_text = rows(teacher_text_, extra),
+                            .groups = groups.empty() ? nullptr : groups.data(),
+                            .teacher_scale = std::exp(static_cast<double>(*frozen.logit_scale.data)),
+                            .logits = {logits_.data(), count, count},
+                            .teacher_logits = {teacher_logits_.data(), count, count},
+                            .dfeatures = rows(image_.dfeatures, images)};
+    if constexpr (ImagePlan::runs_backward) { f.dimage = rows(image_.dnormalised, images); }
+    if constexpr (TextPlan::runs_backward) { f.dextra_text = rows(text_.dnormalised, extra); }
+    double sum = 0;
+    loss_.each_term([&](const auto& term) {
+      if constexpr (loss::feature_term<std::remove_cvref_t<decltype(term)>>) { sum += term.add(c, f, at); }
+    });
+    return sum;
+  }
+
+  void normalise(Context<Backend>& c, Side& side, Part part) {
+    run(c, op::l2_normalize_forward<T>{
+               .y = rows(side.normalised, part), .x = rows(side.features, part), .norm = norms(side, part.count)});
+  }
+  void normalise_backward(Context<Backend>& c, Side& side, Part part) {
+    run(c, op::l2_normalize_backward<T>{.dx = rows(side.dfeatures, part),
+                                        .dy = rows(side.dnormalised, part),
+                                        .y = rows(side.normalised, part),
+                                        .norm = norms(side, part.count)});
+  }
+
+  Loss loss_;
+  BatchSize size_;
+  Index classes_;
+  loss::ContrastiveTargets<S> targets_;
+  Side image_, text_;
+  Buffer<T> teacher_image_, teacher_text_;
+  Buffer<T> logits_, teacher_logits_;
+  Buffer<S> log_sums_;
+  std::vector<Index> offsets_;
+  std::uint32_t text_site_ = 0;
+};
+
+}  // namespace radapt
