@@ -22,12 +22,28 @@ struct Site {
 };
 }  // namespace site
 
-/// An adapter policy answers `at<Site, D>`: the layer, from width D to width D, that sits after a sub-layer. It may
-/// also answer `wrap<Site, L>`: the layer that takes the place of the linear layer L.
+/// An adapter policy answers `at<Site, D>`: the layer, from width D to width D, that sits after a sub-layer; Identity
+/// where there is none. It may also answer `wrap<Site, L>`: the layer that takes the place of the linear layer L.
 template <class P>
 concept adapter_policy = requires {
-  typename P::template at<site::Site<site::after_mlp, role::tower::image>, 64>;
+  typename P::template at<site::Site<site::after_attention, role::tower::image>, 64>;
   typename P::template at<site::Site<site::after_attention, role::tower::text>, 64>;
+  typename P::template at<site::Site<site::after_mlp, role::tower::image>, 64>;
+  typename P::template at<site::Site<site::after_mlp, role::tower::text>, 64>;
+};
+
+template <class P>
+struct no_adapter_policy {
+  static constexpr bool ok = false;
+};
+/// The reason type of a class that stands in the place of an adapter policy and is none.
+template <class Why>
+struct check_policy {
+  static constexpr bool this_class_answers_for_every_site = Why::ok;
+  static_assert(
+      this_class_answers_for_every_site,
+      "radapt: this is no adapter policy. Read check_policy<no_adapter_policy<class>>; to fix: give it `template "
+      "<class Site, Index D> using at = ...`, or use NoAdapter or RAdapter<>.");
 };
 
 /// No adapters: plain CLIP.
@@ -50,8 +66,15 @@ struct adapter_reason<Adapter, Site, D> {
                                   adapter_misfit<Adapter, Site, expected<D>, got<output::width>>>;
 };
 
+/// Goes on without an adapter where Policy is no policy, so that one mistake gives one message.
 template <class Policy, class Site, Index D>
-struct adapter_at : check_adapter<typename adapter_reason<typename Policy::template at<Site, D>, Site, D>::type> {
+struct adapter_at : check_policy<no_adapter_policy<Policy>> {
+  using type = Identity;
+};
+template <class Policy, class Site, Index D>
+requires requires { typename Policy::template at<Site, D>; }
+struct adapter_at<Policy, Site, D>
+    : check_adapter<typename adapter_reason<typename Policy::template at<Site, D>, Site, D>::type> {
   using type = typename Policy::template at<Site, D>;
 };
 

@@ -1,13 +1,17 @@
 #pragma once
 /// WiSE-FT: a straight line between two weights of one model (methods.md 2.1).
 #include "radapt/core/weights.hpp"
+#include "radapt/ensemble/checks.hpp"
 
 namespace radapt {
 
 /// (1 - alpha) zero_shot + alpha tuned over every tensor. alpha weights the fine-tuned side; 0 and 1 return the ends
-/// bit for bit, values outside 0 .. 1 extrapolate. Weights of two different models do not compile.
+/// bit for bit, values outside 0 .. 1 extrapolate. Weights of two different models do not compile. An alpha that is no
+/// number and heads of different class sets are errors.
 template <class M, class T>
 Weights<M, T> interpolate(double alpha, const Weights<M, T>& zero_shot, const Weights<M, T>& tuned) {
+  detail::check_finite("interpolate", "alpha", alpha);
+  detail::check_same_classes("interpolate", zero_shot, tuned);
   if (alpha == 0.0) { return zero_shot; }
   if (alpha == 1.0) { return tuned; }
   Weights<M, T> mixed = zero_shot;

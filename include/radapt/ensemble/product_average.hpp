@@ -40,6 +40,19 @@ class ProductAverage {
     return plain;
   }
 
+  /// Bytes of the products of model M: one matrix in double for every adapter.
+  static Index bytes() {
+    Index n = 0;
+    const auto add = [&]<class L>(const std::string&) {
+      if constexpr (requires(const Values<L, T>& p) { L::product(p); }) {
+        n += L::input_width * L::input_width * sizeof(double);
+      }
+    };
+    M::Image::each_layer(add, "visual");
+    M::Text::each_layer(add, "");
+    return n;
+  }
+
   /// Products by the path of their adapter, for checkpoints.
   std::map<std::string, detail::DoubleMatrix>& products() { return products_; }
   const std::map<std::string, detail::DoubleMatrix>& products() const { return products_; }
