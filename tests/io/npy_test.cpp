@@ -135,6 +135,8 @@ TEST_CASE("every spelling of a header is read") {
   CHECK(load(npy(columns, std::vector<float>{1, 4, 2, 5, 3, 6})) == two_by_three);
   CHECK(load(matrix("(0, 512)", {})) == Loaded{{0, 512}, {}});
   CHECK(load(matrix("(18446744073709551615, 0)", {})) == Loaded{{18446744073709551615u, 0}, {}});
+  const std::string endless = "{" + float32 + "'fortran_order': True, 'shape': (0, 18446744073709551615), }";
+  CHECK(load(npy(endless, std::vector<float>{})) == Loaded{{0, 18446744073709551615u}, {}});
 }
 
 TEST_CASE("float16 widens exactly, in both orders") {

@@ -1,4 +1,4 @@
-// Resizing position embeddings, against values of torch.nn.functional.interpolate in float64.
+// Resizing position embeddings, against values of open_clip, transformers and torch in float64.
 #include "radapt/io/position_embedding.hpp"
 
 #include <doctest/doctest.h>
@@ -44,8 +44,9 @@ double weighted_sum(const std::vector<double>& values, std::size_t skip) {
   return sum;
 }
 
-// Expected values: torch 1.13, F.interpolate of rows 1.. of the table above as [1, 2, g, g] float64 with mode
-// "bicubic", align_corners False, and antialias True (open_clip) or False (transformers); reshaped back to [h * h, 2].
+// Expected values: what open_clip 3.3.0's resize_pos_embed and transformers 5.24.0's interpolate_pos_encoding return
+// for the table above in float64 under torch 2.15. Both call F.interpolate of rows 1.. as [1, 2, g, g] with mode
+// "bicubic", align_corners False, and antialias True (open_clip) or False (transformers); torch 1.13 gives the same.
 
 TEST_CASE("image positions resized by open_clip's rule are torch's antialiased bicubic") {
   const auto resized = [](std::size_t from, std::size_t to) {
@@ -91,8 +92,10 @@ TEST_CASE("image positions resized by transformers' rule are torch's plain bicub
   CHECK(std::abs(weighted_sum(resized(7, 3), 2) - -0.39822640141488463) < 1e-12);
 }
 
-// Expected values: F.interpolate of the table as [1, 2, rows], mode "linear", align_corners False, in the same torch.
-TEST_CASE("text positions are torch's linear interpolation") {
+// Expected values: open_clip 3.3.0's resize_text_pos_embed with the arguments that its loader gives, in the same torch.
+// It calls F.interpolate of the table as [1, 2, rows] with mode "linear", align_corners False, and antialias False:
+// the filter is not widened where the table shrinks.
+TEST_CASE("text positions are open_clip's: torch's linear interpolation without antialiasing") {
   const auto resized = [](std::size_t from, std::size_t to) {
     const std::vector<double> old = table(from);
     return resize_text_positions(std::span<const double>(old), 2, to);

@@ -40,6 +40,8 @@ constexpr const char* hidden_act(Activation activation) {
       return "gelu";
     case Activation::gelu_tanh:
       return "gelu_pytorch_tanh";
+    case Activation::relu:
+      return "relu";
   }
   return "unknown";
 }

@@ -26,6 +26,9 @@ inline void check_writable(const ClipConfig& config, const std::filesystem::path
           .got = "a configuration inferred from tensors",
           .hint = "Tensors tell neither; state them first"});
   }
+  if (config.activation == Activation::relu) {
+    fail({.what = what, .expected = "an activation of CLIP", .got = "relu", .hint = "It is for adapters"});
+  }
   if (!std::isfinite(config.logit_scale_init)) {
     fail({.what = what, .expected = "a finite logit_scale_init", .got = "none", .hint = {}});
   }

@@ -1,5 +1,5 @@
 #pragma once
-/// Matrices of features, and labels, as NumPy files (.npy), through xtensor.
+/// Matrices of features, and labels, as NumPy files (.npy), from and to xtensor's containers.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,11 +9,9 @@
 #include <filesystem>
 #include <limits>
 #include <span>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "radapt/core/element.hpp"
@@ -167,22 +165,20 @@ inline NpyHeader read_npy_header(std::string_view bytes, const std::string& name
 /// A file read whole, with its header understood.
 struct NpyFile {
   std::string name;
-  std::string bytes;
+  std::vector<std::byte> bytes;
   NpyHeader header;
 };
 
 inline NpyFile read_npy(const std::filesystem::path& path) {
-  const std::vector<std::byte> raw = read_file(path);
-  NpyFile file{
-      .name = path.string(), .bytes = std::string(reinterpret_cast<const char*>(raw.data()), raw.size()), .header = {}};
-  file.header = read_npy_header(file.bytes, file.name);
+  NpyFile file{.name = path.string(), .bytes = read_file(path), .header = {}};
+  file.header = read_npy_header({reinterpret_cast<const char*>(file.bytes.data()), file.bytes.size()}, file.name);
   return file;
 }
 
 /// The elements of a file whose type was found to be that of T. Fails unless it has N dimensions and exactly as many
 /// bytes as its header says.
 template <class T, std::size_t N>
-xt::xtensor<T, N> npy_elements(NpyFile file) {
+xt::xtensor<T, N> npy_elements(const NpyFile& file) {
   const std::string what = "reading '" + file.name + "'";
   const NpyHeader& header = file.header;
   if (header.shape.size() != N) {
@@ -209,20 +205,21 @@ xt::xtensor<T, N> npy_elements(NpyFile file) {
           .got = std::to_string(stored) + " bytes",
           .hint = {}});
   }
-  if (empty) { return xt::xtensor<T, N>::from_shape(shape); }
-  // xtensor takes a header at its word and misreads the length of some: it is given one of 128 bytes, as NumPy writes
-  // it for a matrix, in which two lengths of 20 digits have room.
-  std::string text = "{'descr': '" + header.type + "', 'fortran_order': ";
-  text += header.column_major && N > 1 ? "True" : "False";
-  text += ", 'shape': (" + spelt + "), }";
-  text.resize(117, ' ');
-  text += '\n';
-  file.bytes.replace(0, header.data_begin, std::string("\x93NUMPY\x01\x00\x76\x00", 10) + text);
-  std::istringstream stream(std::move(file.bytes));
-  const auto loaded = xt::load_npy<T>(stream);
+  // xtensor's own reader takes a header at its word and misreads the length of some; after the checks above, what is
+  // left is to copy.
   auto values = xt::xtensor<T, N>::from_shape(shape);
-  std::copy(loaded.template begin<xt::layout_type::row_major>(), loaded.template end<xt::layout_type::row_major>(),
-            values.begin());
+  if (stored == 0) { return values; }
+  const std::byte* data = file.bytes.data() + header.data_begin;
+  if (N == 1 || !header.column_major) {
+    std::memcpy(values.data(), data, stored);
+    return values;
+  }
+  const Index rows = shape[0], columns = shape[N - 1];
+  for (Index column = 0; column < columns; ++column) {
+    for (Index row = 0; row < rows; ++row, data += sizeof(T)) {
+      std::memcpy(values.data() + row * columns + column, data, sizeof(T));
+    }
+  }
   return values;
 }
 
@@ -249,16 +246,15 @@ void save_npy(const std::filesystem::path& path, const xt::xexpression<E>& value
 /// Fails for another type or number of dimensions, for a length that disagrees with the header, and for a file that is
 /// not .npy. float64 is not narrowed: the caller should decide that precision may be lost.
 inline xt::xtensor<float, 2> load_npy(const std::filesystem::path& path) {
-  detail::NpyFile file = detail::read_npy(path);
-  if (file.header.type == "<f4") { return detail::npy_elements<float, 2>(std::move(file)); }
+  const detail::NpyFile file = detail::read_npy(path);
+  if (file.header.type == "<f4") { return detail::npy_elements<float, 2>(file); }
   if (file.header.type != "<f2") {
     fail({.what = "reading '" + file.name + "'",
           .expected = "float32 or float16, little-endian ('<f4' or '<f2')",
           .got = "'" + file.header.type + "'",
           .hint = "Convert the array in NumPy with astype('<f4')."});
   }
-  file.header.type = "<u2";
-  const auto stored = detail::npy_elements<std::uint16_t, 2>(std::move(file));
+  const auto stored = detail::npy_elements<std::uint16_t, 2>(file);
   auto values = xt::xtensor<float, 2>::from_shape(stored.shape());
   std::transform(stored.begin(), stored.end(), values.begin(),
                  [](std::uint16_t bits) { return static_cast<float>(f16::from_bits(bits)); });
@@ -267,15 +263,15 @@ inline xt::xtensor<float, 2> load_npy(const std::filesystem::path& path) {
 
 /// The class labels in the .npy file `path`: int32 or int64, one-dimensional. Fails as load_npy does.
 inline xt::xtensor<std::int64_t, 1> load_npy_labels(const std::filesystem::path& path) {
-  detail::NpyFile file = detail::read_npy(path);
-  if (file.header.type == "<i8") { return detail::npy_elements<std::int64_t, 1>(std::move(file)); }
+  const detail::NpyFile file = detail::read_npy(path);
+  if (file.header.type == "<i8") { return detail::npy_elements<std::int64_t, 1>(file); }
   if (file.header.type != "<i4") {
     fail({.what = "reading '" + file.name + "'",
           .expected = "int32 or int64, little-endian ('<i4' or '<i8')",
           .got = "'" + file.header.type + "'",
           .hint = "Convert the array in NumPy with astype('<i8')."});
   }
-  const auto stored = detail::npy_elements<std::int32_t, 1>(std::move(file));
+  const auto stored = detail::npy_elements<std::int32_t, 1>(file);
   auto labels = xt::xtensor<std::int64_t, 1>::from_shape(stored.shape());
   std::copy(stored.begin(), stored.end(), labels.begin());
   return labels;

@@ -156,7 +156,8 @@ requires std::is_same_v<T, float> || std::is_same_v<T, double> std::vector<T> re
 }
 
 /// The text tower's position embedding (context, width), resized to (to, width) by linear interpolation between
-/// neighbouring positions (open_clip's rule; position centres at half numbers, edges held). The same length gives the
+/// neighbouring positions (position centres at half numbers, edges held), never widened where the table shrinks. That
+/// is what open_clip 3.3.0 does when it is run, though clip_compat.md 2.1 says antialiased. The same length gives the
 /// same values. Errors: no whole rows; `to` outside 1 to 2^20.
 template <class T>
 requires std::is_same_v<T, float> || std::is_same_v<T, double> std::vector<T> resize_text_positions(

@@ -6,7 +6,7 @@
 
 namespace radapt {
 
-/// A name from a file, quoted for a message: control characters spelled as \xNN, cut after 120 bytes.
+/// A name from a file, quoted for a message: control characters spelled as `\xNN`, cut after 120 bytes.
 inline std::string quoted_name(std::string_view name) {
   constexpr std::size_t longest = 120;
   constexpr std::string_view digits = "0123456789abcdef";

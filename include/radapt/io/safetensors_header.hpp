@@ -202,7 +202,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   std::string file_;
   Place place_ = Place::document;
   std::string name_;  ///< of the entry being read
-  std::string key_;  ///< of the metadata entry whose text comes next
+  std::string key_;   ///< of the metadata entry whose text comes next
   std::array<bool, 3> seen_{};
   std::size_t offset_count_ = 0;
   std::unordered_set<std::string> names_;
