@@ -1,27 +1,48 @@
-/// Features of a folder of images or of the lines of a text file, as .npy. Proves: the same numbers as a reference,
-/// with
-/// `--verify REF.safetensors` (a tensor `features`, not normalised) printing cosine and largest difference.
+/// Features of images or texts, as .npy. Proves: the same numbers as a reference, with --verify.
 ///
 ///     embed --model clip-vit-base-patch32 --images photos/ --out images.npy
-///     embed --model clip-vit-base-patch32 --texts captions.txt --out texts.npy --verify reference.safetensors
+///     embed --model clip-vit-base-patch32 --texts captions.txt --out texts.npy --verify reference.safetensors:features
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/image.hpp"
+#include "radapt/io/image_folder.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/train/progress.hpp"
 #include "support/checkpoint_model.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
+constexpr std::size_t at_once = 32;
+
+/// `FILE:TENSOR`, a tensor of a safetensors file.
+struct TensorPlace {
+  std::string file, tensor;
+  explicit TensorPlace(const std::string& text) : file(text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) {
+      radapt::fail({.what = "'" + text + "'",
+                    .expected = "FILE:TENSOR, a safetensors file and one of its tensors",
+                    .got = "no such pair",
+                    .hint = ""});
+    }
+    file = text.substr(0, colon);
+    tensor = text.substr(colon + 1);
+  }
+  template <class T>
+  std::vector<T> read() const {
+    return radapt::safetensors::open(file).read<T>(tensor);
+  }
+};
+
 struct Job {
-  std::string model, vocabulary, images, texts, out, verify;
+  std::string model, vocabulary, texts, pixels, ids, out, verify;
+  std::vector<std::string> images;
+  double tolerance = 0;
   bool normalise = false;
 
   template <class Arch>
@@ -29,77 +50,135 @@ struct Job {
     using Model = radapt::Clip<Arch>;
     const auto weights = radapt::load<Model>(model);
     radapt::Session<Model, radapt::onednn> session(weights);
-    std::vector<float> features = images.empty() ? of_texts<Model>(session) : of_images<Model>(session);
-    if (!verify.empty()) { compare(features); }
+    std::vector<float> features = !images.empty()   ? of_images<Model>(session)
+                                  : !pixels.empty() ? of_pixels<Model>(session)
+                                                    : of_captions<Model>(session);
     if (normalise) { session.normalize(features); }
     const std::size_t rows = features.size() / Arch::embed;
     xt::xtensor<float, 2> table = xt::zeros<float>({rows, static_cast<std::size_t>(Arch::embed)});
     std::copy(features.begin(), features.end(), table.begin());
     radapt::save_npy(out, table);
     fmt::print("{}: {} x {}\n", out, rows, Arch::embed);
+    if (!verify.empty()) { compare(features, rows); }
   }
 
  private:
-  template <class Model>
-  std::vector<float> of_images(radapt::Session<Model, radapt::onednn>& session) const {
+  /// The image files given, and those in the folders given, however deep, in the order of their paths.
+  std::vector<std::filesystem::path> image_paths() const {
     std::vector<std::filesystem::path> paths;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(images)) {
-      std::string extension = entry.path().extension().string();
-      std::transform(extension.begin(), extension.end(), extension.begin(),
-                     [](unsigned char c) { return std::tolower(c); });
-      if (extension == ".jpg" || extension == ".jpeg" || extension == ".png") { paths.push_back(entry.path()); }
+    for (const std::string& given : images) {
+      if (!std::filesystem::is_directory(given)) {
+        paths.emplace_back(given);
+        continue;
+      }
+      std::vector<std::filesystem::path> found;
+      for (const auto& entry : std::filesystem::recursive_directory_iterator(given)) {
+        if (radapt::ImageFolder::has_image_name(entry.path().string())) { found.push_back(entry.path()); }
+      }
+      std::sort(found.begin(), found.end());
+      paths.insert(paths.end(), found.begin(), found.end());
     }
-    std::sort(paths.begin(), paths.end());
-    const auto prepare = example::preprocessing_of(model, Model::arch::image);
-    std::vector<float> features(paths.size() * Model::arch::embed), pixels;
+    if (paths.empty()) {
+      radapt::fail({.what = "looking for images in '" + images[0] + "'",
+                    .expected = "files that end in .jpg, .jpeg or .png",
+                    .got = "none",
+                    .hint = ""});
+    }
+    return paths;
+  }
+  template <class Model>
+  std::vector<float> of_images(auto& session) const {
+    const std::vector<std::filesystem::path> paths = image_paths();
+    const radapt::Preprocess prepare = example::preprocessing_of(model, Model::arch::image);
+    std::vector<float> features(paths.size() * Model::arch::embed), prepared;
     radapt::Progress progress("embedding images", paths.size());
-    for (std::size_t first = 0; first < paths.size(); first += 32) {
-      const std::size_t n = std::min<std::size_t>(32, paths.size() - first);
-      pixels.resize(n * Model::PixelRow::width);
+    for (std::size_t first = 0; first < paths.size(); first += at_once) {
+      const std::size_t n = std::min(at_once, paths.size() - first);
+      prepared.resize(n * Model::PixelRow::width);
       for (std::size_t i = 0; i < n; ++i) {
         prepare(radapt::open_image(paths[first + i]),
-                std::span<float>(pixels).subspan(i * Model::PixelRow::width, Model::PixelRow::width));
+                std::span<float>(prepared).subspan(i * Model::PixelRow::width, Model::PixelRow::width));
       }
-      session.encode_images(pixels,
+      session.encode_images(prepared,
                             std::span<float>(features).subspan(first * Model::arch::embed, n * Model::arch::embed));
       progress.advance(n);
     }
     return features;
   }
   template <class Model>
-  std::vector<float> of_texts(radapt::Session<Model, radapt::onednn>& session) const {
-    const auto tokenizer = example::tokenizer_of(model, vocabulary);
-    auto captions = radapt::Captions::of<Model>();
-    std::ifstream file(texts);
-    if (!file) {
-      radapt::fail({.what = "reading '" + texts + "'",
-                    .expected = "a text file, one caption per line",
-                    .got = "no such file",
-                    .hint = ""});
-    }
-    for (std::string line; std::getline(file, line);) { captions.add(tokenizer.context(line, Model::arch::context)); }
-    std::vector<float> features(captions.size() * Model::arch::embed);
-    session.encode_texts(captions, features);
+  std::vector<float> of_pixels(auto& session) const {
+    const auto prepared = TensorPlace(pixels).read<float>();
+    std::vector<float> features(prepared.size() / Model::PixelRow::width * Model::arch::embed);
+    session.encode_images(prepared, features);
     return features;
   }
-  void compare(const std::vector<float>& features) const {
-    const auto file = radapt::safetensors::open(verify);
-    const auto expected = file.read<double>("features");
+  template <class Model>
+  std::vector<float> of_captions(auto& session) const {
+    auto captions = radapt::Captions::of<Model>();
+    constexpr radapt::Index context = Model::arch::context;
+    if (!ids.empty()) {
+      const auto rows = TensorPlace(ids).read<std::int64_t>();
+      if (rows.empty() || rows.size() % context != 0) {
+        radapt::fail({.what = "token ids in '" + ids + "'",
+                      .expected = "rows of " + std::to_string(context),
+                      .got = std::to_string(rows.size()) + " ids",
+                      .hint = "Pad every row to the model's context"});
+      }
+      for (std::size_t i = 0; i < rows.size(); i += context) {
+        captions.add(std::span<const std::int64_t>(rows).subspan(i, context));
+      }
+    } else {
+      std::ifstream file(texts);
+      if (!file) {
+        radapt::fail({.what = "reading '" + texts + "'",
+                      .expected = "a text file, one caption per line",
+                      .got = "no file that can be read",
+                      .hint = ""});
+      }
+      const auto tokenizer = example::tokenizer_of(model, vocabulary);
+      for (std::string line; std::getline(file, line);) {
+        if (line.ends_with('\r')) { line.pop_back(); }
+        captions.add(tokenizer.context(line, context));
+      }
+    }
+    std::vector<float> features(captions.size() * Model::arch::embed), part;
+    radapt::Progress progress("embedding texts", captions.size());
+    session.encode_texts(captions, features);
+    progress.advance(captions.size());
+    return features;
+  }
+
+  /// Prints how far the features are from the reference. Error: another number of values, or farther than allowed.
+  void compare(const std::vector<float>& features, std::size_t rows) const {
+    const auto expected = TensorPlace(verify).read<double>();
     if (expected.size() != features.size()) {
       radapt::fail({.what = "verifying against '" + verify + "'",
-                    .expected = std::to_string(features.size()) + " numbers in `features`",
+                    .expected = std::to_string(features.size()) + " values",
                     .got = std::to_string(expected.size()),
+                    .hint = "The reference has the features of the same inputs, one row for each"});
+    }
+    const std::size_t width = features.size() / std::max<std::size_t>(rows, 1);
+    double worst_cosine = 1, most = 0, largest = 0;
+    for (std::size_t row = 0; row < rows; ++row) {
+      double dot = 0, ours = 0, theirs = 0;
+      for (std::size_t i = row * width; i < (row + 1) * width; ++i) {
+        const auto x = static_cast<double>(features[i]);
+        dot += x * expected[i];
+        ours += x * x;
+        theirs += expected[i] * expected[i];
+        if (!(std::abs(x - expected[i]) <= most)) { most = std::abs(x - expected[i]); }  // and keeps what is no number
+        largest = std::max(largest, std::abs(expected[i]));
+      }
+      if (!(dot / std::sqrt(ours * theirs) >= worst_cosine)) { worst_cosine = dot / std::sqrt(ours * theirs); }
+    }
+    fmt::print("{} rows: least cosine {:.9f}, max |difference| {:.2e}, {:.2e} of the largest value\n", rows,
+               worst_cosine, most, most / largest);
+    if (tolerance > 0 && !(most <= tolerance * largest)) {
+      radapt::fail({.what = "verifying against '" + verify + "'",
+                    .expected = fmt::format("a difference of at most {:g} of the largest value", tolerance),
+                    .got = fmt::format("{:.2e}", most / largest),
                     .hint = ""});
     }
-    double dot = 0, ours = 0, theirs = 0, most = 0;
-    for (std::size_t i = 0; i < features.size(); ++i) {
-      const double x = static_cast<double>(features[i]);
-      dot += x * expected[i];
-      ours += x * x;
-      theirs += expected[i] * expected[i];
-      most = std::max(most, std::abs(x - expected[i]));
-    }
-    fmt::print("cosine {:.9f}   max abs difference {:.3e}\n", dot / std::sqrt(ours * theirs), most);
   }
 };
 
@@ -107,23 +186,21 @@ struct Job {
 
 int main(int argc, char** argv) try {
   Job job;
-  CLI::App app{"Embeds images or texts with a CLIP checkpoint"};
+  CLI::App app{"Embeds images or texts with a CLIP checkpoint, into float32 (rows, embed)", "embed"};
   app.add_option("--model", job.model, "Checkpoint folder (transformers or open_clip)")->required();
   app.add_option("--vocabulary", job.vocabulary, "Tokenizer folder or BPE file, if not beside the weights");
-  auto* images =
-      app.add_option("--images", job.images, "Folder of .jpg and .png files, taken in the order of their paths");
-  auto* texts = app.add_option("--texts", job.texts, "Text file, one caption per line");
-  images->excludes(texts);
-  app.add_option("--out", job.out, "The .npy file, float32 (rows, embed)")->required();
-  app.add_option("--verify", job.verify, "A safetensors file with the expected `features`");
-  app.add_flag("--normalize", job.normalise, "Write features of length 1");
-  CLI11_PARSE(app, argc, argv);
-  if (job.images.empty() == job.texts.empty()) {
-    fmt::print(stderr, "radapt: embed: expected --images or --texts, got {}\n",
-               job.images.empty() ? "neither" : "both");
-    return 2;
-  }
-  example::with_architecture(job.model, job);
+  auto* input = app.add_option_group("Input", "one of");
+  input->add_option("--images", job.images, "Image files, and folders of them in the order of their paths");
+  input->add_option("--texts", job.texts, "Text file, one caption per line");
+  input->add_option("--pixels", job.pixels, "FILE:TENSOR, prepared images (N, 3, size, size) in a safetensors file");
+  input->add_option("--ids", job.ids, "FILE:TENSOR, token ids (N, context) in a safetensors file");
+  input->require_option(1);
+  app.add_option("--out", job.out, "The .npy file")->required();
+  app.add_flag("--normalize", job.normalise, "Features of length 1");
+  app.add_option("--verify", job.verify, "FILE:TENSOR, the features expected, in a safetensors file");
+  app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value");
+  if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  example::with_architecture(example::AllArchitectures{}, job.model, job);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

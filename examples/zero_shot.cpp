@@ -5,13 +5,11 @@
 #include <cmath>
 #include <numeric>
 
-#include <fmt/format.h>
-#include <CLI/CLI.hpp>
-
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/io/image.hpp"
 #include "support/checkpoint_model.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
@@ -65,14 +63,14 @@ struct Job {
 
 int main(int argc, char** argv) try {
   Job job;
-  CLI::App app{"Zero-shot classification with a CLIP checkpoint"};
+  CLI::App app{"Zero-shot classification with a CLIP checkpoint", "zero_shot"};
   app.add_option("--model", job.model, "Checkpoint folder (transformers or open_clip)")->required();
   app.add_option("--vocabulary", job.vocabulary, "Tokenizer folder or BPE file, if not beside the weights");
   app.add_option("--labels", job.labels, "Class names, separated by commas")->required()->delimiter(',');
   app.add_option("--template", job.templates, "Prompt templates with {} for the name; several are averaged");
   app.add_option("images", job.images, "Image files")->required();
-  CLI11_PARSE(app, argc, argv);
-  example::with_architecture(job.model, job);
+  if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  example::with_architecture(example::AllArchitectures{}, job.model, job);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

@@ -1,7 +1,6 @@
 #pragma once
-/// Programs that take a checkpoint folder: which of the known architectures it is, its preprocessing and its tokenizer.
+/// Programs that take a checkpoint folder: its architecture, its preprocessing and its tokenizer.
 #include <filesystem>
-#include <optional>
 #include <string>
 
 #include "radapt/clip/preprocess.hpp"
@@ -9,31 +8,9 @@
 #include "radapt/io/load.hpp"
 #include "radapt/io/preprocess_config.hpp"
 
-namespace example {
+#include "architectures.hpp"
 
-/// Calls f.operator()<Arch>() for the architecture of the configuration in `folder`. Errors: none of those compiled in;
-/// the message lists them.
-template <class F>
-void with_architecture(const std::filesystem::path& folder, F&& f) {
-  namespace arch = radapt::arch;
-  const radapt::ClipConfig config = radapt::read_clip_config(folder);
-  const auto try_one = [&]<class Arch>() {
-    if (!radapt::differences(config, radapt::clip_config_of<Arch>()).empty()) { return false; }
-    f.template operator()<Arch>();
-    return true;
-  };
-  const bool found =
-      try_one.template operator()<arch::quickgelu<arch::ViT_B_32>>() || try_one.template operator()<arch::ViT_B_32>() ||
-      try_one.template operator()<arch::quickgelu<arch::ViT_B_16>>() || try_one.template operator()<arch::ViT_B_16>() ||
-      try_one.template operator()<arch::quickgelu<arch::ViT_L_14>>() || try_one.template operator()<arch::ViT_L_14>();
-  if (!found) {
-    radapt::fail(
-        {.what = "the model in '" + folder.string() + "'",
-         .expected = "ViT-B-32, ViT-B-16 or ViT-L-14, with GELU or QuickGELU",
-         .got = "another architecture",
-         .hint = "Add its type to with_architecture in examples/support/checkpoint_model.hpp; it is one line"});
-  }
-}
+namespace example {
 
 /// The preprocessing that the checkpoint's folder states, or OpenAI's at the model's resolution where it states none.
 inline radapt::Preprocess preprocessing_of(const std::filesystem::path& folder, radapt::Index size) {

@@ -69,7 +69,7 @@ inline Fixed grain(const Spot& spot, unsigned byte) {
   return Fixed{static_cast<std::int64_t>((spot.bits >> (8 * byte)) & 255U) * 514 - 65535};
 }
 
-/// Distance from the nearest border of a square wave of the given period; negative on its second half.
+/// Distance from the nearest border of a square wave of the given period; negative in the middle half of a period.
 inline Fixed wave(Fixed position, Fixed period) {
   const Fixed phase = fraction(position / period);
   return (magnitude(phase - 0.5_fx) - 0.25_fx) * period;

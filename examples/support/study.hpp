@@ -2,7 +2,9 @@
 /// The main job of the example programs: fine-tune a CLIP in several ways, and measure what each costs under
 /// distribution shift.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <span>
@@ -92,7 +94,7 @@ class Study {
     radapt::Session<Clip, Backend> session(base_);
     const auto classifier = radapt::zero_shot_classifier(base_, zero_shot_head(session));
     const auto trainer = best_trainer<Recipe>(
-        full, classifier, rates(options_.full_lrs, options_.full_lr), train_options(0.1),
+        full, classifier, rates(options_.full_lrs, options_.full_lr), train_options(0.1), {},
         [](auto& t, auto& batches, std::uint64_t step) {
           batches.fill(step, false);
           return t.step(batches.labelled());
@@ -120,7 +122,7 @@ class Study {
     using Recipe = radapt::recipe::flyp<Arch>;
     MethodResult r{.name = "FLYP", .type = "recipe::flyp<Arch>"};
     const auto trainer = best_trainer<Recipe>(
-        r, base_, rates(options_.flyp_lrs, options_.flyp_lr), train_options(0.1),
+        r, base_, rates(options_.flyp_lrs, options_.flyp_lr), train_options(0.1), {},
         [](auto& t, auto& batches, std::uint64_t step) {
           batches.fill(step, true);
           return t.step(batches.pairs(false));
@@ -141,8 +143,10 @@ class Study {
     Adapted::initialise(start.tree(), random);
     auto options = train_options(0.0);
     options.average.momentum = options_.momentum;
+    radapt::loss::MpmNce loss;
+    loss.tau = options_.tau > 0 ? options_.tau : std::exp(-static_cast<double>(*base_.tree().logit_scale.data));
     const auto trainer = best_trainer<Recipe>(
-        r, start, rates(options_.adapter_lrs, options_.adapter_lr), options,
+        r, start, rates(options_.adapter_lrs, options_.adapter_lr), options, loss,
         [](auto& t, auto& batches, std::uint64_t step) {
           batches.fill(step, true);
           return t.step(batches.pairs(true));
@@ -190,12 +194,12 @@ class Study {
   /// Trains at each rate and keeps the trainer that does best on the validation set; notes how it went in `result`.
   template <class Recipe, class Start, class Step, class Validate>
   auto best_trainer(MethodResult& result, const Start& start, const std::vector<double>& lrs,
-                    radapt::TrainOptions options, Step&& step, Validate&& validate) {
+                    radapt::TrainOptions options, typename Recipe::loss loss, Step&& step, Validate&& validate) {
     using Trainer = radapt::Trainer<Recipe, Backend>;
     std::unique_ptr<Trainer> best;
     for (const double lr : lrs) {
       options.schedule.base = lr;
-      auto trainer = std::make_unique<Trainer>(start, options);
+      auto trainer = std::make_unique<Trainer>(start, options, loss);
       TrainingBatches<Clip> batches(data_, options_);
       std::vector<double> losses;
       const auto begin = std::chrono::steady_clock::now();

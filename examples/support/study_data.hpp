@@ -67,6 +67,7 @@ struct StudyOptions {
   double flyp_lr = 1e-3;     ///< FLYP
   /// Rates to choose from on the validation set, in place of the one above.
   std::vector<double> full_lrs = {}, adapter_lrs = {}, flyp_lrs = {};
+  double tau = 0.01;       ///< temperature of R-Adapter's loss, CLIP's own; 0 takes the base's, 1 / exp(logit_scale)
   double momentum = 0.98;  ///< of the moving average; short runs need less than the published 0.999
   double alpha = 0.5;      ///< what is reported for the methods that have one, where there is no validation set
   bool quiet = false;

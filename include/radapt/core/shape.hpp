@@ -60,10 +60,4 @@ struct Samples {
   static constexpr Index rows(Extent e) { return e.sequences; }
 };
 
-template <class X>
-concept row_type = requires(Extent e) {
-  X::width;
-  X::rows(e);
-};
-
 }  // namespace radapt

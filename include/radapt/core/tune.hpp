@@ -37,10 +37,3 @@ struct nothing {
 };
 
 }  // namespace radapt::tune
-
-namespace radapt {
-template <class P>
-concept tuning_policy = requires {
-  {P::template trains<role::adapter>};
-};
-}  // namespace radapt

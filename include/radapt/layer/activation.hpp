@@ -1,5 +1,5 @@
 #pragma once
-/// QuickGELU, GELU and its tanh form, element by element.
+/// QuickGELU, GELU and its tanh form, ReLU, element by element.
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
 #include "radapt/op/activation.hpp"
@@ -31,5 +31,6 @@ struct Activate : layer_defaults {
 using QuickGelu = Activate<Activation::quick_gelu>;
 using Gelu = Activate<Activation::gelu>;
 using GeluTanh = Activate<Activation::gelu_tanh>;
+using Relu = Activate<Activation::relu>;
 
 }  // namespace radapt

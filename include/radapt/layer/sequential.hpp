@@ -35,7 +35,9 @@ template <class L>
 using layer_of = typename unnamed<L>::type;
 
 template <Index I, class L, class... Ls>
-struct type_at : type_at<I - 1, Ls...> {};
+struct type_at {
+  using type = typename type_at<I - 1, Ls...>::type;
+};
 template <class L, class... Ls>
 struct type_at<0, L, Ls...> {
   using type = L;
@@ -228,7 +230,7 @@ struct Sequential : layer_defaults {
   template <template <class, class> class Slot>
   struct Params : ParamsOf<Slot, std::make_index_sequence<size>> {};
 
-  /// Calls f.template operator()<L>(path, parameters) for every layer that is no combinator, in order.
+  /// Calls `f.template operator()<L>(path, parameters)` for every layer that is no combinator, in order.
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
     [&]<Index... I>(std::index_sequence<I...>) {

@@ -1,0 +1,5 @@
+#pragma once
+#include "architectures.hpp"
+namespace example {
+using FineTuneArchitectures = ArchitectureList<Known<"SmallClip", SmallClip>>;
+}
