@@ -36,9 +36,9 @@ function(radapt_own_target target)
   endif()
 endfunction()
 
-# radapt_optimised(NAME): what examples and benchmarks add: full optimisation whatever the build type is.
+# radapt_optimised(NAME): what examples and benchmarks add: full optimisation, but in a debug build, where they only have to run.
 function(radapt_optimised target)
   # g++ 12 warns of its own AVX-512 intrinsics, which begin with an undefined register (GCC bug 105593).
-  target_compile_options(${target} PRIVATE -O3 $<$<BOOL:${RADAPT_NATIVE}>:-march=native>
+  target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> $<$<BOOL:${RADAPT_NATIVE}>:-march=native>
                                            "$<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>")
 endfunction()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets up the machine, then builds and runs the tests: without an argument the stage gcc.
+# Sets up the machine, then builds and runs the tests: without an argument the stages gcc and fuzz.
 # usage: tests/run.sh [gcc|clang|asan|fuzz|onednn3|all]...
-#   gcc      every test, compiled by g++; the headers also by nvcc where there is one
+#   gcc      every test, compiled by g++; the headers also by nvcc where there is one; the documentation, without a warning
 #   clang    every test, compiled by clang++
 #   asan     the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   fuzz     20 seconds of libFuzzer on every reader of files
@@ -63,8 +63,8 @@ run_stage() {
   case $stage in
     gcc)
       preset=dev
-      groups+=(examples)
-      options+=(-D CMAKE_CXX_COMPILER=g++)
+      groups+=(examples docs)
+      options+=(-D CMAKE_CXX_COMPILER=g++ -D RADAPT_BUILD_DOCS=ON)
       ;;
     clang) groups+=(examples clang) ;;
     asan | fuzz) groups+=(clang) ;;
@@ -80,7 +80,8 @@ run_stage() {
 }
 
 stages=()
-for argument in "${@:-gcc}"; do
+[ $# -gt 0 ] || set -- gcc fuzz
+for argument in "$@"; do
   case $argument in
     gcc | clang | asan | fuzz | onednn3) stages+=("$argument") ;;
     all) stages+=(gcc clang asan fuzz onednn3) ;;
