@@ -26,9 +26,10 @@ TEST_CASE("every family of the golden table is tested, or listed as not covered 
     std::ifstream file(tests / family.test);
     const std::string text(std::istreambuf_iterator<char>(file), {});
     const auto has = [&](const std::string& part) { return text.find(part) != std::string::npos; };
-    CHECK_MESSAGE((has("walk_tables(") && has('"' + std::string(family.test) + '"') && has('"' + name + '"')),
+    const bool with_others = has("walk_tables(") && has('"' + std::string(family.test) + '"') && has('"' + name + '"');
+    CHECK_MESSAGE((with_others || has("walk_family(\"" + name + '"')),
                   "the test that the list names does not walk this family");
   }
   CHECK(stored == listed);
-  MESSAGE("not covered yet:", not_covered);
+  if (!not_covered.empty()) { MESSAGE("not covered yet:", not_covered); }
 }

@@ -41,10 +41,10 @@ inline constexpr TableFamily table_families[] = {
     {"margin_metric_softmax", "loss/golden_terms_test.cpp"},
     {"star", "loss/golden_terms_test.cpp"},
     {"star_weight", "loss/golden_terms_test.cpp"},
-    {"vrf", not_covered_yet},
-    {"fisher", not_covered_yet},
-    {"prolora", not_covered_yet},
-    {"prolora_adapter", not_covered_yet},
+    {"vrf", "ensemble/vrf_test.cpp"},
+    {"fisher", "ensemble/fisher_test.cpp"},
+    {"prolora", "adapter/transfer_test.cpp"},
+    {"prolora_adapter", "adapter/transfer_test.cpp"},
 };
 
 inline radapt::safetensors::File open_tables() {
