@@ -48,6 +48,7 @@ TEST_CASE("other separators, no header, no quotes, a byte order mark, empty line
             .columns() == Fields{"a", "b"});
   // In a table of one column an empty line is an empty field.
   CHECK(parse_csv("a\n1\n\n2\n", "t").rows() == Rows{{"1"}, {""}, {"2"}});
+  CHECK(parse_csv("a\r\n1\r\n2\r\n", "t").rows() == Rows{{"1"}, {"2"}});
   CHECK(parse_csv("a,b\n", "t").size() == 0);
   CHECK(parse_csv("", "t", {.header = false}).size() == 0);
   // A carriage return that ends no line belongs to the field.
@@ -62,6 +63,7 @@ TEST_CASE("every mistake has one error with its line") {
   says("", "a line with column names, got an empty file");
   says("a,b\n1,2,3\n", "'t.csv', line 2: expected 2 fields, as in the first line, got 3");
   says("a,b\n\"x\ny\",1\n2\n", "line 4: expected 2 fields");
+  says("a,b\r\n1,2\r\n3\r\n", "line 3: expected 2 fields");
   says("a,b\n1,\"2\n\n", "line 2: expected a quote that closes the field, got the end of the file");
   says("a,b\n1,\"2\"x\n", "a separator or the end of the line after a closing quote");
   says("a,b\n1,2\"\n", "a quote only at the beginning of a field");

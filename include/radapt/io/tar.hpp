@@ -91,7 +91,7 @@ inline std::vector<Member> list(const std::filesystem::path& path) {
     if (name == nullptr) { name = ::archive_entry_pathname_utf8(entry); }
     if (name == nullptr) { detail::broken(path, last, "a name that is no text"); }
     last = name;
-    if (::archive_entry_filetype(entry) != AE_IFREG || ::archive_entry_hardlink(entry) != nullptr) { continue; }
+    if (::archive_entry_filetype(entry) != AE_IFREG) { continue; }
     if (::archive_entry_sparse_count(entry) > 0) { detail::broken(path, last, "a sparse file"); }
     const auto size = static_cast<std::uint64_t>(::archive_entry_size(entry));
     if (size > file_size) { detail::broken(path, last, "content that is cut off"); }

@@ -34,13 +34,13 @@ struct RetrievalResult {
     for (const Index rank : ranks) { sum += static_cast<double>(rank); }
     return sum / static_cast<double>(ranks.size());
   }
-  /// floor(median of the ranks counted from 0) + 1, as open_clip reports it.
+  /// The median, rounded down: open_clip's floor(median of the ranks from 0) + 1.
   double median_rank() const {
     std::vector<Index> sorted = ranks;
     std::sort(sorted.begin(), sorted.end());
     const Index middle = sorted.size() / 2;
     const Index upper = sorted[middle], lower = sorted.size() % 2 == 1 ? upper : sorted[middle - 1];
-    return static_cast<double>((lower + upper - 2) / 2 + 1);
+    return static_cast<double>((lower + upper) / 2);
   }
 };
 
