@@ -8,6 +8,7 @@
 
 #include <Eigen/Eigenvalues>
 
+#include "radapt/core/error.hpp"
 #include "radapt/core/shape.hpp"
 
 namespace radapt::detail {
@@ -121,6 +122,12 @@ class ThinSvd {
           rotate(v, i, j, cosine, sine);
         }
       }
+    }
+    if (rotated) {
+      fail({.what = "singular value decomposition",
+            .expected = "columns that become orthogonal within 40 sweeps",
+            .got = "a matrix whose columns do not",
+            .hint = "Please report it with the matrix"});
     }
   }
   static void rotate(Plain& m, Eigen::Index i, Eigen::Index j, S cosine, S sine) {
