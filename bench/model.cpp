@@ -22,6 +22,7 @@
 #include "bench/support/roofline.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/zero_shot.hpp"
+#include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
 namespace {

@@ -2,6 +2,7 @@
 /// plain CLIP.
 #include <radapt/backend/onednn/all.hpp>
 #include <radapt/train/deploy.hpp>
+#include <radapt/train/recipes.hpp>
 
 using Recipe = radapt::recipe::r_adapter<radapt::arch::ViT_B_16>;
 

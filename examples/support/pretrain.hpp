@@ -8,6 +8,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/train/progress.hpp"
+#include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
 #include "study_data.hpp"

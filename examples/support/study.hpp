@@ -16,6 +16,7 @@
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/progress.hpp"
+#include "radapt/train/recipes.hpp"
 
 #include "pretrain.hpp"
 #include "selection.hpp"

@@ -10,6 +10,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/session.hpp"
+#include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
 using radapt::Index;

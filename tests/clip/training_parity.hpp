@@ -6,6 +6,7 @@
 
 #include "clip/fixture_models.hpp"
 #include "radapt/train/deploy.hpp"
+#include "radapt/train/recipes.hpp"
 #include "support/tolerance.hpp"
 
 namespace radapt_test {

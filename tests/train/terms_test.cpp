@@ -7,6 +7,7 @@
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/deploy.hpp"
+#include "radapt/train/recipes.hpp"
 #include "support/error_text.hpp"
 
 using radapt::Index;

@@ -13,6 +13,7 @@
 
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/reference/all.hpp"
+#include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 #include "support/tolerance.hpp"
 

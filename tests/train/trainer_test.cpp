@@ -8,6 +8,7 @@
 #include "radapt/clip/initialise.hpp"
 #include "radapt/train/checkpoint.hpp"
 #include "radapt/train/deploy.hpp"
+#include "radapt/train/recipes.hpp"
 #include "support/temporary_folder.hpp"
 
 using radapt::Index;

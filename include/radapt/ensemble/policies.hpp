@@ -2,17 +2,30 @@
 /// The words that a recipe's ensembles are spelled with: what happens while training, and what happens at deployment.
 #include <type_traits>
 
+#include "radapt/core/check.hpp"
+
 namespace radapt {
 
+/// When a word of a recipe acts.
+enum class Acts { while_training, at_deployment };
+
 /// While training: whole adapters are dropped at random (methods.md 1.5).
-struct AdapterDrop {};
+struct AdapterDrop {
+  static constexpr Acts acts = Acts::while_training;
+};
 /// While training: a moving average follows the trained parameters, and is what is deployed (methods.md 1.6).
-struct Accumulate {};
+struct Accumulate {
+  static constexpr Acts acts = Acts::while_training;
+};
 
 /// At deployment: adapters are scaled by alpha and folded into the frozen weights (methods.md 1.7).
-struct Rescale {};
+struct Rescale {
+  static constexpr Acts acts = Acts::at_deployment;
+};
 /// At deployment: every tensor is interpolated between the base and the fine-tuned weights (methods.md 2.1).
-struct Interpolate {};
+struct Interpolate {
+  static constexpr Acts acts = Acts::at_deployment;
+};
 
 /// What a recipe does besides minimising its loss: it answers for each of the words above whether it is part of it.
 template <class E>
@@ -20,17 +33,62 @@ concept ensemble_policy = requires {
   requires std::is_convertible_v<decltype(E::template has<Accumulate>), bool>;
 };
 
+template <class Part>
+struct not_a_word_for_training {
+  static constexpr bool ok = false;
+};
+template <class Part>
+struct not_a_word_for_deployment {
+  static constexpr bool ok = false;
+};
+
+/// The reason type of a word that stands in the list where it would do nothing.
+template <class Why>
+struct check_ensemble {
+  static constexpr bool every_word_is_in_the_list_that_it_acts_in = Why::ok;
+  static_assert(every_word_is_in_the_list_that_it_acts_in,
+                "radapt: a word of this recipe is in the wrong list and would do nothing. Read "
+                "check_ensemble<reason<word>>; to fix: AdapterDrop and Accumulate belong into ensemble::During<...>, "
+                "Rescale and Interpolate into ensemble::After<...>.");
+};
+
+namespace detail {
+
+template <class Part, Acts When>
+constexpr bool acts_at() {
+  if constexpr (requires { Part::acts; }) {
+    return Part::acts == When;
+  } else {
+    return false;
+  }
+}
+
+template <Acts When, template <class> class Misplaced, class... Parts>
+struct first_misplaced {
+  using type = fits;
+};
+template <Acts When, template <class> class Misplaced, class Part, class... Parts>
+struct first_misplaced<When, Misplaced, Part, Parts...>
+    : std::conditional_t<acts_at<Part, When>(), first_misplaced<When, Misplaced, Parts...>,
+                         std::type_identity<Misplaced<Part>>> {};
+
+}  // namespace detail
+
 namespace ensemble {
 
 /// While training: any of AdapterDrop and Accumulate.
 template <class... Parts>
-struct During {
+struct During
+    : check_ensemble<
+          typename radapt::detail::first_misplaced<Acts::while_training, not_a_word_for_training, Parts...>::type> {
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
 /// At deployment: Rescale, Interpolate, or nothing.
 template <class... Parts>
-struct After {
+struct After
+    : check_ensemble<
+          typename radapt::detail::first_misplaced<Acts::at_deployment, not_a_word_for_deployment, Parts...>::type> {
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };

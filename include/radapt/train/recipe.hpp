@@ -127,43 +127,4 @@ struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, Tune, During,
   using trained = typename detail::trained_model<Model, typename loss::needs>::type;
 };
 
-namespace recipe {
-
-/// R-Adapter (Kim et al., ECCV 2024): adapters only, dropping and accumulation, rescale and merge, MPM-NCE.
-template <class Arch, class Rank = full>
-using r_adapter = Recipe<Clip<Arch, RAdapter<Rank>>, tune::only<role::adapter>,
-                         ensemble::During<AdapterDrop, Accumulate>, ensemble::After<Rescale>, loss::MpmNce>;
-
-/// WiSE-FT (Wortsman et al., CVPR 2022): everything of the image tower and a zero-shot-initialised head, then
-/// interpolation.
-template <class Arch>
-using wise_ft =
-    Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<Interpolate>, loss::CrossEntropy>;
-
-/// Full fine-tuning: WiSE-FT's training without its ensemble.
-template <class Arch>
-using full_fine_tuning =
-    Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
-
-/// FLYP (Goyal et al., CVPR 2023): fine-tune like you pre-train, everything under the contrastive loss.
-template <class Arch>
-using flyp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::Contrastive>;
-
-/// L2-SP (Li et al., ICML 2018): full fine-tuning held near the weights that it began with.
-template <class Arch>
-using l2_sp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
-                     loss::With<loss::CrossEntropy, loss::TowardBase>>;
-
-/// StarFT (Kim et al., IJCAI 2025): FLYP whose answers to spurious captions stay those of the frozen model.
-template <class Arch, class Base = loss::Contrastive>
-using star_ft = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
-                       loss::With<Base, loss::SpuriousAlignment>>;
-
-/// CLIPood (Shu et al., ICML 2023): the image tower under the margin metric softmax, deployed as its Beta average. Set
-/// TrainOptions::average.kind to Average::Kind::beta.
-template <class Arch>
-using clipood = Recipe<Clip<Arch>, tune::only<role::tower::image>, ensemble::During<Accumulate>, ensemble::After<>,
-                       loss::MarginMetricSoftmax>;
-
-}  // namespace recipe
 }  // namespace radapt
