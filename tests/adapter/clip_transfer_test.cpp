@@ -90,7 +90,7 @@ radapt::AdapterTransferOptions options() {
 /// The tensors of weights by name.
 template <class W>
 auto tensors(W& weights) {
-  return radapt::detail::leaves_by_name<double>(weights.tree());
+  return radapt::detail::leaves_by_name(weights.tensors());
 }
 radapt::detail::DoubleMatrix copy_of(const radapt::Matrix<double>& m) { return radapt::detail::in_double(m); }
 

@@ -61,9 +61,7 @@ radapt::Weights<M, T> random_weights(std::uint64_t seed) {
 template <class T>
 auto by_name(radapt::Weights<Plain, T> weights) {
   std::map<std::string, std::vector<T>> tensors;
-  for (const auto& [name, m] : radapt::detail::leaves_by_name<T>(weights.tree())) {
-    tensors[name] = {m.data, m.data + m.size()};
-  }
+  for (const auto& tensor : weights.tensors()) { tensors[tensor.name()] = {tensor.data, tensor.data + tensor.size()}; }
   return tensors;
 }
 /// What an adapted model has in common with the plain one.

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "radapt/adapter/fold.hpp"
+#include "radapt/adapter/foldable_layers.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
@@ -122,7 +122,6 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   using base = detail::AdapterBase<Scale>;
   static constexpr auto name = "r_adapter";
   static constexpr Index input_width = Width;
-  static constexpr bool is_linear = true;
   template <class X>
   using output = X;
 
@@ -137,14 +136,15 @@ struct FullAdapter : detail::AdapterBase<Scale> {
 
   /// What the adapter adds to y, as one matrix: s F (Width, Width), in double.
   static detail::DoubleMatrix product(const auto& p) {
-    return base::scale_value(p) * detail::in_double(detail::matrix_of(p.F));
+    return detail::scaled(base::scale_value(p), detail::in_double(detail::matrix_of(p.F)));
   }
 
   /// W += alpha s F W and b += alpha s F b, for W (Width, in) and b (Width); untouched when alpha is 0.
   template <class T>
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
     const auto F = detail::in_double(detail::matrix_of(p.F));
-    detail::fold_into(base::merge_coefficient(alpha, p), weight, bias, [&](const auto& m) { return (F * m).eval(); });
+    detail::fold_into(base::merge_coefficient(alpha, p), weight, bias,
+                      [&](const detail::DoubleMatrix& m) { return detail::multiply(F, m); });
   }
 
   template <class X, class Tune, bool Dx>
@@ -220,7 +220,6 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
   using base = detail::AdapterBase<Scale>;
   static constexpr auto name = "low_rank_r_adapter";
   static constexpr Index input_width = Width;
-  static constexpr bool is_linear = true;
   template <class X>
   using output = X;
 
@@ -238,7 +237,14 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
 
   /// What the adapter adds to y, as one matrix: s U D (Width, Width), in double.
   static detail::DoubleMatrix product(const auto& p) {
-    return base::scale_value(p) * detail::in_double(detail::matrix_of(p.U)) * detail::in_double(detail::matrix_of(p.D));
+    return detail::scaled(base::scale_value(p), detail::multiply(detail::in_double(detail::matrix_of(p.U)),
+                                                                 detail::in_double(detail::matrix_of(p.D))));
+  }
+
+  /// The same as factors, s U (Width, R) and D (R, Width).
+  static ProductFactors factors(const auto& p) {
+    return {detail::scaled(base::scale_value(p), detail::in_double(detail::matrix_of(p.U))),
+            detail::in_double(detail::matrix_of(p.D))};
   }
 
   /// W += alpha s U (D W) and b += alpha s U (D b), for W (Width, in) and b (Width); untouched when alpha is 0.
@@ -247,7 +253,7 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     const auto U = detail::in_double(detail::matrix_of(p.U));
     const auto D = detail::in_double(detail::matrix_of(p.D));
     detail::fold_into(base::merge_coefficient(alpha, p), weight, bias,
-                      [&](const auto& m) { return (U * (D * m).eval()).eval(); });
+                      [&](const detail::DoubleMatrix& m) { return detail::multiply(U, detail::multiply(D, m)); });
   }
 
   template <class X, class Tune, bool Dx>

@@ -51,19 +51,17 @@ FirstValue first_value(const std::string& name) {
 template <class Arch, class Policy, class Unlock, class T>
 void initialise_clip(Weights<Clip<Arch, Policy, Unlock>, T>& weights, std::uint64_t seed) {
   std::uint64_t stream = 1;
-  each_named(
-      [&](const std::string& name, auto& leaf) {
-        if (name.find(".adapter.") != std::string::npos) { return; }
-        const detail::FirstValue rule = detail::first_value<Arch>(name);
-        Random random(seed, stream++);
-        for (Index i = 0; i < leaf.size(); ++i) {
-          const double value = rule.normal > 0    ? rule.normal * random.normal()
-                               : rule.uniform > 0 ? random.uniform(-rule.uniform, rule.uniform)
-                                                  : rule.constant;
-          leaf.data[i] = static_cast<T>(value);
-        }
-      },
-      "", weights.tree());
+  for (const Tensor<T>& tensor : weights.tensors()) {
+    if (tensor.facts.is_adapter) { continue; }
+    const detail::FirstValue rule = detail::first_value<Arch>(tensor.name());
+    Random random(seed, stream++);
+    for (Index i = 0; i < tensor.size(); ++i) {
+      const double value = rule.normal > 0    ? rule.normal * random.normal()
+                           : rule.uniform > 0 ? random.uniform(-rule.uniform, rule.uniform)
+                                              : rule.constant;
+      tensor.data[i] = static_cast<T>(value);
+    }
+  }
   Random random(seed, 0);
   Clip<Arch, Policy, Unlock>::initialise(weights.tree(), random);
 }

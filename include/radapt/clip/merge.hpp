@@ -3,18 +3,22 @@
 #include <string>
 #include <vector>
 
+#include "radapt/adapter/foldable_layers.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/headed_clip.hpp"
 #include "radapt/core/copy.hpp"
 
 namespace radapt {
 
-/// An adapter layer that is linear in its input folds: `L::fold(alpha, parameters, weight, bias)` makes
-/// W' = (I + alpha A) W and b' = (I + alpha A) b, where A y is what the adapter adds to y.
+/// What may stand at a site of a model that is merged. Behind a sub-layer: nothing, or a layer whose
+/// `L::fold(alpha, parameters, weight, bias)` makes W' = (I + alpha A) W and b' = (I + alpha A) b, where A y is what it
+/// adds to y.
 template <class L, class T = float>
-concept mergeable = std::is_same_v<L, Identity> || requires(const Values<L, T>& p, Matrix<T> w, Vector<T> b) {
-  L::fold(1.0, p, w, b);
-};
+concept mergeable = std::is_same_v<L, Identity> ||(foldable<L, T>&& host_of_layer<L> == Host::in_front);
+
+/// In the place of the linear layer Plain: that layer itself, or one that holds its weight and bias and adds to them.
+template <class L, class Plain, class T = float>
+concept mergeable_for = std::is_same_v<L, Plain> ||(foldable<L, T>&& host_of_layer<L> == Host::itself);
 
 template <class Adapter>
 struct not_linear {
@@ -48,49 +52,54 @@ struct without_adapters<HeadedClip<M>> {
   using type = HeadedClip<typename without_adapters<M>::type>;
 };
 
-template <class Policy, class Arch>
-struct merge_reason {
-  template <class Place, class Tower, Index D>
-  using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, D>::type;
+/// The first layer of a block that does not fold, or `fits`. Layers that take the place of a linear layer count as
+/// well: left out of a merge, they would be lost without a word.
+template <class Policy, class Tower, Index Width, Index Hidden>
+struct block_merge_reason {
+  using Kind = BlockKind<Policy, Tower, false>;
   template <class Adapter, class Rest>
-  using first_bad = std::conditional_t<mergeable<Adapter>, Rest, not_linear<Adapter>>;
-  using type =
-      first_bad<adapter<site::after_attention, role::tower::image, Arch::vision.width>,
-                first_bad<adapter<site::after_mlp, role::tower::image, Arch::vision.width>,
-                          first_bad<adapter<site::after_attention, role::tower::text, Arch::text.width>,
-                                    first_bad<adapter<site::after_mlp, role::tower::text, Arch::text.width>, fits>>>>;
+  using behind = std::conditional_t<mergeable<Adapter>, Rest, not_linear<Adapter>>;
+  template <class Place, Index In, Index Out, class Rest>
+  using in_place =
+      std::conditional_t<mergeable_for<typename Kind::template linear<Place, In, Out>,
+                                       typename BlockKind<NoAdapter, Tower, false>::template linear<Place, In, Out>>,
+                         Rest, not_linear<typename Kind::template linear<Place, In, Out>>>;
+  using type = behind<
+      typename Kind::template adapter<site::after_attention, Width>,
+      behind<typename Kind::template adapter<site::after_mlp, Width>,
+             in_place<site::in_proj, Width, 3 * Width,
+                      in_place<site::out_proj, Width, Width,
+                               in_place<site::c_fc, Width, Hidden, in_place<site::c_proj, Hidden, Width, fits>>>>>>;
 };
 
-/// The linear layer in front of the adapter at `path`: `<block>.attn.adapter` folds into `<block>.attn.out_proj`.
-inline std::string host_of(const std::string& path) {
-  const std::string sublayer = path.substr(0, path.rfind(".adapter"));
-  return sublayer + (sublayer.ends_with(".attn") ? ".out_proj" : ".c_proj");
+template <class Policy, class Arch>
+struct merge_reason {
+  using image = typename block_merge_reason<Policy, role::tower::image, Arch::vision.width, Arch::vision.hidden>::type;
+  using text = typename block_merge_reason<Policy, role::tower::text, Arch::text.width, Arch::text.hidden>::type;
+  using type = std::conditional_t<image::ok, text, image>;
+};
+
+/// Calls f(layer, weight, bias) for foldable layers and the tensors of their hosts in `plain`.
+template <class T, class M, class F>
+void each_host(const std::vector<FoldableLayer<T>>& layers, Weights<M, T>& plain, F&& f) {
+  const std::vector<Tensor<T>> tensors = plain.tensors();
+  const TensorNames names(tensors);
+  for (const FoldableLayer<T>& layer : layers) {
+    f(layer, tensors[names.at(layer.weight_name())].matrix(), tensors[names.at(layer.bias_name())].matrix());
+  }
 }
 
-template <class T, class Tree>
-auto leaves_by_name(Tree& tree) {
-  std::map<std::string, Matrix<T>> leaves;
-  each_named([&](const std::string& name, auto& leaf) { leaves.emplace(name, Matrix<T>(leaf)); }, "", tree);
-  return leaves;
-}
-
-/// Folds every adapter of `adapted` into `plain`; `before(weight, bias)` sees each host before it is written.
+/// Folds every adapter of `adapted` into `plain`; `before(matrix)` sees each tensor before it is written.
 template <class M, class T, class Before>
 void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<typename without_adapters<M>::type, T>& plain,
                    Before&& before) {
-  auto hosts = leaves_by_name<T>(plain.tree());
-  Index folded = 0;
-  const auto fold = [&]<class L>(const std::string& path, const auto& p) {
-    if constexpr (requires(Matrix<T> w, Vector<T> b) { L::fold(alpha, p, w, b); }) {
-      const Matrix<T> weight = hosts.at(host_of(path) + ".weight");
-      const Matrix<T> bias = hosts.at(host_of(path) + ".bias");
-      before(weight, bias);
-      ++folded;
-      L::fold(alpha, p, weight, Vector<T>(bias.data, bias.size()));
-    }
-  };
-  M::each_layer(fold, "", adapted.tree());
-  if (folded == 0 && !std::is_same_v<typename M::policy, NoAdapter>) {
+  const auto layers = foldable_layers<M, T>(adapted.tree());
+  each_host(layers, plain, [&](const FoldableLayer<T>& layer, Matrix<T> weight, Matrix<T> bias) {
+    before(weight);
+    before(bias);
+    layer.fold(alpha, weight, Vector<T>(bias.data, bias.size()));
+  });
+  if (layers.empty() && !std::is_same_v<typename M::policy, NoAdapter>) {
     fail({.what = "merge",
           .expected = "at least one adapter to fold",
           .got = "none",
@@ -109,7 +118,7 @@ Weights<typename detail::without_adapters<M>::type, T> merge(double alpha, const
   Weights<typename detail::without_adapters<M>::type, T> plain(adapted.classes());
   copy_by_name(plain, adapted);
   if constexpr (Why::ok) {
-    detail::fold_adapters(alpha, adapted, plain, [](const auto&, const auto&) {});
+    detail::fold_adapters(alpha, adapted, plain, [](const Matrix<T>&) {});
   }
   return plain;
 }
@@ -125,14 +134,15 @@ class MergedInPlace {
   MergedInPlace(double alpha, const Weights<M, T>& adapted, Plain& plain) {
     [[maybe_unused]] const check_merge<typename detail::merge_reason<typename M::policy, typename M::arch>::type>
         checked{};
-    detail::fold_adapters(alpha, adapted, plain, [this](const Matrix<T>& weight, const Matrix<T>& bias) {
-      originals_.push_back({weight, {weight.data, weight.data + weight.size()}});
-      originals_.push_back({bias, {bias.data, bias.data + bias.size()}});
+    detail::fold_adapters(alpha, adapted, plain, [this](const Matrix<T>& tensor) {
+      originals_.push_back({tensor, {tensor.data, tensor.data + tensor.size()}});
     });
   }
   /// Gives `plain` its original tensors back. Harmless when called twice.
   void unmerge() {
-    for (const auto& [place, values] : originals_) { std::copy(values.begin(), values.end(), place.data); }
+    for (auto last = originals_.rbegin(); last != originals_.rend(); ++last) {  // a host may have been written twice
+      std::copy(last->values.begin(), last->values.end(), last->place.data);
+    }
     originals_.clear();
   }
 

@@ -47,7 +47,8 @@ struct AdapterTransfer {
 
 namespace detail {
 
-/// What one adapter adds to its host: dW = alpha P W and db = alpha P b, as factors where P is low-rank.
+/// What one adapter adds to its host: dW = alpha P W and db = alpha P b (dW = alpha P where it is the host), as factors
+/// where P is low-rank.
 struct HostUpdate {
   LowRankUpdate factors{};  ///< empty if the adapter is of full rank
   DoubleMatrix matrix{};    ///< empty if it is not
@@ -55,39 +56,22 @@ struct HostUpdate {
   bool is_factored() const { return matrix.size() == 0; }
 };
 
-/// P, what the adapter does to y beyond y itself: from `product`, or from folding into the identity.
-template <class L>
-DoubleMatrix map_of_adapter(const auto& p, Eigen::Index width) {
-  if constexpr (requires { L::product(p); }) {
-    return L::product(p);
-  } else {
-    DoubleMatrix folded = DoubleMatrix::Identity(width, width);
-    L::template fold<double>(1.0, p, Matrix<double>(folded.data(), Index(width), Index(width)), Vector<double>{});
-    folded.diagonal().array() -= 1.0;
-    return folded;
-  }
-}
-
-template <class L, class T>
-HostUpdate host_update(double alpha, const auto& p, Matrix<T> weight, Matrix<T> bias) {
+template <class T>
+HostUpdate host_update(double alpha, const FoldableLayer<T>& layer, Matrix<const T> weight, Matrix<const T> bias) {
   using Algebra = SpaceAlgebra<double>;
   HostUpdate update;
-  const DoubleMatrix W = in_double(weight), b = in_double(Matrix<T>(bias.data, bias.size(), 1));
-  if constexpr (requires {
-                  p.U.data;
-                  p.D.data;
-                  L::scale_value(p);
-                }) {
-    const DoubleMatrix D = in_double(matrix_of(p.D));
-    update.factors.B = in_double(matrix_of(p.U));
-    update.factors.B *= alpha * L::scale_value(p);
-    update.factors.A = Algebra::product(D, W);
-    update.bias = Algebra::product(update.factors.B, Algebra::product(D, b));
+  const bool in_front = layer.host == Host::in_front;
+  update.bias = scaled(0.0, in_double(Matrix<const T>(bias.data, bias.size(), 1)));
+  const DoubleMatrix W = in_double(weight), b = in_double(Matrix<const T>(bias.data, bias.size(), 1));
+  if (layer.has_factors()) {
+    ProductFactors factors = layer.factors();
+    update.factors.B = scaled(alpha, std::move(factors.B));
+    update.factors.A = in_front ? Algebra::product(factors.A, W) : factors.A;
+    if (in_front) { update.bias = Algebra::product(update.factors.B, Algebra::product(factors.A, b)); }
   } else {
-    DoubleMatrix P = map_of_adapter<L>(p, W.rows());
-    P *= alpha;
-    update.matrix = Algebra::product(P, W);
-    update.bias = Algebra::product(P, b);
+    const DoubleMatrix P = scaled(alpha, layer.product());
+    update.matrix = in_front ? Algebra::product(P, W) : P;
+    if (in_front) { update.bias = Algebra::product(P, b); }
   }
   return update;
 }
@@ -102,18 +86,28 @@ struct LazyUpdate {
 template <class M, class T>
 std::vector<LazyUpdate> host_updates(double alpha, const Weights<M, T>& adapted) {
   std::vector<LazyUpdate> updates;
-  const auto hosts = leaves_by_name<T>(adapted.tree());
-  const auto take = [&]<class L>(const std::string& path, const auto& p) {
-    if constexpr (requires(Matrix<T> w, Vector<T> b) { L::fold(alpha, p, w, b); }) {
-      const std::string host = host_of(path);
-      const Matrix<T> weight = hosts.at(host + ".weight"), bias = hosts.at(host + ".bias");
-      const auto* parameters = &p;
-      updates.push_back(
-          {host, [alpha, weight, bias, parameters] { return host_update<L, T>(alpha, *parameters, weight, bias); }});
+  const std::vector<Tensor<const T>> tensors = adapted.tensors();
+  const TensorNames names(tensors);
+  for (const FoldableLayer<T>& layer : foldable_layers<M, T>(adapted.tree())) {
+    const Matrix<const T> weight = tensors[names.at(layer.weight_name())].matrix();
+    const Matrix<const T> bias = tensors[names.at(layer.bias_name())].matrix();
+    if (!layer.has_product() && !layer.has_factors()) {
+      fail({.what = "transfer_adapters: the adapter '" + layer.path + "'",
+            .expected = "a product(), factors(), or a fold() that works in double",
+            .got = "none of them",
+            .hint = "Give the layer a product()"});
     }
-  };
-  M::each_layer(take, "", adapted.tree());
+    updates.push_back(
+        {layer.host_path, [alpha, layer, weight, bias] { return host_update<T>(alpha, layer, weight, bias); }});
+  }
   return updates;
+}
+
+/// The tensor of a module's weight, and back.
+inline std::string weight_of(const std::string& host) { return join(host, "weight"); }
+inline std::string host_of_weight(const std::string& name) {
+  const std::string host = name.substr(0, name.size() - std::string_view("weight").size());
+  return host.ends_with('.') ? host.substr(0, host.size() - 1) : host;
 }
 
 /// The name without its numbers: modules of one tower and kind share it.
@@ -160,25 +154,34 @@ LowRankUpdate add_transferred(const HostUpdate& update, const Subspaces& source,
 template <class T>
 using Leaves = std::map<std::string, Matrix<T>>;
 
+template <class T>
+Leaves<T> leaves_by_name(const std::vector<Tensor<T>>& tensors) {
+  Leaves<T> leaves;
+  for (const Tensor<T>& tensor : tensors) { leaves.emplace(tensor.name(), tensor.matrix()); }
+  return leaves;
+}
+
 /// Hosts of the target that a module of the source may stand for: those of its names, or all of its kinds.
 template <class T>
-std::vector<std::string> target_hosts(const std::vector<LazyUpdate>& updates, const Leaves<T>& source,
-                                      const Leaves<T>& target, bool by_similarity) {
+std::vector<std::string> target_hosts(const std::vector<LazyUpdate>& updates, const Leaves<const T>& source,
+                                      const Leaves<const T>& target, bool by_similarity) {
   std::vector<std::string> hosts;
   if (by_similarity) {
     std::vector<std::string> groups;
-    for (const auto& update : updates) { groups.push_back(module_group(update.host + ".weight")); }
+    for (const auto& update : updates) { groups.push_back(module_group(weight_of(update.host))); }
     for (const auto& [name, leaf] : target) {
       if (std::find(groups.begin(), groups.end(), module_group(name)) != groups.end()) {
-        hosts.push_back(name.substr(0, name.rfind('.')));
+        hosts.push_back(host_of_weight(name));
       }
     }
     return hosts;
   }
-  const auto extents = [](const Matrix<T>& m) { return extents_text(Eigen::Index(m.rows), Eigen::Index(m.columns)); };
+  const auto extents = [](const Matrix<const T>& m) {
+    return extents_text(Eigen::Index(m.rows), Eigen::Index(m.columns));
+  };
   for (const auto& update : updates) {
-    const Matrix<T> own = source.at(update.host + ".weight");
-    const auto found = target.find(update.host + ".weight");
+    const Matrix<const T> own = source.at(weight_of(update.host));
+    const auto found = target.find(weight_of(update.host));
     const std::string got = found == target.end() ? "none" : extents(found->second);
     if (got != extents(own)) {
       fail({.what = "transfer_adapters: '" + update.host + "'",
@@ -195,7 +198,7 @@ std::vector<std::string> target_hosts(const std::vector<LazyUpdate>& updates, co
 template <class T, class Spaces>
 class UpdateMover {
  public:
-  UpdateMover(std::vector<LazyUpdate> updates, Leaves<T> source, Leaves<T> target, Leaves<T> out, bool adds,
+  UpdateMover(std::vector<LazyUpdate> updates, Leaves<const T> source, Leaves<const T> target, Leaves<T> out, bool adds,
               const AdapterTransferOptions& options, Spaces& spaces_of)
       : updates_(std::move(updates)),
         source_(std::move(source)),
@@ -236,10 +239,9 @@ class UpdateMover {
   }
 
  private:
-  ModuleSpaces module(const Leaves<T>& leaves, const std::string& host, Progress& progress) {
-    ModuleSpaces found{.name = host,
-                       .group = module_group(host),
-                       .spaces = spaces_of_(Matrix<const T>(leaves.at(host + ".weight")), options_.rank)};
+  ModuleSpaces module(const Leaves<const T>& leaves, const std::string& host, Progress& progress) {
+    ModuleSpaces found{
+        .name = host, .group = module_group(host), .spaces = spaces_of_(leaves.at(weight_of(host)), options_.rank)};
     progress.advance(1, host);
     return found;
   }
@@ -257,16 +259,17 @@ class UpdateMover {
           std::sqrt(update.is_factored() ? SpaceAlgebra<double>::product_energy(update.factors.B, update.factors.A)
                                          : update.matrix.squaredNorm());
       if (adds_) {
-        auto added = add_transferred<T>(update, from->spaces, to.spaces, options_, out_.at(match.target + ".weight"),
-                                        out_.at(match.target + ".bias"));
-        if (options_.keep_factors) { factors.emplace(match.target + ".weight", std::move(added)); }
+        auto added = add_transferred<T>(update, from->spaces, to.spaces, options_, out_.at(weight_of(match.target)),
+                                        out_.at(join(match.target, "bias")));
+        if (options_.keep_factors) { factors.emplace(weight_of(match.target), std::move(added)); }
       }
     }
     modules.push_back(std::move(done));
   }
 
   std::vector<LazyUpdate> updates_;
-  Leaves<T> source_, target_, out_;
+  Leaves<const T> source_, target_;
+  Leaves<T> out_;
   bool adds_;
   const AdapterTransferOptions& options_;
   Spaces& spaces_of_;
@@ -318,8 +321,8 @@ AdapterTransfer<Weights<Clip<TargetArch, NoAdapter, TargetUnlock>, T>> transfer_
             .hint = "The policy puts no layer after an attention or an MLP of this architecture"});
     }
     detail::UpdateMover<T, std::remove_reference_t<Spaces>> mover(
-        std::move(updates), detail::leaves_by_name<T>(adapted.tree()), detail::leaves_by_name<T>(target.tree()),
-        detail::leaves_by_name<T>(out.weights.tree()), alpha != 0.0, options, spaces_of);
+        std::move(updates), detail::leaves_by_name(adapted.tensors()), detail::leaves_by_name(target.tensors()),
+        detail::leaves_by_name(out.weights.tensors()), alpha != 0.0, options, spaces_of);
     mover.run();
     out.modules = std::move(mover.modules);
     out.factors = std::move(mover.factors);

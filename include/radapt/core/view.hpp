@@ -17,15 +17,23 @@ struct View {
   constexpr operator View<const T, X>() const requires(!std::is_const_v<T>) { return {data, rows, width}; }
 };
 
-/// A parameter, its gradient or its moment: Shape S, contiguous, row-major. `leading` is the value of a dynamic extent.
-template <class T, class S>
-struct Parameter {
-  using shape = S;
+/// Where the elements of a parameter are, whatever its extents: what code sees that treats all tensors alike. `leading`
+/// is the value of a dynamic extent.
+template <class T>
+struct Place {
   T* data = nullptr;
   Index leading = 1;
+};
 
-  constexpr Index size() const { return S::size(leading); }
-  constexpr operator Parameter<const T, S>() const requires(!std::is_const_v<T>) { return {data, leading}; }
+/// A parameter, its gradient or its moment: Shape S, contiguous, row-major.
+template <class T, class S>
+struct Parameter : Place<T> {
+  using shape = S;
+
+  constexpr Index size() const { return S::size(this->leading); }
+  constexpr operator Parameter<const T, S>() const requires(!std::is_const_v<T>) {
+    return {{this->data, this->leading}};
+  }
 };
 
 struct Discard {};  ///< an input gradient that nobody wants

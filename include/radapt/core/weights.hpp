@@ -1,9 +1,14 @@
 #pragma once
 /// Weights of a model: one aligned buffer, and the tree of views into it.
+#include <algorithm>
+#include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "radapt/core/error.hpp"
 #include "radapt/core/memory.hpp"
-#include "radapt/core/tree.hpp"
+#include "radapt/core/tensors.hpp"
 
 namespace radapt {
 
@@ -12,15 +17,11 @@ namespace radapt {
 template <class T, class Tree>
 Index bind(Tree& tree, T* memory, Index leading = 1) {
   Index used = 0;
-  each(
-      [&](auto& leaf) {
-        if constexpr (wanted<decltype(leaf)> && !std::is_same_v<std::remove_reference_t<decltype(leaf)>, Frozen>) {
-          leaf.leading = leading;
-          leaf.data = memory == nullptr ? nullptr : memory + used;
-          used += padded_elements<T>(leaf.size());
-        }
-      },
-      tree);
+  for (const Leaf<T>& leaf : leaves<T>(tree)) {
+    if (leaf.place == nullptr) { continue; }
+    *leaf.place = {memory == nullptr ? nullptr : memory + used, leading};
+    used += padded_elements<T>(leaf.extents.size(leading));
+  }
   return used;
 }
 
@@ -53,17 +54,49 @@ class Weights {
   Buffer<T>& buffer() { return buffer_; }
   const Buffer<T>& buffer() const { return buffer_; }
 
-  /// Copies from weights of the same model, in this or another element type.
+  /// The tensors by name, in the order of the tree; they point into the buffer.
+  std::vector<Tensor<T>> tensors() { return list_tensors(buffer_.data()); }
+  std::vector<Tensor<const T>> tensors() const { return list_tensors(buffer_.data()); }
+
+  /// The tensor of that name. Error: there is none.
+  Tensor<T> tensor(const std::string& name) { return find(tensors(), name); }
+  Tensor<const T> tensor(const std::string& name) const { return find(tensors(), name); }
+
+  /// Copies from weights of the same model with as many classes, in this or another element type.
   template <class U>
   void copy_from(const Weights<M, U>& other) {
-    each(
-        [](auto& to, const auto& from) {
-          for (Index i = 0; i < to.size(); ++i) { to.data[i] = static_cast<T>(from.data[i]); }
-        },
-        tree_, other.tree());
+    if constexpr (std::is_same_v<T, U>) {
+      std::copy(other.buffer().begin(), other.buffer().end(), buffer_.begin());
+    } else {
+      const auto from = other.tensors();
+      const auto to = tensors();
+      for (Index k = 0; k < to.size(); ++k) {
+        for (Index i = 0; i < to[k].size(); ++i) { to[k].data[i] = static_cast<T>(from[k].data[i]); }
+      }
+    }
   }
 
  private:
+  template <class U>
+  static Tensor<U> find(const std::vector<Tensor<U>>& all, const std::string& name) {
+    for (const Tensor<U>& tensor : all) {
+      if (tensor.name() == name) { return tensor; }
+    }
+    fail({.what = "tensor '" + name + "'",
+          .expected = "the name of one of the " + std::to_string(all.size()) + " tensors of this model",
+          .got = "no such tensor",
+          .hint = all.empty() ? "" : "Names are open_clip's, such as '" + all.front().name() + "'"});
+  }
+  template <class U>
+  std::vector<Tensor<U>> list_tensors(U* memory) const {
+    std::vector<Tensor<U>> all;
+    for (TensorFacts& facts : describe<M>()) {
+      all.push_back({std::move(facts), memory, classes_});
+      memory += padded_elements<T>(all.back().size());
+    }
+    return all;
+  }
+
   Index classes_ = 1;
   Buffer<T> buffer_;
   Tree tree_{};

@@ -1,8 +1,9 @@
 #pragma once
-/// The moving average of what adapters do, s F or s U D, instead of their factors (methods.md 1.6: the product of
-/// averages is not the average of products).
+/// The moving average of what adapters do, such as s F or s U D, instead of their factors (methods.md 1.6: the product
+/// of averages is not the average of products).
 #include <map>
 #include <string>
+#include <vector>
 
 #include "radapt/adapter/fold.hpp"
 #include "radapt/clip/merge.hpp"
@@ -15,41 +16,43 @@ class ProductAverage {
  public:
   /// Takes the products of `values` as they are.
   explicit ProductAverage(const Values<M, T>& values) {
-    visit(values, [this](const std::string& path, const detail::DoubleMatrix& product) { products_[path] = product; });
+    for (const FoldableLayer<T>& layer : with_products(values)) { products_[layer.path] = layer.product(); }
   }
 
   /// average = momentum average + (1 - momentum) product, for every adapter.
   void update(const Values<M, T>& values, double momentum) {
-    visit(values, [&](const std::string& path, const detail::DoubleMatrix& product) {
-      detail::DoubleMatrix& average = products_.at(path);
-      average = momentum * average + (1.0 - momentum) * product;
-    });
+    for (const FoldableLayer<T>& layer : with_products(values)) {
+      const detail::DoubleMatrix product = layer.product();
+      detail::DoubleMatrix& average = products_.at(layer.path);
+      for (Eigen::Index i = 0; i < average.size(); ++i) {
+        average.data()[i] = momentum * average.data()[i] + (1.0 - momentum) * product.data()[i];
+      }
+    }
   }
 
-  /// The plain CLIP whose hosts are (I + alpha average) W; `base` gives every other tensor.
+  /// The plain CLIP whose hosts are (I + alpha average) W, or W + alpha average where the adapter stands for its host;
+  /// `base` gives every other tensor.
   Weights<Clip<typename M::arch>, T> merge(double alpha, const Weights<M, T>& base) const {
     Weights<Clip<typename M::arch>, T> plain;
     copy_by_name(plain, base);
-    auto hosts = detail::leaves_by_name<T>(plain.tree());
-    for (const auto& entry : products_) {
-      const Matrix<T> weight = hosts.at(detail::host_of(entry.first) + ".weight");
-      const Matrix<T> bias = hosts.at(detail::host_of(entry.first) + ".bias");
-      detail::fold_into(alpha, weight, Vector<T>(bias.data, bias.size()),
-                        [&](const auto& m) { return (entry.second * m).eval(); });
-    }
+    const auto layers = with_products(base.tree());
+    detail::each_host(layers, plain, [&](const FoldableLayer<T>& layer, Matrix<T> weight, Matrix<T> bias) {
+      const detail::DoubleMatrix& average = products_.at(layer.path);
+      if (layer.host == Host::in_front) {
+        detail::fold_into(alpha, weight, Vector<T>(bias.data, bias.size()),
+                          [&](const detail::DoubleMatrix& m) { return detail::multiply(average, m); });
+      } else if (alpha != 0.0) {
+        detail::add_to(weight, alpha, average);
+      }
+    });
     return plain;
   }
 
   /// Bytes of the products of model M: one matrix in double for every adapter.
   static Index bytes() {
     Index n = 0;
-    const auto add = [&]<class L>(const std::string&) {
-      if constexpr (requires(const Values<L, T>& p) { L::product(p); }) {
-        n += L::input_width * L::input_width * sizeof(double);
-      }
-    };
-    M::Image::each_layer(add, "visual");
-    M::Text::each_layer(add, "");
+    const Values<M, T> extents{};
+    for (const FoldableLayer<T>& layer : with_products(extents)) { n += layer.rows * layer.columns * sizeof(double); }
     return n;
   }
 
@@ -58,13 +61,17 @@ class ProductAverage {
   const std::map<std::string, detail::DoubleMatrix>& products() const { return products_; }
 
  private:
-  template <class F>
-  static void visit(const Values<M, T>& values, F&& f) {
-    const auto take = [&]<class L>(const std::string& path, const auto& p) {
-      if constexpr (requires { L::product(p); }) { f(path, L::product(p)); }
-    };
-    M::Image::each_layer(take, "visual", values.image);
-    M::Text::each_layer(take, "", values.text);
+  static std::vector<FoldableLayer<T>> with_products(const Values<M, T>& values) {
+    std::vector<FoldableLayer<T>> layers = foldable_layers<M, T>(values);
+    for (const FoldableLayer<T>& layer : layers) {
+      if (!layer.has_product()) {
+        fail({.what = "average of products",
+              .expected = "adapters with a product(), or a fold() that works in double",
+              .got = "none at '" + layer.path + "'",
+              .hint = "Give the layer a product(), or average factors (Average::Target::factors)"});
+      }
+    }
+    return layers;
   }
 
   std::map<std::string, detail::DoubleMatrix> products_;

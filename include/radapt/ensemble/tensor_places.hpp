@@ -19,16 +19,13 @@ struct TensorPlace {
 template <class M, class T>
 std::vector<TensorPlace> tensor_places(const Weights<M, T>& weights) {
   std::vector<TensorPlace> places;
-  const Descriptions<M> descriptions{};
-  each_named(
-      [&]<class S, class R>(const std::string& name, const Description<S, R>&, const Parameter<T, S>& leaf) {
-        places.push_back({.name = name,
-                          .offset = static_cast<Index>(leaf.data - weights.buffer().data()),
-                          .size = leaf.size(),
-                          .rows = S::rank == 0 ? 1 : S::extent(0, leaf.leading),
-                          .is_head = role::answers_to<R, role::head>});
-      },
-      "", descriptions, weights.tree());
+  for (const Tensor<const T>& tensor : weights.tensors()) {
+    places.push_back({.name = tensor.name(),
+                      .offset = static_cast<Index>(tensor.data - weights.buffer().data()),
+                      .size = tensor.size(),
+                      .rows = tensor.rank() == 0 ? 1 : tensor.extent(0),
+                      .is_head = tensor.facts.is_head});
+  }
   return places;
 }
 

@@ -79,28 +79,23 @@ struct adapter_description {
 
 }  // namespace detail
 
-/// Whether the parameter of that name belongs to an adapter.
-inline bool is_adapter_tensor(std::string_view name) { return name.find(".adapter.") != std::string_view::npos; }
-
 /// A fingerprint of everything in `weights` that is no adapter: names and values, as f32, in any order. Equal for a
 /// model with and without adapters; 16 hexadecimal digits. It guards against mistakes, not against intent.
 template <class M, class T>
 std::string base_fingerprint(const Weights<M, T>& weights) {
   std::uint64_t sum = 0;
-  each_named(
-      [&](const std::string& name, const auto& leaf) {
-        if (is_adapter_tensor(name)) { return; }
-        detail::Fingerprint tensor;
-        for (const char c : name) { tensor.add(static_cast<unsigned char>(c)); }
-        for (Index i = 0; i < leaf.size(); ++i) {
-          const auto value = static_cast<float>(leaf.data[i]);
-          std::uint32_t bits = 0;
-          std::memcpy(&bits, &value, sizeof bits);
-          tensor.add(bits);
-        }
-        sum += tensor.value;
-      },
-      "", weights.tree());
+  for (const Tensor<const T>& tensor : weights.tensors()) {
+    if (tensor.facts.is_adapter) { continue; }
+    detail::Fingerprint print;
+    for (const char c : tensor.name()) { print.add(static_cast<unsigned char>(c)); }
+    for (Index i = 0; i < tensor.size(); ++i) {
+      const auto value = static_cast<float>(tensor.data[i]);
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, &value, sizeof bits);
+      print.add(bits);
+    }
+    sum += print.value;
+  }
   std::string text(16, '0');
   for (std::size_t i = 0; i < 16; ++i) { text[15 - i] = "0123456789abcdef"[(sum >> (4 * i)) & 15U]; }
   return text;
@@ -113,16 +108,12 @@ void save_adapters(const std::filesystem::path& path,
                    const Weights<Clip<Arch, RAdapter<Rank, Scale, Towers>, Unlock>, T>& weights, bool averaged) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   std::map<std::string, safetensors::Entry> tensors;
-  each_named(
-      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
-        if (!is_adapter_tensor(name)) { return; }
-        std::vector<std::uint64_t> shape;
-        for (Index i = 0; i < S::rank; ++i) { shape.push_back(S::extent(i, leaf.leading)); }
-        tensors[name] = {.dtype = sizeof(T) == 8 ? safetensors::DType::F64 : safetensors::DType::F32,
-                         .shape = std::move(shape),
-                         .data = std::as_bytes(std::span<const T>(leaf.data, leaf.size()))};
-      },
-      "", weights.tree());
+  for (const Tensor<const T>& tensor : weights.tensors()) {
+    if (!tensor.facts.is_adapter) { continue; }
+    tensors[tensor.name()] = {.dtype = sizeof(T) == 8 ? safetensors::DType::F64 : safetensors::DType::F32,
+                              .shape = safetensors::shape_of(tensor),
+                              .data = std::as_bytes(std::span<const T>(tensor.data, tensor.size()))};
+  }
   const AdapterFacts facts = detail::adapter_description<Arch, Rank, Scale, Towers>::facts();
   safetensors::write(path, tensors,
                      {{"format", "pt"},
@@ -304,26 +295,13 @@ AdapterFacts load_adapters(const std::filesystem::path& path,
           .hint = "Load the checkpoint that was fine-tuned, at the precision and resolution of then"});
   }
   detail::AdapterReader reader(file, what, expands ? static_cast<Index>(std::stoull(stored.rank)) : 0);
-  each_named(
-      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
-        if (!is_adapter_tensor(name)) { return; }
-        std::vector<std::uint64_t> shape;
-        for (Index i = 0; i < S::rank; ++i) { shape.push_back(S::extent(i, leaf.leading)); }
-        reader.check(name, shape);
-      },
-      "", weights.tree());
+  std::vector<Tensor<T>> tensors = weights.tensors();
+  std::erase_if(tensors, [](const Tensor<T>& tensor) { return !tensor.facts.is_adapter; });
+  for (const Tensor<T>& tensor : tensors) { reader.check(tensor.name(), safetensors::shape_of(tensor)); }
   reader.finish();
-  std::map<std::string, std::vector<T>> values;  // conversion may still fail; weights change only after it
-  each_named(
-      [&](const std::string& name, const auto&) {
-        if (is_adapter_tensor(name)) { values[name] = reader.read<T>(name); }
-      },
-      "", weights.tree());
-  each_named(
-      [&](const std::string& name, auto& leaf) {
-        if (is_adapter_tensor(name)) { std::copy(values.at(name).begin(), values.at(name).end(), leaf.data); }
-      },
-      "", weights.tree());
+  std::vector<std::vector<T>> values;  // conversion may still fail; weights change only after it
+  for (const Tensor<T>& tensor : tensors) { values.push_back(reader.template read<T>(tensor.name())); }
+  for (Index i = 0; i < tensors.size(); ++i) { std::copy(values[i].begin(), values[i].end(), tensors[i].data); }
   return stored;
 }
 

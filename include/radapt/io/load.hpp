@@ -44,19 +44,6 @@ inline void check_config(const std::filesystem::path& path, const ClipConfig& ty
         .hint = "Choose the architecture that fits (arch::quickgelu<...> for QuickGELU), or set ignore_config"});
 }
 
-template <class M, class T>
-std::vector<names::Wanted> wanted_tensors(const Weights<M, T>& weights) {
-  std::vector<names::Wanted> wanted;
-  each_named(
-      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
-        std::vector<std::uint64_t> shape;
-        for (Index i = 0; i < S::rank; ++i) { shape.push_back(S::extent(i, leaf.leading)); }
-        wanted.push_back({name, shape});
-      },
-      "", weights.tree());
-  return wanted;
-}
-
 }  // namespace detail
 
 /// Weights of plain CLIP `M` from a safetensors file, a sharded index, or a folder that holds either. All missing,
@@ -72,24 +59,25 @@ Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options
   if (!options.ignore_config) { detail::check_config(path, clip_config_of<Arch>()); }
   const safetensors::File file = safetensors::open(path);
   Weights<M, T> weights;
-  const auto wanted = detail::wanted_tensors(weights);
+  const auto tensors = weights.tensors();
+  std::vector<names::Wanted> wanted;
+  for (const Tensor<T>& tensor : tensors) { wanted.push_back({tensor.name(), safetensors::shape_of(tensor)}); }
   const names::Assembly assembly(file, options.origin.value_or(names::detect(file)), wanted);
-  each_named(
-      [&](const std::string& name, auto& leaf) {
-        if (assembly.stored_size(name) == leaf.size()) {
-          assembly.copy(name, leaf.data);
-          return;
-        }
-        std::vector<T> stored(assembly.stored_size(name));
-        assembly.copy(name, stored.data());
-        const std::vector<T> resized =
-            name.starts_with("visual.")
-                ? resize_image_positions(std::span<const T>(stored), Arch::vision.width, Arch::image / Arch::patch,
-                                         options.positions)
-                : resize_text_positions(std::span<const T>(stored), Arch::text.width, Arch::context);
-        std::copy(resized.begin(), resized.end(), leaf.data);
-      },
-      "", weights.tree());
+  for (const Tensor<T>& tensor : tensors) {
+    const Index size = assembly.stored_size(tensor.name());
+    if (size == tensor.size()) {
+      assembly.copy(tensor.name(), tensor.data);
+      continue;
+    }
+    std::vector<T> stored(size);
+    assembly.copy(tensor.name(), stored.data());
+    const std::vector<T> resized =
+        tensor.name().starts_with("visual.")
+            ? resize_image_positions(std::span<const T>(stored), Arch::vision.width, Arch::image / Arch::patch,
+                                     options.positions)
+            : resize_text_positions(std::span<const T>(stored), Arch::text.width, Arch::context);
+    std::copy(resized.begin(), resized.end(), tensor.data);
+  }
   return weights;
 }
 
@@ -113,14 +101,12 @@ void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
           names::Origin origin = names::Origin::open_clip, safetensors::DType type = safetensors::DType::F32,
           PreprocessConfig preprocess = {}) {
   std::map<std::string, names::Values<T>> tensors;
-  each_named(
-      [&]<class U, class S>(const std::string& name, const Parameter<U, S>& leaf) {
-        names::Values<T> values;
-        for (Index i = 0; i < S::rank; ++i) { values.shape.push_back(S::extent(i, leaf.leading)); }
-        values.data = leaf.data;
-        tensors.emplace(name, values);
-      },
-      "", weights.tree());
+  for (const Tensor<const T>& tensor : weights.tensors()) {
+    names::Values<T> values;
+    values.shape = safetensors::shape_of(tensor);
+    values.data = tensor.data;
+    tensors.emplace(tensor.name(), values);
+  }
   const auto exported = names::export_tensors(tensors, origin, type);
   std::filesystem::create_directories(folder);
   const ClipConfig config = clip_config_of<typename M::arch>();

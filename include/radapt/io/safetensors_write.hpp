@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "radapt/core/error.hpp"
+#include "radapt/core/tensors.hpp"
 #include "radapt/io/atomic_file.hpp"
 #include "radapt/io/quoted_name.hpp"
 #include "radapt/io/safetensors_header.hpp"
@@ -25,6 +26,14 @@ namespace radapt::safetensors {
 
 /// What `write` takes per tensor: type, shape and bytes, row-major and little-endian.
 using Entry = Tensor;
+
+/// The shape of a model's tensor as files have it.
+template <class T>
+std::vector<std::uint64_t> shape_of(const radapt::Tensor<T>& tensor) {
+  std::vector<std::uint64_t> shape;
+  for (Index i = 0; i < tensor.rank(); ++i) { shape.push_back(tensor.extent(i)); }
+  return shape;
+}
 
 /// Tensors in the order of the file: later types of `DType` first, names ascending by byte within a type.
 inline std::vector<const std::pair<const std::string, Entry>*> file_order(const std::map<std::string, Entry>& tensors) {

@@ -29,50 +29,37 @@ class Trainable : check_tuning<Model, Tune> {
   struct Slot {
     std::string name;
     Index offset, size, rank;
+    Index position;  ///< among all tensors of the model
   };
 
   /// Elements of one flat buffer, the padding behind every tensor included; `classes` is the value of a dynamic extent.
-  static constexpr Index elements(Index classes) {
-    Index n = 0;
-    const Descriptions<Model> descriptions{};
-    each([&]<class S, class R>(
-             const Description<S, R>&) { n += Tune::template trains<R> ? padded_elements<T>(S::size(classes)) : 0; },
-         descriptions);
-    return n;
+  static Index elements(Index classes) {
+    Gradients<Model, Tune, T> tree{};
+    return bind<T>(tree, nullptr, classes);
   }
 
   /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
   Trainable(const Weights<Model, T>& base, DecayRule rule) : base_(&base), values_(base.tree()) {
-    const Descriptions<Model> descriptions{};
+    const auto tensors = base.tensors();
+    const auto gradients = leaves<T>(gradient_tree_);  // null where the policy freezes
     for (const bool decayed : {true, false}) {
-      each_named(
-          [&]<class S, class R>(const std::string& name, const Description<S, R>&, const Parameter<T, S>& from) {
-            if (Tune::template trains<R> && decays(rule, name, S::rank) == decayed) {
-              slots_.push_back({name, size_, from.size(), S::rank});
-              size_ += padded_elements<T>(from.size());
-            }
-          },
-          "", descriptions, base.tree());
+      for (Index k = 0; k < tensors.size(); ++k) {
+        const Tensor<const T>& tensor = tensors[k];
+        if (gradients[k].place == nullptr || decays(rule, tensor.name(), tensor.rank()) != decayed) { continue; }
+        slots_.push_back({tensor.name(), size_, tensor.size(), tensor.rank(), k});
+        size_ += padded_elements<T>(tensor.size());
+      }
       if (decayed) { decayed_ = size_; }
     }
     for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) { *b = Buffer<T>(size_); }
-    each_named(
-        [&]<class S, class R>(const std::string& name, const Description<S, R>&, Parameter<T, S>& value) {
-          if constexpr (Tune::template trains<R>) {
-            T* own = parameters_.data() + slot(name).offset;
-            std::copy(value.data, value.data + value.size(), own);
-            value.data = own;
-          }
-        },
-        "", descriptions, values_);
-    each_named(
-        [&]<class Leaf>(const std::string& name, Leaf& gradient) {
-          if constexpr (wanted<Leaf>) {
-            gradient.leading = base.classes();
-            gradient.data = gradients_.data() + slot(name).offset;
-          }
-        },
-        "", gradient_tree_);
+    const auto values = leaves<T>(values_);
+    for (const Slot& slot : slots_) {
+      const T* from = tensors[slot.position].data;
+      T* own = parameters_.data() + slot.offset;
+      std::copy(from, from + slot.size, own);
+      values[slot.position].place->data = own;
+      *gradients[slot.position].place = {gradients_.data() + slot.offset, base.classes()};
+    }
   }
   Trainable(const Trainable&) = delete;
   Trainable& operator=(const Trainable&) = delete;
@@ -92,15 +79,10 @@ class Trainable : check_tuning<Model, Tune> {
   /// The base weights with the trained tensors of `from`, a buffer of this layout, in their places.
   Weights<Model, T> assemble(const Buffer<T>& from) const {
     Weights<Model, T> out = *base_;
-    const Descriptions<Model> descriptions{};
-    each_named(
-        [&]<class S, class R>(const std::string& name, const Description<S, R>&, Parameter<T, S>& to) {
-          if constexpr (Tune::template trains<R>) {
-            const T* value = from.data() + slot(name).offset;
-            std::copy(value, value + to.size(), to.data);
-          }
-        },
-        "", descriptions, out.tree());
+    const auto tensors = out.tensors();
+    for (const Slot& slot : slots_) {
+      std::copy(from.data() + slot.offset, from.data() + slot.offset + slot.size, tensors[slot.position].data);
+    }
     return out;
   }
 

@@ -63,13 +63,13 @@ void for_each_head(onednn& device, const Sequences& s, Index heads, Index floats
 /// Turns the first `seen` scores of a row into probabilities and the others, up to `keys`, into zero. Returns the
 /// logarithm of the sum of exponentials.
 inline float softmax_row(float* row, Index seen, Index keys) {
-  auto p = array(row, seen);
-  const float most = p.maxCoeff();
-  p = (p - most).exp();
-  const float sum = p.sum();
-  p *= 1.0F / sum;
+  const float most = largest(row, seen);
+  exp_of_difference(row, row, most, seen);
+  const float total = sum(row, seen), share = 1.0F / total;
+  RADAPT_VECTOR_LOOP
+  for (Index i = 0; i < seen; ++i) { row[i] *= share; }
   std::fill(row + seen, row + keys, 0.0F);
-  return most + std::log(sum);
+  return most + std::log(total);
 }
 
 }  // namespace detail::cpu
@@ -123,12 +123,13 @@ inline void launch(onednn& device, const op::attention_backward<float>& o) {
       done = done && product(slopes, keys, rows, keys, head_width, block_dy, {v, stride, true});
       for (Index t = 0; t < rows; ++t) {
         const Index seen = o.causal ? begin + t + 1 : keys;
-        auto p = array(probabilities + t * keys, seen), s = array(slopes + t * keys, seen);
-        const float along = (array(dy + t * width, head_width) * array(y + t * width, head_width)).sum();
-        p = (p - o.log_sum_exp.data[(first + begin + t) * o.heads + head]).exp();
-        s = p * (s - along);
-        std::fill_n(p.data() + seen, keys - seen, 0.0F);
-        std::fill_n(s.data() + seen, keys - seen, 0.0F);
+        float *const p = probabilities + t * keys, *const s = slopes + t * keys;
+        const float along = dot(dy + t * width, y + t * width, head_width);
+        exp_of_difference(p, p, o.log_sum_exp.data[(first + begin + t) * o.heads + head], seen);
+        RADAPT_VECTOR_LOOP
+        for (Index i = 0; i < seen; ++i) { s[i] = p[i] * (s[i] - along); }
+        std::fill_n(p + seen, keys - seen, 0.0F);
+        std::fill_n(s + seen, keys - seen, 0.0F);
       }
       const Factor p_transposed{probabilities, keys, true}, s_transposed{slopes, keys, true};
       done = done && product(gradient.v, stride, keys, head_width, rows, p_transposed, block_dy, 1.0F, beta);

@@ -7,14 +7,17 @@ namespace radapt {
 
 inline void launch(onednn&, const op::add<float>& o) {
   using namespace detail::cpu;
-  parallel_blocks(o.y.size(), [&](Index begin, Index n) { array(o.y.data + begin, n) += array(o.x.data + begin, n); });
+  parallel_blocks(o.y.size(), [&](Index begin, Index n) { add_to(o.y.data + begin, o.x.data + begin, n); });
 }
 
 inline void launch(onednn& device, const op::scaled_add<float>& o) {
   using namespace detail::cpu;
   const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
   const auto combine = [&](Index begin, Index n) {
-    array(o.y.data + begin, n) = array(o.x.data + begin, n) + coefficient * array(o.z.data + begin, n);
+    float* const y = o.y.data + begin;
+    const float *const x = o.x.data + begin, *const z = o.z.data + begin;
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < n; ++i) { y[i] = x[i] + coefficient * z[i]; }
   };
   if (o.kept.mask == nullptr) { return parallel_blocks(o.y.size(), combine); }
   const Index width = o.y.columns;
@@ -39,9 +42,9 @@ inline void launch(onednn& device, const op::scaled_add_backward_scale<float>& o
       ordered_sum(device, block_count(table.count, rows_per_block), rows_per_block * width, [&](Index block) {
         double part = 0;
         for (Index i = block * rows_per_block; i < std::min(table.count, (block + 1) * rows_per_block); ++i) {
-          const auto a = array(o.a.data + table.rows[i] * width, width);
-          const auto b = array(o.b.data + table.rows[i] * width, width);
-          part += (a.cast<double>() * b.cast<double>()).sum();
+          const float *const a = o.a.data + table.rows[i] * width, *const b = o.b.data + table.rows[i] * width;
+          RADAPT_VECTOR_SUM(part)
+          for (Index j = 0; j < width; ++j) { part += static_cast<double>(a[j]) * static_cast<double>(b[j]); }
         }
         return part;
       });

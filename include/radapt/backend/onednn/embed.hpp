@@ -34,7 +34,10 @@ inline void launch(onednn&, const op::assemble_tokens_forward<float>& o) {
   parallel_for(o.sequences.count * tokens, width, [&](Index row) {
     const Index n = row / tokens, t = row % tokens;
     const float* const x = t == 0 ? o.class_embedding.data : o.patches.data + (n * (tokens - 1) + t - 1) * width;
-    array(o.y.data + row * width, width) = array(x, width) + array(o.positions.data + t * width, width);
+    const float* const position = o.positions.data + t * width;
+    float* const y = o.y.data + row * width;
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { y[i] = x[i] + position[i]; }
   });
 }
 
@@ -43,7 +46,7 @@ inline void launch(onednn&, const op::assemble_tokens_backward<float>& o) {
   const Index width = o.dy.columns, count = o.sequences.count;
   if (count == 0) { return; }
   const Index tokens = o.sequences.length(0);
-  const auto dy = [&](Index n, Index t) { return array(o.dy.data + (n * tokens + t) * width, width); };
+  const auto dy = [&](Index n, Index t) { return o.dy.data + (n * tokens + t) * width; };
   if (o.dpatches.data != nullptr && tokens > 1) {
     parallel_for(count, tokens * width, [&](Index n) {
       const Index floats = (tokens - 1) * width;
@@ -51,11 +54,11 @@ inline void launch(onednn&, const op::assemble_tokens_backward<float>& o) {
     });
   }
   if (o.dclass_embedding) {
-    for (Index n = 0; n < count; ++n) { array(o.dclass_embedding.data, width) += dy(n, 0); }
+    for (Index n = 0; n < count; ++n) { add_to(o.dclass_embedding.data, dy(n, 0), width); }
   }
   if (o.dpositions.data != nullptr) {
     parallel_for(tokens, count * width, [&](Index t) {
-      for (Index n = 0; n < count; ++n) { array(o.dpositions.data + t * width, width) += dy(n, t); }
+      for (Index n = 0; n < count; ++n) { add_to(o.dpositions.data + t * width, dy(n, t), width); }
     });
   }
 }
@@ -66,9 +69,11 @@ inline void launch(onednn&, const op::embed_tokens_forward<float>& o) {
   parallel_for(o.sequences.count, o.sequences.longest() * width, [&](Index i) {
     const Index first = o.sequences.begin(i);
     for (Index t = 0; t < o.sequences.length(i); ++t) {
-      const auto id = static_cast<Index>(o.ids[first + t]);
-      array(o.y.data + (first + t) * width, width) =
-          array(o.table.data + id * width, width) + array(o.positions.data + t * width, width);
+      const float* const x = o.table.data + static_cast<Index>(o.ids[first + t]) * width;
+      const float* const position = o.positions.data + t * width;
+      float* const y = o.y.data + (first + t) * width;
+      RADAPT_VECTOR_LOOP
+      for (Index j = 0; j < width; ++j) { y[j] = x[j] + position[j]; }
     }
   });
 }
@@ -81,11 +86,11 @@ inline void launch(onednn&, const op::embed_tokens_backward<float>& o) {
     for (Index i = 0; i < o.sequences.count; ++i) {
       const Index first = o.sequences.begin(i);
       for (Index t = 0; t < o.sequences.length(i); ++t) {
-        const auto dy = array(o.dy.data + (first + t) * width + column, n);
+        const float* const dy = o.dy.data + (first + t) * width + column;
         if (o.dtable.data != nullptr) {
-          array(o.dtable.data + static_cast<Index>(o.ids[first + t]) * width + column, n) += dy;
+          add_to(o.dtable.data + static_cast<Index>(o.ids[first + t]) * width + column, dy, n);
         }
-        if (o.dpositions.data != nullptr) { array(o.dpositions.data + t * width + column, n) += dy; }
+        if (o.dpositions.data != nullptr) { add_to(o.dpositions.data + t * width + column, dy, n); }
       }
     }
   });

@@ -64,7 +64,7 @@ inline void launch(onednn& device, const op::linear_forward<float>& o) {
   map_kept_rows(device, o.y, o.x, o.kept, [&](float* y, const float* x, Index rows) {
     check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
     if (o.bias) {
-      parallel_for(rows, out, [&](Index r) { array(y + r * out, out) += array(o.bias.data, out); });
+      parallel_for(rows, out, [&](Index r) { add_to(y + r * out, o.bias.data, out); });
     }
   });
 }
@@ -104,9 +104,8 @@ inline void launch(onednn& device, const op::linear_backward_weight<float>& o) {
 inline void launch(onednn& device, const op::linear_backward_bias<float>& o) {
   using namespace detail::cpu;
   const Index out = o.dy.columns;
-  sum_rows<1>(device, o.dy.rows, out, {o.db.data}, [&](Index r, const std::array<float*, 1>& sums) {
-    array(sums[0], out) += array(o.dy.data + r * out, out);
-  });
+  sum_rows<1>(device, o.dy.rows, out, {o.db.data},
+              [&](Index r, const std::array<float*, 1>& sums) { add_to(sums[0], o.dy.data + r * out, out); });
 }
 
 }  // namespace radapt

@@ -10,11 +10,20 @@ namespace radapt {
 
 namespace detail::cpu {
 
+/// Floats that are kept on the stack at a time.
+inline constexpr Index strip_floats = 256;
+
 /// log of the sum of exponentials of a row, without overflow for any finite input.
 inline float row_log_sum(const float* row, Index n) {
-  const auto z = array(row, n);
-  const float most = z.maxCoeff();
-  return most + std::log((z - most).exp().sum());
+  const float most = largest(row, n);
+  float total = 0;
+  for (Index begin = 0; begin < n; begin += strip_floats) {
+    std::array<float, strip_floats> strip;
+    const Index size = std::min(strip_floats, n - begin);
+    exp_of_difference(strip.data(), row + begin, most, size);
+    total += sum(strip.data(), size);
+  }
+  return most + std::log(total);
 }
 
 /// The same for all columns of z (rows, columns), a strip of columns per task.
@@ -22,13 +31,19 @@ inline void column_log_sums(float* into, Matrix<const float> z) {
   constexpr Index strip = 64;
   parallel_for(block_count(z.columns, strip), z.rows * strip, [&](Index task) {
     const Index begin = task * strip, n = std::min(strip, z.columns - begin);
-    std::array<float, strip> most_storage, sum_storage{};
-    auto most = array(most_storage.data(), n), sum = array(sum_storage.data(), n);
-    const auto row = [&](Index i) { return array(z.data + i * z.columns + begin, n); };
-    most = row(0);
-    for (Index i = 1; i < z.rows; ++i) { most = most.max(row(i)); }
-    for (Index i = 0; i < z.rows; ++i) { sum += (row(i) - most).exp(); }
-    for (Index j = 0; j < n; ++j) { into[begin + j] = most_storage[j] + std::log(sum_storage[j]); }
+    std::array<float, strip> most, total{}, exponentials;
+    std::copy_n(z.data + begin, n, most.begin());
+    for (Index i = 1; i < z.rows; ++i) {
+      const float* const row = z.data + i * z.columns + begin;
+      for (Index j = 0; j < n; ++j) { most[j] = row[j] > most[j] ? row[j] : most[j]; }
+    }
+    for (Index i = 0; i < z.rows; ++i) {
+      const float* const row = z.data + i * z.columns + begin;
+      for (Index j = 0; j < n; ++j) { exponentials[j] = row[j] - most[j]; }
+      exp_of_difference(exponentials.data(), exponentials.data(), 0.0F, n);
+      add_to(total.data(), exponentials.data(), n);
+    }
+    for (Index j = 0; j < n; ++j) { into[begin + j] = most[j] + std::log(total[j]); }
   });
 }
 
@@ -56,21 +71,21 @@ inline void launch(onednn& device, const op::contrastive_loss<float>& o) {
   double* const scale_slopes = losses + batch;
   const float share = 1.0F / static_cast<float>(2 * batch);
   parallel_for(batch, batch, [&](Index i) {
-    constexpr Index strip = 256;
-    std::array<float, strip> softmaxes;
+    std::array<float, strip_floats> of_row, of_columns;
     double loss = 0, scale_slope = 0;
-    for (Index begin = 0; begin < batch; begin += strip) {
-      const Index n = std::min(strip, batch - begin);
+    for (Index begin = 0; begin < batch; begin += strip_floats) {
+      const Index n = std::min(strip_floats, batch - begin);
       float* const row = z + i * batch + begin;
-      const auto logits = array(row, n), columns = array(column_sums + begin, n);
-      array(softmaxes.data(), n) = (logits - row_sums[i]).exp() + (logits - columns).exp();
+      exp_of_difference(of_row.data(), row, row_sums[i], n);
+      for (Index j = 0; j < n; ++j) { of_columns[j] = row[j] - column_sums[begin + j]; }
+      exp_of_difference(of_columns.data(), of_columns.data(), 0.0F, n);
       for (Index j = 0; j < n; ++j) {
         const Index text = begin + j;
         const bool same = o.labels[i] == o.labels[text];
         const float image_target = same ? o.positive.data[i] : o.negative.data[i];
         const float text_target = same ? o.positive.data[text] : o.negative.data[text];
         loss -= static_cast<double>(image_target * (row[j] - row_sums[i]) + text_target * (row[j] - column_sums[text]));
-        const float gradient = share * (softmaxes[j] - image_target - text_target);
+        const float gradient = share * (of_row[j] + of_columns[j] - image_target - text_target);
         scale_slope += static_cast<double>(gradient * row[j]);
         row[j] = gradient;
       }
@@ -106,16 +121,19 @@ inline void launch(onednn& device, const op::cross_entropy<float>& o) {
     const float* row = o.logits.data + i * classes;
     const auto label = static_cast<Index>(o.labels[i]);
     if (margin_floats != 0) {
-      array(sums + i * classes, classes) = array(row, classes) + array(o.margins.data + label * classes, classes);
+      std::copy_n(row, classes, sums + i * classes);
+      add_to(sums + i * classes, o.margins.data + label * classes, classes);
       row = sums + i * classes;
     }
-    const auto z = array(row, classes);
     const float log_sum = row_log_sum(row, classes);
     losses[i] = -peak * static_cast<double>(row[label] - log_sum);
-    if (spread != 0) { losses[i] -= spread * (z - log_sum).cast<double>().sum(); }
+    if (spread != 0) {
+      for (Index j = 0; j < classes; ++j) { losses[i] -= spread * static_cast<double>(row[j] - log_sum); }
+    }
     if (o.dlogits.data != nullptr) {
       float* const slope = o.dlogits.data + i * classes;
-      array(slope, classes) = share * ((z - log_sum).exp() - static_cast<float>(spread));
+      exp_of_difference(slope, row, log_sum, classes);
+      for (Index j = 0; j < classes; ++j) { slope[j] = share * (slope[j] - static_cast<float>(spread)); }
       slope[label] -= share * static_cast<float>(peak);
     }
   });

@@ -10,12 +10,17 @@ namespace radapt {
 inline void launch(onednn&, const op::layer_norm_forward<float>& o) {
   using namespace detail::cpu;
   const Index width = o.x.columns;
-  const auto weight = array(o.weight.data, width), bias = array(o.bias.data, width);
+  const float *const weight = o.weight.data, *const bias = o.bias.data;
   parallel_for(o.x.rows, width, [&](Index r) {
-    const auto x = array(o.x.data + r * width, width);
-    const float mean = x.mean();
-    const float rstd = 1.0F / std::sqrt((x - mean).square().mean() + static_cast<float>(o.eps));
-    array(o.y.data + r * width, width) = (x - mean) * rstd * weight + bias;
+    const float* const x = o.x.data + r * width;
+    float* const y = o.y.data + r * width;
+    const float mean = sum(x, width) / static_cast<float>(width);
+    float squares = 0;
+    RADAPT_VECTOR_SUM(squares)
+    for (Index i = 0; i < width; ++i) { squares += (x[i] - mean) * (x[i] - mean); }
+    const float rstd = 1.0F / std::sqrt(squares / static_cast<float>(width) + static_cast<float>(o.eps));
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { y[i] = (x[i] - mean) * rstd * weight[i] + bias[i]; }
     if (o.mean) { o.mean.data[r] = mean; }
     if (o.rstd) { o.rstd.data[r] = rstd; }
   });
@@ -24,13 +29,18 @@ inline void launch(onednn&, const op::layer_norm_forward<float>& o) {
 inline void launch(onednn&, const op::layer_norm_backward_input<float>& o) {
   using namespace detail::cpu;
   const Index width = o.x.columns;
-  const auto weight = array(o.weight.data, width);
+  const float* const weight = o.weight.data;
   parallel_for(o.x.rows, width, [&](Index r) {
-    const auto x = array(o.x.data + r * width, width), dy = array(o.dy.data + r * width, width);
+    const float *const x = o.x.data + r * width, *const dy = o.dy.data + r * width;
+    float* const dx = o.dx.data + r * width;
     const float mean = o.mean.data[r], rstd = o.rstd.data[r];
-    const float mean_g = (dy * weight).mean();
-    const float slope = (dy * weight * (x - mean)).mean() * rstd * rstd;
-    array(o.dx.data + r * width, width) = rstd * (dy * weight - mean_g - (x - mean) * slope);
+    float along = 0;
+    RADAPT_VECTOR_SUM(along)
+    for (Index i = 0; i < width; ++i) { along += dy[i] * weight[i] * (x[i] - mean); }
+    const float mean_g = dot(dy, weight, width) / static_cast<float>(width);
+    const float slope = along / static_cast<float>(width) * rstd * rstd;
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { dx[i] = rstd * (dy[i] * weight[i] - mean_g - (x[i] - mean) * slope); }
   });
 }
 
@@ -38,9 +48,14 @@ inline void launch(onednn& device, const op::layer_norm_backward_weight<float>& 
   using namespace detail::cpu;
   const Index width = o.x.columns;
   sum_rows<2>(device, o.x.rows, width, {o.dweight.data, o.dbias.data}, [&](Index r, const std::array<float*, 2>& sums) {
-    const auto x = array(o.x.data + r * width, width), dy = array(o.dy.data + r * width, width);
-    array(sums[0], width) += dy * ((x - o.mean.data[r]) * o.rstd.data[r]);
-    array(sums[1], width) += dy;
+    const float *const x = o.x.data + r * width, *const dy = o.dy.data + r * width;
+    float *const dweight = sums[0], *const dbias = sums[1];
+    const float mean = o.mean.data[r], rstd = o.rstd.data[r];
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) {
+      dweight[i] += dy[i] * ((x[i] - mean) * rstd);
+      dbias[i] += dy[i];
+    }
   });
 }
 
@@ -48,9 +63,11 @@ inline void launch(onednn&, const op::l2_normalize_forward<float>& o) {
   using namespace detail::cpu;
   const Index width = o.x.columns;
   parallel_for(o.x.rows, width, [&](Index r) {
-    const auto x = array(o.x.data + r * width, width);
-    const float norm = std::max(std::sqrt(x.square().sum()), static_cast<float>(o.eps));
-    array(o.y.data + r * width, width) = x / norm;
+    const float* const x = o.x.data + r * width;
+    float* const y = o.y.data + r * width;
+    const float norm = std::max(std::sqrt(dot(x, x, width)), static_cast<float>(o.eps));
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { y[i] = x[i] / norm; }
     if (o.norm) { o.norm.data[r] = norm; }
   });
 }
@@ -59,9 +76,11 @@ inline void launch(onednn&, const op::l2_normalize_backward<float>& o) {
   using namespace detail::cpu;
   const Index width = o.y.columns;
   parallel_for(o.y.rows, width, [&](Index r) {
-    const auto dy = array(o.dy.data + r * width, width), y = array(o.y.data + r * width, width);
-    const float along = (dy * y).sum();
-    array(o.dx.data + r * width, width) = (dy - y * along) / o.norm.data[r];
+    const float *const dy = o.dy.data + r * width, *const y = o.y.data + r * width;
+    float* const dx = o.dx.data + r * width;
+    const float along = dot(dy, y, width), norm = o.norm.data[r];
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { dx[i] = (dy[i] - y[i] * along) / norm; }
   });
 }
 

@@ -9,7 +9,6 @@ namespace radapt {
 
 inline void launch(onednn&, const op::adamw<float>& o) {
   using namespace detail::cpu;
-  // Up to five streams: pieces of this many floats are still in the first-level cache from one statement to the next.
   constexpr Index piece = 1024;
   const auto narrow = [](double x) { return static_cast<float>(x); };
   const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
@@ -22,15 +21,20 @@ inline void launch(onednn&, const op::adamw<float>& o) {
   const Index size = o.parameters.size;
   parallel_for(block_count(size, piece), piece, [&](Index i) {
     const Index begin = i * piece, n = std::min(piece, size - begin);
-    const auto g = array(o.gradients.data + begin, n);
-    auto p = array(o.parameters.data + begin, n), m = array(o.first_moment.data + begin, n);
-    auto v = array(o.second_moment.data + begin, n);
-    m = b1 * m + b1_rest * (gradient_scale * g);
-    v = b2 * v + b2_rest * (gradient_scale * g).square();
-    p = keep * p - rate * m / (v.sqrt() * root + eps);
+    const float* const gradients = o.gradients.data + begin;
+    float *const p = o.parameters.data + begin, *const m = o.first_moment.data + begin;
+    float* const v = o.second_moment.data + begin;
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < n; ++j) {
+      const float g = gradient_scale * gradients[j];
+      m[j] = b1 * m[j] + b1_rest * g;
+      v[j] = b2 * v[j] + b2_rest * (g * g);
+      p[j] = keep * p[j] - rate * m[j] / (std::sqrt(v[j]) * root + eps);
+    }
     if (o.average) {
-      auto average = array(o.average.data + begin, n);
-      average = momentum * average + momentum_rest * p;
+      float* const average = o.average.data + begin;
+      RADAPT_VECTOR_LOOP
+      for (Index j = 0; j < n; ++j) { average[j] = momentum * average[j] + momentum_rest * p[j]; }
     }
   });
 }
@@ -41,17 +45,28 @@ inline void launch(onednn& device, const op::distance_penalty<float>& o) {
   const float slope = static_cast<float>(2.0 * o.strength);
   *o.loss += o.strength * ordered_sum(device, block_count(size, block_elements), block_elements, [&](Index i) {
                const Index begin = i * block_elements, n = std::min(block_elements, size - begin);
-               const auto p = array(o.parameters.data + begin, n), anchor = array(o.anchor.data + begin, n);
-               array(o.gradients.data + begin, n) += slope * (p - anchor);
-               return (p - anchor).cast<double>().square().sum();
+               const float *const p = o.parameters.data + begin, *const anchor = o.anchor.data + begin;
+               float* const gradients = o.gradients.data + begin;
+               double squares = 0;
+               RADAPT_VECTOR_SUM(squares)
+               for (Index j = 0; j < n; ++j) {
+                 const float distance = p[j] - anchor[j];
+                 gradients[j] += slope * distance;
+                 squares += static_cast<double>(distance) * static_cast<double>(distance);
+               }
+               return squares;
              });
 }
 
 inline void launch(onednn& device, const op::sum_of_squares<float>& o) {
   using namespace detail::cpu;
   *o.result += ordered_sum(device, block_count(o.x.size, block_elements), block_elements, [&](Index i) {
-    const Index begin = i * block_elements;
-    return array(o.x.data + begin, std::min(block_elements, o.x.size - begin)).cast<double>().square().sum();
+    const Index begin = i * block_elements, n = std::min(block_elements, o.x.size - begin);
+    const float* const x = o.x.data + begin;
+    double squares = 0;
+    RADAPT_VECTOR_SUM(squares)
+    for (Index j = 0; j < n; ++j) { squares += static_cast<double>(x[j]) * static_cast<double>(x[j]); }
+    return squares;
   });
 }
 

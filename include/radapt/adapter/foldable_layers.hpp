@@ -1,0 +1,129 @@
+#pragma once
+/// The foldable layers of a model as data: one walk over its types, for everything that merges.
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "radapt/adapter/fold.hpp"
+#include "radapt/layer/visit.hpp"
+
+namespace radapt {
+
+/// Which host layer L folds into: `L::folds_into`, or the linear layer in front of it where L does not say.
+template <class L>
+inline constexpr Host host_of_layer = [] {
+  if constexpr (requires { L::folds_into; }) {
+    return L::folds_into;
+  } else {
+    return Host::in_front;
+  }
+}();
+
+/// A product as two factors, B (rows, r) A (r, columns).
+struct ProductFactors {
+  detail::DoubleMatrix B, A;
+};
+
+/// One foldable layer of a model, without its type. It refers to the parameters that it was made from.
+template <class T>
+struct FoldableLayer {
+  std::string path;  ///< of the layer, e.g. `visual.transformer.resblocks.0.attn.adapter`
+  Host host = Host::in_front;
+  std::string host_path;  ///< of the linear layer whose weight changes
+
+  /// Extents of the product; 0 where the layer has none.
+  Index rows = 0, columns = 0;
+
+  const void* parameters = nullptr;
+  void (*fold_with)(double, const void*, Matrix<T>, Vector<T>) = nullptr;
+  detail::DoubleMatrix (*product_of)(const void*, Index, Index) = nullptr;
+  ProductFactors (*factors_of)(const void*) = nullptr;
+
+  std::string weight_name() const { return join(host_path, "weight"); }
+  std::string bias_name() const { return join(host_path, "bias"); }
+  /// L::fold(alpha, parameters, weight, bias).
+  void fold(double alpha, Matrix<T> weight, Vector<T> bias) const { fold_with(alpha, parameters, weight, bias); }
+  /// Whether the layer can say what it does as one matrix.
+  bool has_product() const { return product_of != nullptr; }
+  /// P, where the layer makes (I + P) W and (I + P) b of its host; where it is the host, what it adds to W.
+  detail::DoubleMatrix product() const { return product_of(parameters, rows, columns); }
+  /// Whether the product comes as two thin factors: the layer has factors().
+  bool has_factors() const { return factors_of != nullptr; }
+  ProductFactors factors() const { return factors_of(parameters); }
+};
+
+namespace detail {
+
+/// The linear layer in front of the adapter at `path`: `<block>.attn.adapter` folds into `<block>.attn.out_proj`.
+inline std::string host_in_front(const std::string& path) {
+  const std::string sublayer = path.substr(0, path.rfind(".adapter"));
+  return sublayer + (sublayer.ends_with(".attn") ? ".out_proj" : ".c_proj");
+}
+
+/// Whether L can say what it does as one matrix: it has a product(), or its fold() works in double.
+template <class L, class P>
+concept says_product = (host_of_layer<L> == Host::itself || requires { L::input_width; }) &&
+                       requires(const P& p, Matrix<double> w, Vector<double> b) {
+  L::fold(1.0, p, w, b);
+};
+
+/// What layer L does, as one matrix: its product(), or what it makes of the identity (of zero, where it is the host).
+template <class L>
+DoubleMatrix product_of_layer(const auto& p, Index rows, Index columns) {
+  if constexpr (requires { L::product(p); }) {
+    return L::product(p);
+  } else {
+    DoubleMatrix folded(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
+    const double diagonal = host_of_layer<L> == Host::in_front ? 1.0 : 0.0;
+    const auto set = [&](auto value) {
+      for (Index i = 0; i < rows; ++i) {
+        for (Index j = 0; j < columns; ++j) { value(folded.data()[i * columns + j], i == j ? diagonal : 0.0); }
+      }
+    };
+    set([](double& x, double at) { x = at; });
+    L::fold(1.0, p, Matrix<double>(folded.data(), rows, columns), Vector<double>{});
+    set([](double& x, double at) { x -= at; });
+    return folded;
+  }
+}
+
+}  // namespace detail
+
+/// The foldable layers of model M in the order in which they compute, which is the order to fold them in. `values` must
+/// outlive the list.
+template <class M, class T>
+std::vector<FoldableLayer<T>> foldable_layers(const Values<M, T>& values) {
+  std::vector<FoldableLayer<T>> all;
+  const auto take = [&]<class L>(const std::string& path, const auto& p) {
+    if constexpr (foldable<L, T>) {
+      using P = std::remove_cvref_t<decltype(p)>;
+      FoldableLayer<T> one;
+      one.path = path;
+      one.host = host_of_layer<L>;
+      one.host_path = one.host == Host::itself ? path : detail::host_in_front(path);
+      one.parameters = &p;
+      one.fold_with = [](double alpha, const void* parameters, Matrix<T> weight, Vector<T> bias) {
+        L::fold(alpha, *static_cast<const P*>(parameters), weight, bias);
+      };
+      if constexpr (detail::says_product<L, P>) {
+        if constexpr (host_of_layer<L> == Host::itself) {
+          one.rows = detail::matrix_of(p.weight).rows;
+          one.columns = detail::matrix_of(p.weight).columns;
+        } else {
+          one.rows = one.columns = L::input_width;
+        }
+        one.product_of = [](const void* parameters, Index rows, Index columns) {
+          return detail::product_of_layer<L>(*static_cast<const P*>(parameters), rows, columns);
+        };
+      }
+      if constexpr (requires { L::factors(p); }) {
+        one.factors_of = [](const void* parameters) { return L::factors(*static_cast<const P*>(parameters)); };
+      }
+      all.push_back(one);
+    }
+  };
+  M::each_layer(take, "", values);
+  return all;
+}
+
+}  // namespace radapt
