@@ -4,6 +4,8 @@
 
 #include "cases/activation.hpp"
 #include "cases/attention.hpp"
+#include "cases/columns.hpp"
+#include "cases/dropout.hpp"
 #include "cases/elementwise.hpp"
 #include "cases/embed.hpp"
 #include "cases/linear.hpp"
@@ -15,12 +17,13 @@
 
 namespace radapt_test::cases {
 
-using all = std::tuple<LinearForward, LinearBackwardInput, LinearBackwardWeight, LinearBackwardBias, LayerNormForward,
-                       LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward, L2NormalizeBackward,
-                       ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
-                       AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward,
-                       PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, ContrastiveLoss, CrossEntropy,
-                       Distillation, Adamw, DistancePenalty, SumOfSquares, Clear>;
+using all =
+    std::tuple<LinearForward, LinearBackwardInput, LinearBackwardWeight, LinearBackwardBias, LayerNormForward,
+               LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward, L2NormalizeBackward,
+               ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
+               AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
+               PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, ContrastiveLoss,
+               CrossEntropy, Distillation, Adamw, DistancePenalty, SumOfSquares, Clear>;
 
 /// The name of the operation that case C is for.
 template <class C>

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "radapt/adapter/fold.hpp"
+#include "radapt/core/tensors.hpp"
 #include "radapt/layer/visit.hpp"
 
 namespace radapt {
@@ -31,7 +32,8 @@ struct FoldableLayer {
   Host host = Host::in_front;
   std::string host_path;  ///< of the linear layer whose weight changes
 
-  /// Extents of the product; 0 where the layer has none.
+  /// Extents of the product: those of the host's weight where the layer is the host, else the width of what it puts
+  /// out.
   Index rows = 0, columns = 0;
 
   const void* parameters = nullptr;
@@ -62,27 +64,22 @@ inline std::string host_in_front(const std::string& path) {
 
 /// Whether L can say what it does as one matrix: it has a product(), or its fold() works in double.
 template <class L, class P>
-concept says_product = (host_of_layer<L> == Host::itself || requires { L::input_width; }) &&
-                       requires(const P& p, Matrix<double> w, Vector<double> b) {
-  L::fold(1.0, p, w, b);
-};
+concept says_product = requires(const P& p) {
+  L::product(p);
+}
+|| (host_of_layer<L> == Host::in_front &&
+    requires(const P& p, Matrix<double> w, Vector<double> b) { L::fold(1.0, p, w, b); });
 
-/// What layer L does, as one matrix: its product(), or what it makes of the identity (of zero, where it is the host).
+/// What layer L does, as one matrix: its product(), or what it makes of the identity beyond it.
 template <class L>
 DoubleMatrix product_of_layer(const auto& p, Index rows, Index columns) {
   if constexpr (requires { L::product(p); }) {
     return L::product(p);
   } else {
-    DoubleMatrix folded(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
-    const double diagonal = host_of_layer<L> == Host::in_front ? 1.0 : 0.0;
-    const auto set = [&](auto value) {
-      for (Index i = 0; i < rows; ++i) {
-        for (Index j = 0; j < columns; ++j) { value(folded.data()[i * columns + j], i == j ? diagonal : 0.0); }
-      }
-    };
-    set([](double& x, double at) { x = at; });
+    DoubleMatrix folded = DoubleMatrix::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
+    for (Index i = 0; i < rows; ++i) { folded.data()[i * (columns + 1)] = 1.0; }
     L::fold(1.0, p, Matrix<double>(folded.data(), rows, columns), Vector<double>{});
-    set([](double& x, double at) { x -= at; });
+    for (Index i = 0; i < rows; ++i) { folded.data()[i * (columns + 1)] -= 1.0; }
     return folded;
   }
 }
@@ -106,12 +103,6 @@ std::vector<FoldableLayer<T>> foldable_layers(const Values<M, T>& values) {
         L::fold(alpha, *static_cast<const P*>(parameters), weight, bias);
       };
       if constexpr (detail::says_product<L, P>) {
-        if constexpr (host_of_layer<L> == Host::itself) {
-          one.rows = detail::matrix_of(p.weight).rows;
-          one.columns = detail::matrix_of(p.weight).columns;
-        } else {
-          one.rows = one.columns = L::input_width;
-        }
         one.product_of = [](const void* parameters, Index rows, Index columns) {
           return detail::product_of_layer<L>(*static_cast<const P*>(parameters), rows, columns);
         };
@@ -123,6 +114,14 @@ std::vector<FoldableLayer<T>> foldable_layers(const Values<M, T>& values) {
     }
   };
   M::each_layer(take, "", values);
+  const std::vector<TensorFacts> tensors = describe<M>();
+  const TensorNames names(tensors);
+  for (FoldableLayer<T>& layer : all) {
+    if (!names.has(layer.weight_name())) { continue; }
+    const Extents host = tensors[names.at(layer.weight_name())].extents;
+    layer.rows = host.rows();
+    layer.columns = layer.host == Host::itself ? host.size() / host.rows() : layer.rows;
+  }
   return all;
 }
 

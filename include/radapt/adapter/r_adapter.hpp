@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "radapt/adapter/branch.hpp"
 #include "radapt/adapter/foldable_layers.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/backend/run.hpp"
@@ -59,11 +60,10 @@ struct LowRankAdapterParams<Width, R, Role, no_scale, Slot> {
   }
 };
 
-/// What full and low-rank adapters share: the scale, the draw of the mask, the rows it keeps.
+/// What full and low-rank adapters share besides: the scale.
 template <class Scale>
-struct AdapterBase : layer_defaults {
+struct AdapterBase : AdapterBranch {
   static constexpr bool learns_scale = std::is_same_v<Scale, learned_scale>;
-  using Mask = Tokens<1>;  // bytes; enough for every granularity, since no batch has more sequences than tokens
 
   /// Pointer to s in a tree of values or gradients, null where there is none.
   template <class T>
@@ -86,31 +86,6 @@ struct AdapterBase : layer_defaults {
 
   /// alpha s, what a merge multiplies the adapter with: 0 at alpha 0 even where s is not finite.
   static double merge_coefficient(double alpha, const auto& p) { return alpha == 0.0 ? 0.0 : alpha * scale_value(p); }
-
-  /// The coefficient of the branch on kept rows: 1/(1-p) while adapters are dropped, alpha in evaluation.
-  static double factor(const Phase& phase) {
-    return phase.training ? 1.0 / (1.0 - phase.adapter_drop) : phase.adapter_alpha;
-  }
-
-  /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped.
-  static op::KeptRows draw(auto& c, std::uint8_t* mask) {
-    const std::uint32_t site = c.phase.next_site++;
-    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
-    const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
-    const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
-    for (Index i = 0; i < entries; ++i) {
-      const Index sample = by_sample ? c.phase.first_sequence + i : i;
-      const bool keeps =
-          c.phase.given_masks == nullptr ? c.phase.keeps(site, sample) : c.phase.given_masks[site][sample] != 0;
-      mask[i] = keeps ? 1 : 0;
-    }
-    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
-  }
-  /// The rows that forward kept.
-  static op::KeptRows drawn(const auto& c, const std::uint8_t* mask) {
-    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
-    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
-  }
 };
 
 }  // namespace detail
@@ -343,17 +318,6 @@ requires(R > 0 && R < Width) struct r_adapter_layer<Width, low_rank<R>, Role, Sc
   using type = LowRankAdapter<Width, R, Role, Scale>;
 };
 }  // namespace detail
-
-struct both_towers {
-  template <class Tower>
-  static constexpr bool has = true;
-};
-/// One tower only: `only_tower<role::tower::image>`.
-template <class Wanted>
-struct only_tower {
-  template <class Tower>
-  static constexpr bool has = std::is_same_v<Tower, Wanted>;
-};
 
 /// The policy: an adapter after each attention and each MLP of the chosen towers. Rank is `full` or `low_rank<R>`.
 template <class Rank = full, class Scale = learned_scale, class Towers = both_towers>

@@ -8,8 +8,12 @@ namespace radapt {
 
 namespace site {
 struct after_attention {};  ///< on the output of attn.out_proj, before the residual sum
+struct beside_mlp {};       ///< from the stream before ln_2 to the output of the MLP branch, before the residual sum
 struct after_mlp {};        ///< on the output of mlp.c_proj, before the residual sum
 struct in_proj {};          ///< instead of attn.in_proj: the fused q, k, v projection
+struct q {};                ///< the first third of in_proj, for policies that tell them apart
+struct k {};                ///< the second
+struct v {};                ///< the third
 struct out_proj {};         ///< instead of attn.out_proj
 struct c_fc {};             ///< instead of mlp.c_fc
 struct c_proj {};           ///< instead of mlp.c_proj
@@ -22,8 +26,21 @@ struct Site {
 };
 }  // namespace site
 
+/// Which towers a policy adapts.
+struct both_towers {
+  template <class Tower>
+  static constexpr bool has = true;
+};
+/// One tower only: `only_tower<role::tower::image>`.
+template <class Wanted>
+struct only_tower {
+  template <class Tower>
+  static constexpr bool has = std::is_same_v<Tower, Wanted>;
+};
+
 /// An adapter policy answers `at<Site, D>`: the layer, from width D to width D, that sits after a sub-layer; Identity
-/// where there is none. It may also answer `wrap<Site, L>`: the layer that takes the place of the linear layer L.
+/// where there is none. It may also answer `wrap<Site, L>`: the layer that takes the place of the linear layer L; and
+/// `beside<Site, D>`: the branch, from D to D with a scalar parameter `scale`, that is added to a sub-layer.
 template <class P>
 concept adapter_policy = requires {
   typename P::template at<site::Site<site::after_attention, role::tower::image>, 64>;
@@ -86,6 +103,16 @@ template <class Policy, class Site, class L>
 requires requires { typename Policy::template wrap<Site, L>; }
 struct wrapped<Policy, Site, L> {
   using type = typename Policy::template wrap<Site, L>;
+};
+
+template <class Policy, class Site, Index D>
+struct beside_at {
+  using type = Identity;
+};
+template <class Policy, class Site, Index D>
+requires requires { typename Policy::template beside<Site, D>; }
+struct beside_at<Policy, Site, D> {
+  using type = typename Policy::template beside<Site, D>;
 };
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 #pragma once
 /// The residual attention block of both towers (clip_compat.md 1.2), with the sites of adapter policies.
 ///   x += adapter(out_proj(attention(in_proj(ln_1(x)))));  x += adapter(c_proj(act(c_fc(ln_2(x)))))
+#include "radapt/adapter/beside.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/clip/arch.hpp"
 #include "radapt/layer/activation.hpp"
@@ -24,6 +25,8 @@ struct BlockKind {
   using linear = typename wrapped<Policy, site::Site<Place, Tower>, Linear<In, Out, role_of<role::backbone>>>::type;
   template <class Place, Index Width>
   using adapter = typename adapter_at<Policy, site::Site<Place, Tower>, Width>::type;
+  template <class Place, Index Width>
+  using beside = typename beside_at<Policy, site::Site<Place, Tower>, Width>::type;
   template <Index Width>
   using norm = LayerNorm<Width, role_of<role::norm>>;
 };
@@ -50,11 +53,27 @@ struct AttentionBranch : chain<Named<"ln_1", typename Kind::template norm<Width>
                                Named<"attn", MultiheadAttention<Width, Heads, Causal, Kind>>,
                                Named<"attn.adapter", typename Kind::template adapter<site::after_attention, Width>>> {};
 
+namespace detail {
+template <class Main, class Branch>
+struct with_branch {
+  using type = Beside<Main, Named<"mlp.parallel_adapter", Branch>>;
+};
+template <class Main>
+struct with_branch<Main, Identity> {
+  using type = Main;
+};
+}  // namespace detail
+
 /// adapter(mlp(ln_2(x))).
 template <Index Width, Index Hidden, Activation Act, class Kind>
-struct MlpBranch
+struct MlpWithAdapter
     : chain<Named<"ln_2", typename Kind::template norm<Width>>, Named<"mlp", Mlp<Width, Hidden, Act, Kind>>,
             Named<"mlp.adapter", typename Kind::template adapter<site::after_mlp, Width>>> {};
+
+/// The same and a branch beside it, if the policy has one: adapter(mlp(ln_2(x))) + s branch(x).
+template <Index Width, Index Hidden, Activation Act, class Kind>
+struct MlpBranch : detail::with_branch<MlpWithAdapter<Width, Hidden, Act, Kind>,
+                                       typename Kind::template beside<site::beside_mlp, Width>>::type {};
 
 /// The two residual branches, x (tokens, Width) -> (tokens, Width).
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>

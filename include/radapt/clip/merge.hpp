@@ -52,32 +52,43 @@ struct without_adapters<HeadedClip<M>> {
   using type = HeadedClip<typename without_adapters<M>::type>;
 };
 
-/// The first layer of a block that does not fold, or `fits`. Layers that take the place of a linear layer count as
-/// well: left out of a merge, they would be lost without a word.
+/// `fits` or the first of the reasons that is not.
+template <class... Reasons>
+struct first_reason {
+  using type = fits;
+};
+template <class Reason, class... Reasons>
+struct first_reason<Reason, Reasons...>
+    : std::conditional_t<Reason::ok, first_reason<Reasons...>, std::type_identity<Reason>> {};
+
+/// Why a block of one tower cannot be merged. Layers in the place of a linear layer, and branches beside a sub-layer,
+/// count as well: left out of a merge, they would be lost without a word.
 template <class Policy, class Tower, Index Width, Index Hidden>
 struct block_merge_reason {
   using Kind = BlockKind<Policy, Tower, false>;
-  template <class Adapter, class Rest>
-  using behind = std::conditional_t<mergeable<Adapter>, Rest, not_linear<Adapter>>;
-  template <class Place, Index In, Index Out, class Rest>
-  using in_place =
-      std::conditional_t<mergeable_for<typename Kind::template linear<Place, In, Out>,
-                                       typename BlockKind<NoAdapter, Tower, false>::template linear<Place, In, Out>>,
-                         Rest, not_linear<typename Kind::template linear<Place, In, Out>>>;
-  using type = behind<
-      typename Kind::template adapter<site::after_attention, Width>,
-      behind<typename Kind::template adapter<site::after_mlp, Width>,
-             in_place<site::in_proj, Width, 3 * Width,
-                      in_place<site::out_proj, Width, Width,
-                               in_place<site::c_fc, Width, Hidden, in_place<site::c_proj, Hidden, Width, fits>>>>>>;
+  template <class L, bool Folds>
+  using reason = std::conditional_t<Folds, fits, not_linear<L>>;
+  template <class L>
+  using behind = reason<L, mergeable<L>>;
+  template <class L>
+  using beside = reason<L, std::is_same_v<L, Identity>>;
+  template <class L, class Plain>
+  using in_place = reason<L, mergeable_for<L, Plain>>;
+  template <class Place, Index In, Index Out>
+  using linear = in_place<typename Kind::template linear<Place, In, Out>,
+                          typename BlockKind<NoAdapter, Tower, false>::template linear<Place, In, Out>>;
+  using type = typename first_reason<behind<typename Kind::template adapter<site::after_attention, Width>>,
+                                     behind<typename Kind::template adapter<site::after_mlp, Width>>,
+                                     beside<typename Kind::template beside<site::beside_mlp, Width>>,
+                                     linear<site::in_proj, Width, 3 * Width>, linear<site::out_proj, Width, Width>,
+                                     linear<site::c_fc, Width, Hidden>, linear<site::c_proj, Hidden, Width>>::type;
 };
 
 template <class Policy, class Arch>
-struct merge_reason {
-  using image = typename block_merge_reason<Policy, role::tower::image, Arch::vision.width, Arch::vision.hidden>::type;
-  using text = typename block_merge_reason<Policy, role::tower::text, Arch::text.width, Arch::text.hidden>::type;
-  using type = std::conditional_t<image::ok, text, image>;
-};
+struct merge_reason
+    : first_reason<
+          typename block_merge_reason<Policy, role::tower::image, Arch::vision.width, Arch::vision.hidden>::type,
+          typename block_merge_reason<Policy, role::tower::text, Arch::text.width, Arch::text.hidden>::type> {};
 
 /// Calls f(layer, weight, bias) for foldable layers and the tensors of their hosts in `plain`.
 template <class T, class M, class F>

@@ -22,6 +22,7 @@ struct Phase {
   bool training = false;
   double adapter_drop = 0.0;  ///< probability that an adapter is dropped while training, 0 <= p < 1
   DropGranularity granularity = DropGranularity::per_sample;
+  double dropout = 0.0;        ///< probability that a Dropout layer drops an element while training, 0 <= p < 1
   double adapter_alpha = 1.0;  ///< scale of every adapter in evaluation; alpha weights the fine-tuned side
   std::uint64_t seed = 0;
   std::uint64_t step = 0;

@@ -11,6 +11,8 @@ struct projection {};   ///< the linear map from a tower to the joint space
 struct adapter {};      ///< anything that an adapter policy adds
 struct head {};         ///< a classifier on top of the image features
 struct logit_scale {};  ///< the logarithm of the inverse temperature
+/// A number of an adapter that no policy trains, such as LoRA's alpha / r: it answers to its own name only.
+struct adapter_constant {};
 
 /// Role `Role` inside a block that was declared open for training: `tune::only<role::unlocked>` names all of them,
 /// while a policy that names the role itself still finds it.
@@ -35,5 +37,11 @@ inline constexpr bool answers_to<in<R, Tower>, Name> =
     std::is_same_v<in<R, Tower>, Name> || std::is_same_v<Tower, Name> || answers_to<R, Name>;
 template <class R, class Name>
 inline constexpr bool answers_to<in_unlocked_block<R>, Name> = std::is_same_v<unlocked, Name> || answers_to<R, Name>;
+
+/// Whether no policy trains a parameter of role R, whatever it says.
+template <class R>
+inline constexpr bool never_trained = std::is_same_v<R, adapter_constant>;
+template <class R, class Tower>
+inline constexpr bool never_trained<in<R, Tower>> = never_trained<R>;
 
 }  // namespace radapt::role

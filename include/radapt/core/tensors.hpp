@@ -30,7 +30,7 @@ struct Extents {
 struct TensorFacts {
   std::string name;  ///< open_clip's, e.g. `visual.transformer.resblocks.0.attn.in_proj_weight`
   Extents extents;
-  bool is_adapter = false;  ///< answers to role::adapter
+  bool is_adapter = false;  ///< answers to role::adapter, or is a constant of one
   bool is_head = false;     ///< answers to role::head
 };
 
@@ -41,8 +41,10 @@ std::vector<TensorFacts> describe() {
   const Descriptions<M> tree{};
   each_named(
       [&]<class S, class R>(const std::string& name, const Description<S, R>&) {
-        all.push_back(
-            {name, {S::extents, S::rank}, role::answers_to<R, role::adapter>, role::answers_to<R, role::head>});
+        all.push_back({name,
+                       {S::extents, S::rank},
+                       role::answers_to<R, role::adapter> || role::never_trained<R>,
+                       role::answers_to<R, role::head>});
       },
       "", tree);
   return all;
@@ -71,21 +73,6 @@ std::vector<Leaf<T>> leaves(Tree& tree) {
   return all;
 }
 
-/// Finds the tensors of a list by name.
-class TensorNames {
- public:
-  template <class List>
-  explicit TensorNames(const List& tensors) {
-    for (const auto& tensor : tensors) { position_.emplace(tensor.name(), position_.size()); }
-  }
-  bool has(const std::string& name) const { return position_.contains(name); }
-  /// Position of a name that the list has.
-  Index at(const std::string& name) const { return position_.at(name); }
-
- private:
-  std::unordered_map<std::string, Index> position_;
-};
-
 /// One tensor of weights: a name, elements, extents.
 template <class T>
 struct Tensor {
@@ -101,6 +88,24 @@ struct Tensor {
     const Index rows = facts.extents.rows(leading);
     return {data, rows, size() / rows};
   }
+};
+
+/// Finds the tensors of a list by name.
+class TensorNames {
+ public:
+  explicit TensorNames(const std::vector<TensorFacts>& tensors) {
+    for (const TensorFacts& tensor : tensors) { position_.emplace(tensor.name, position_.size()); }
+  }
+  template <class T>
+  explicit TensorNames(const std::vector<Tensor<T>>& tensors) {
+    for (const Tensor<T>& tensor : tensors) { position_.emplace(tensor.name(), position_.size()); }
+  }
+  bool has(const std::string& name) const { return position_.contains(name); }
+  /// Position of a name that the list has.
+  Index at(const std::string& name) const { return position_.at(name); }
+
+ private:
+  std::unordered_map<std::string, Index> position_;
 };
 
 }  // namespace radapt

@@ -32,10 +32,13 @@ struct value_slot {
   template <class S, class R>
   using leaf = Parameter<T, S>;
 };
+/// Whether Tune trains a parameter of role R.
+template <class Tune, class R>
+inline constexpr bool trains_role = Tune::template trains<R> && !role::never_trained<R>;
 template <class T, class Tune>
 struct gradient_slot {
   template <class S, class R>
-  using leaf = std::conditional_t<Tune::template trains<R>, Parameter<T, S>, Frozen>;
+  using leaf = std::conditional_t<trains_role<Tune, R>, Parameter<T, S>, Frozen>;
 };
 }  // namespace detail
 
@@ -75,7 +78,7 @@ template <class L, class Tune>
 consteval bool trains_any_of() {
   bool any = false;
   const Descriptions<L> tree{};
-  radapt::each([&]<class S, class R>(const Description<S, R>&) { any = any || Tune::template trains<R>; }, tree);
+  radapt::each([&]<class S, class R>(const Description<S, R>&) { any = any || trains_role<Tune, R>; }, tree);
   return any;
 }
 }  // namespace detail
@@ -94,7 +97,8 @@ constexpr Index count(Index leading = 1) {
   Index n = 0;
   const Descriptions<L> tree{};
   radapt::each(
-      [&]<class S, class R>(const Description<S, R>&) { n += Tune::template trains<R> ? S::size(leading) : 0; }, tree);
+      [&]<class S, class R>(const Description<S, R>&) { n += detail::trains_role<Tune, R> ? S::size(leading) : 0; },
+      tree);
   return n;
 }
 

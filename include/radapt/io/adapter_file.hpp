@@ -4,7 +4,6 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +15,7 @@
 #include "radapt/io/quoted_name.hpp"
 #include "radapt/io/safetensors.hpp"
 #include "radapt/io/safetensors_write.hpp"
+#include "radapt/io/wanted_tensors.hpp"
 
 namespace radapt {
 
@@ -174,41 +174,23 @@ inline AdapterFacts adapter_facts(const safetensors::File& file) {
 
 namespace detail {
 
-/// Compares an adapter file with a model, then reads it: nothing is written unless everything fits.
+/// An adapter file in the place of a model's adapters; a low-rank file also for full ones.
 class AdapterReader {
  public:
   AdapterReader(const safetensors::File& file, std::string what, Index expanded_rank)
-      : file_(file), what_(std::move(what)), expanded_rank_(expanded_rank) {}
+      : file_(file), wanted_(file, std::move(what)), expanded_rank_(expanded_rank) {}
 
   /// Notes what is wrong with the stored form of our tensor `name`.
   void check(const std::string& name, const std::vector<std::uint64_t>& shape) {
     if (expands(name)) {
-      check_one(factor(name, 'U'), {shape[0], expanded_rank_});
-      check_one(factor(name, 'D'), {expanded_rank_, shape[1]});
+      wanted_.check(factor(name, 'U'), {shape[0], expanded_rank_});
+      wanted_.check(factor(name, 'D'), {expanded_rank_, shape[1]});
     } else {
-      check_one(name, shape);
+      wanted_.check(name, shape);
     }
   }
-  /// Throws if anything was noted, or if the file holds more than was asked for.
-  void finish() {
-    for (const auto& [name, tensor] : file_.tensors()) {
-      if (known_.count(name) == 0) { unexpected_.push_back(quoted_name(name)); }
-    }
-    std::string got;
-    const auto add = [&got](const std::vector<std::string>& items, const char* kind) {
-      if (items.empty()) { return; }
-      got += (got.empty() ? "" : "; ") + std::to_string(items.size()) + " " + kind + ": ";
-      for (std::size_t i = 0; i < items.size(); ++i) { got += (i == 0 ? "" : ", ") + items[i]; }
-    };
-    add(missing_, "missing");
-    add(unexpected_, "unexpected");
-    add(misshapen_, "misshapen");
-    add(mistyped_, "without floating-point numbers");
-    if (got.empty()) { return; }
-    fail({.what = what_,
-          .expected = "the adapters of the model",
-          .got = got,
-          .hint = "Were they trained in a model of this architecture?"});
+  void finish() const {
+    wanted_.finish("the adapters of the model", "Were they trained in a model of this architecture?");
   }
   /// The elements of our tensor `name`.
   template <class T>
@@ -217,8 +199,8 @@ class AdapterReader {
     const auto up = file_.read<double>(factor(name, 'U')), down = file_.read<double>(factor(name, 'D'));
     const auto rank = static_cast<Eigen::Index>(expanded_rank_);
     const auto rows = static_cast<Eigen::Index>(up.size()) / rank;
-    const DoubleMatrix product =
-        Eigen::Map<const DoubleMatrix>(up.data(), rows, rank) * Eigen::Map<const DoubleMatrix>(down.data(), rank, rows);
+    const DoubleMatrix product = multiply(Eigen::Map<const DoubleMatrix>(up.data(), rows, rank),
+                                          Eigen::Map<const DoubleMatrix>(down.data(), rank, rows));
     std::vector<T> values;
     for (Eigen::Index i = 0; i < product.size(); ++i) { values.push_back(static_cast<T>(product.data()[i])); }
     return values;
@@ -232,28 +214,10 @@ class AdapterReader {
   static std::string factor(const std::string& name, char letter) {
     return name.substr(0, name.size() - 1) + std::string(1, letter);
   }
-  void check_one(const std::string& name, const std::vector<std::uint64_t>& shape) {
-    using safetensors::DType;
-    known_.insert(name);
-    if (!file_.contains(name)) {
-      missing_.push_back(quoted_name(name));
-      return;
-    }
-    const safetensors::Tensor& tensor = file_.at(name);
-    if (tensor.shape != shape) {
-      misshapen_.push_back(quoted_name(name) + " is " + safetensors::spell(tensor.shape) + ", the model wants " +
-                           safetensors::spell(shape));
-    } else if (tensor.dtype != DType::F32 && tensor.dtype != DType::F64 && tensor.dtype != DType::F16 &&
-               tensor.dtype != DType::BF16) {
-      mistyped_.push_back(quoted_name(name) + " is " + std::string(safetensors::tag(tensor.dtype)));
-    }
-  }
 
   const safetensors::File& file_;
-  std::string what_;
+  safetensors::WantedTensors wanted_;
   Index expanded_rank_;
-  std::set<std::string> known_;
-  std::vector<std::string> missing_, unexpected_, misshapen_, mistyped_;
 };
 
 }  // namespace detail

@@ -1,6 +1,9 @@
 #pragma once
 /// The published methods by name: `recipe::r_adapter<arch::ViT_B_16>` is a whole variant, with the defaults of its
 /// paper.
+#include "radapt/adapter/adapt_former.hpp"
+#include "radapt/adapter/lora.hpp"
+#include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/train/recipe.hpp"
 
 namespace radapt {
@@ -41,6 +44,21 @@ using star_ft = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensembl
 template <class Arch>
 using clipood = Recipe<Clip<Arch>, tune::only<role::tower::image>, ensemble::During<Accumulate>, ensemble::After<>,
                        loss::MarginMetricSoftmax>;
+
+/// LoRA (Hu et al., ICLR 2022) on q and v of every block unless Targets says more, merged when it is done.
+template <class Arch, Index R = 8, class Targets = on<site::q, site::v>, class Loss = loss::CrossEntropy>
+using lora = Recipe<Clip<Arch, Lora<R, Targets>>, tune::only<role::adapter, role::head>, ensemble::During<>,
+                    ensemble::After<Rescale>, Loss>;
+
+/// AdaptFormer (Chen et al., NeurIPS 2022): a bottleneck beside every MLP. It stays in the model.
+template <class Arch, Index Hidden = 64, class Loss = loss::CrossEntropy>
+using adapt_former = Recipe<Clip<Arch, AdaptFormer<Hidden>>, tune::only<role::adapter, role::head>, ensemble::During<>,
+                            ensemble::After<>, Loss>;
+
+/// RepAdapter (Luo et al., 2023): a linear bottleneck in front of every in_proj and c_fc, merged when it is done.
+template <class Arch, Index Hidden = 8, class Loss = loss::CrossEntropy>
+using rep_adapter = Recipe<Clip<Arch, RepAdapter<Hidden>>, tune::only<role::adapter, role::head>, ensemble::During<>,
+                           ensemble::After<Rescale>, Loss>;
 
 }  // namespace recipe
 }  // namespace radapt

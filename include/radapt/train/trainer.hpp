@@ -22,7 +22,8 @@ struct TrainOptions {
   double clip_norm = 1.0;     ///< largest global L2 norm of the gradients; 0 does not clip
   double adapter_drop = 0.2;  ///< used by recipes with AdapterDrop
   DropGranularity granularity = DropGranularity::per_sample;
-  Average average{};  ///< used by recipes with Accumulate
+  double dropout = 0.1;  ///< of single elements, in the layers that have one: AdaptFormer's and RepAdapter's
+  Average average{};     ///< used by recipes with Accumulate
   std::uint64_t seed = 0;
   bool clamp_logit_scale = true;  ///< keeps a trained logit_scale in 0 .. ln 100 (clip_compat.md 1.2)
 };
@@ -140,6 +141,7 @@ class Trainer {
       phase.adapter_drop = options_.adapter_drop;
       phase.granularity = options_.granularity;
     }
+    phase.dropout = options_.dropout;
     phase.seed = options_.seed;
     phase.step = step_;
     phase.given_masks = given_masks_;
@@ -191,6 +193,12 @@ class Trainer {
   static TrainOptions checked(TrainOptions o) {
     if (o.size.batch == 0) {
       fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""});
+    }
+    if (!(o.dropout >= 0.0 && o.dropout < 1.0)) {
+      fail({.what = "training option dropout",
+            .expected = "a probability from 0 to below 1",
+            .got = std::to_string(o.dropout),
+            .hint = "It is the probability of dropping; the published value is 0.1"});
     }
     if (!(o.adapter_drop >= 0.0 && o.adapter_drop < 1.0)) {
       fail({.what = "training option adapter_drop",

@@ -2,6 +2,8 @@
 /// The whole oneDNN backend: every operation in float.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
+#include "radapt/backend/onednn/columns.hpp"
+#include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"
 #include "radapt/backend/onednn/embed.hpp"
 #include "radapt/backend/onednn/linear.hpp"

@@ -2,6 +2,8 @@
 /// The whole reference backend.
 #include "radapt/backend/reference/activation.hpp"
 #include "radapt/backend/reference/attention.hpp"
+#include "radapt/backend/reference/columns.hpp"
+#include "radapt/backend/reference/dropout.hpp"
 #include "radapt/backend/reference/elementwise.hpp"
 #include "radapt/backend/reference/embed.hpp"
 #include "radapt/backend/reference/linear.hpp"

@@ -1,0 +1,43 @@
+#pragma once
+/// What the branches of all adapters share: the coefficient, the draw of the mask, the rows it keeps.
+#include <cstdint>
+
+#include "radapt/backend/run.hpp"
+#include "radapt/core/plan.hpp"
+#include "radapt/op/kept_rows.hpp"
+
+namespace radapt::detail {
+
+/// Base of a layer that adds an adapter's branch to its output. Whole branches are dropped at random while training
+/// (methods.md 1.5), and scaled by alpha in evaluation.
+struct AdapterBranch : layer_defaults {
+  using Mask = Tokens<1>;  // bytes; enough for every granularity, since no batch has more sequences than tokens
+  static constexpr Index mask_bytes(Extent e) { return bytes_of<std::uint8_t, Mask>(e); }
+
+  /// The coefficient of the branch on kept rows: 1/(1-p) while adapters are dropped, alpha in evaluation.
+  static double factor(const Phase& phase) {
+    return phase.training ? 1.0 / (1.0 - phase.adapter_drop) : phase.adapter_alpha;
+  }
+
+  /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped.
+  static op::KeptRows draw(auto& c, std::uint8_t* mask) {
+    const std::uint32_t site = c.phase.next_site++;
+    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
+    const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
+    const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
+    for (Index i = 0; i < entries; ++i) {
+      const Index sample = by_sample ? c.phase.first_sequence + i : i;
+      const bool keeps =
+          c.phase.given_masks == nullptr ? c.phase.keeps(site, sample) : c.phase.given_masks[site][sample] != 0;
+      mask[i] = keeps ? 1 : 0;
+    }
+    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
+  }
+  /// The rows that forward kept.
+  static op::KeptRows drawn(const auto& c, const std::uint8_t* mask) {
+    if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
+    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
+  }
+};
+
+}  // namespace radapt::detail

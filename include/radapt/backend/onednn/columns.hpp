@@ -1,0 +1,30 @@
+#pragma once
+/// oneDNN backend's kernels of op/columns.hpp: one pass over the columns.
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/op/columns.hpp"
+
+namespace radapt {
+
+inline void launch(onednn&, const op::take_columns<float>& o) {
+  const Index width = o.y.columns;
+  detail::cpu::parallel_for(o.y.rows, width, [&](Index r) {
+    std::memcpy(o.y.data + r * width, o.x.data + r * o.x.columns + o.first, width * sizeof(float));
+  });
+}
+
+inline void launch(onednn& device, const op::add_columns<float>& o) {
+  using namespace detail::cpu;
+  const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
+  const Index width = o.z.columns;
+  const auto add_row = [&](Index r) {
+    float* const y = o.y.data + r * o.y.columns + o.first;
+    const float* const z = o.z.data + r * width;
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < width; ++j) { y[j] += coefficient * z[j]; }
+  };
+  if (o.kept.mask == nullptr) { return parallel_for(o.y.rows, width, add_row); }
+  const RowTable table = kept_rows(device, o.kept, o.y.rows);
+  parallel_for(table.count, width, [&](Index i) { add_row(table.rows[i]); });
+}
+
+}  // namespace radapt
