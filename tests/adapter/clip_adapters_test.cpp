@@ -117,7 +117,7 @@ static_assert(radapt::count<Kind<OfEverything, InDouble>::Model, radapt::tune::o
 static_assert(radapt::count<Kind<OfImages, InDouble>::Model, radapt::tune::only<radapt::role::adapter>>() ==
               2 * (lora(1, 2, 8, 8) + lora(1, 2, 16, 8)));
 static_assert(radapt::count<Kind<OfInputs, InDouble>::Model, radapt::tune::only<radapt::role::adapter>>() ==
-              2 * 2 * (2 * 4 * 8 - 2 * 8 + 4 + 8) + 2 * (4 * 6 + 2 * 6 + 4 + 6));
+              2 * 2 * (4 * 8 + 8 * 2 + 4 + 8) + 2 * (4 * 6 + 6 * 2 + 4 + 6));
 static_assert(radapt::count<Kind<OfBranches, InDouble>::Model, radapt::tune::only<radapt::role::adapter>>() ==
               2 * (2 * 3 * 8 + 3 + 8) + (2 * 3 * 6 + 3 + 6));
 // What is no parameter is trained by nobody: s is one number for each adapted layer.

@@ -41,6 +41,7 @@ Adapted<Policy, T> drawn(std::uint64_t seed) {
     if (!tensor.facts.is_adapter) { continue; }
     std::generate_n(tensor.data, tensor.size(), [&] { return static_cast<T>(random.normal()); });
   }
+  radapt::set_lora_alpha(weights, 3.0);
   return weights;
 }
 nlohmann::json config_in(const std::filesystem::path& folder) {
