@@ -33,9 +33,6 @@ struct Linear : radapt::Residual<radapt::Sequential<radapt::Named<"down", radapt
     auto& down = radapt::child<"down">(p).matrix;
     for (Index i = 0; i < down.size(); ++i) { down.data[i] = 0.1f * static_cast<float>(random.normal()); }
   }
-  /// Merging sees this layer, not the two inside it.
-  static void each_layer(auto&& f, const std::string& path, auto&... p) { f.template operator()<Linear>(path, p...); }
-
   /// W += alpha up^T down^T W and b += alpha up^T down^T b, for W (D, in) and b (D).
   template <class T>
   static void fold(double alpha, const auto& p, radapt::Matrix<T> weight, radapt::Vector<T> bias) {

@@ -162,7 +162,12 @@ struct L2NormalizeBackward {
   using Size = NormSize;
   static constexpr Tolerance tolerance = sum_tolerance;
   static constexpr Threads threads = Threads::same_bits;
-  static std::vector<Size> tested() { return matrices(); }
+  static std::vector<Size> tested() {
+    std::vector<Size> sizes = matrices();
+    sizes.push_back({.rows = 3, .width = 5, .zero = true});  // shorter than eps: divided by a constant
+    return sizes;
+  }
+  static double eps(const Size& s) { return s.zero ? 2.0 : 1e-12; }
   static std::vector<Timed<Size>> timed() { return timed_features(); }
   static Work work(const Size& s) { return s.work(5, 3); }
   template <class T>
@@ -170,17 +175,22 @@ struct L2NormalizeBackward {
     return {{m.output(s.rows * s.width), s.rows, s.width},
             {m.input(s.rows * s.width), s.rows, s.width},
             {m.input(s.rows * s.width), s.rows, s.width},
-            {m.template input<statistic_t<T>>(s.rows, 1, 2), s.rows}};
+            {m.template input<statistic_t<T>>(s.rows, 1, 2), s.rows},
+            eps(s)};
   }
   /// Of l2_normalize_forward, by x.
   static void differentiate(Differentiation& d, const Size& s) {
-    const auto& x = d.variable(s.rows * s.width, Gradient::assigned);
+    const double longest = s.zero ? 0.5 : 1.0;  // five elements of at most a half are shorter than eps
+    const auto& x = d.variable(s.rows * s.width, Gradient::assigned, -longest, longest);
     const auto& y = d.result(s.rows * s.width);
     double* const norm = d.intermediate(s.rows);
     d.forward = launched(op::l2_normalize_forward<double>{
-        .y = {y.y, s.rows, s.width}, .x = {x.x, s.rows, s.width}, .norm = {norm, s.rows}});
-    d.backward = launched(
-        operation<double>{{x.dx, s.rows, s.width}, {y.dy, s.rows, s.width}, {y.y, s.rows, s.width}, {norm, s.rows}});
+        .y = {y.y, s.rows, s.width}, .x = {x.x, s.rows, s.width}, .norm = {norm, s.rows}, .eps = eps(s)});
+    d.backward = launched(operation<double>{{x.dx, s.rows, s.width},
+                                            {y.dy, s.rows, s.width},
+                                            {y.y, s.rows, s.width},
+                                            {norm, s.rows},
+                                            eps(s)});
   }
 };
 

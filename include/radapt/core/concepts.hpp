@@ -89,8 +89,7 @@ concept runs = (runs_forward<L, X, T, T> && runs_backward<L, X, T, T>) ||
 /// parameters, answers the plan, and runs forward and backward. docs/add-a-layer.md goes through the members one by
 /// one.
 ///
-/// Identity is none: it stands where there is no layer, and a Sequential leaves it out. Only declarations are looked
-/// at; that the derivatives are right is for a test.
+/// Only declarations are looked at; that the derivatives are right is for a test.
 template <class L, class X, class T = float>
 concept layer = row_type<X> && row_type<typename L::template output<X>> && element<T> &&
     std::is_convertible_v<decltype(L::name), std::string_view> && detail::declares_parameters<L, T> &&

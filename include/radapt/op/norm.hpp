@@ -53,7 +53,7 @@ struct l2_normalize_forward {
   double eps = 1e-12;
 };
 
-/// dx = (dy - y <y, dy>) / norm.
+/// dx = (dy - y <y, dy>) / norm; dx = dy / norm in rows whose norm is eps, which were divided by a constant.
 template <class T>
 struct l2_normalize_backward {
   static constexpr auto name = "l2_normalize_backward";
@@ -62,6 +62,7 @@ struct l2_normalize_backward {
   Matrix<const T> dy;  // (rows, width)
   Matrix<const T> y;   // (rows, width)
   Vector<const statistic_t<T>> norm;
+  double eps = 1e-12;
 };
 
 }  // namespace radapt::op

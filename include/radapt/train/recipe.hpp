@@ -59,21 +59,19 @@ template <class Model>
 concept has_text_tower = requires {
   typename Model::Text;
 };
+/// A model tells its adapter policy and architecture as its members `policy` and `arch`; one without has no adapters.
 template <class Model>
-struct has_adapters : std::true_type {};
-template <class Arch, class Unlock>
-struct has_adapters<Clip<Arch, NoAdapter, Unlock>> : std::false_type {};
-template <class Model>
-struct has_adapters<Classifier<Model>> : has_adapters<Model> {};
-
+constexpr bool has_adapters() {
+  if constexpr (requires { typename Model::policy; }) {
+    return !std::is_same_v<typename Model::policy, NoAdapter>;
+  } else {
+    return false;
+  }
+}
 template <class Model>
 constexpr bool has_linear_adapters() {
-  if constexpr (has_adapters<Model>::value) {
-    if constexpr (has_text_tower<Model>) {
-      return merge_reason<typename Model::policy, typename Model::arch>::type::ok;
-    } else {
-      return has_linear_adapters<typename Model::clip>();
-    }
+  if constexpr (has_adapters<Model>()) {
+    return merge_reason<typename Model::policy, typename Model::arch>::type::ok;
   } else {
     return false;
   }
@@ -87,11 +85,11 @@ constexpr auto recipe_reason() {
     return no_loss<Loss>{};
   } else if constexpr (!std::is_same_v<typename Loss::needs, needs_head> && !has_text_tower<Model>) {
     return loss_needs_a_text_tower<Model, Loss>{};
-  } else if constexpr (During::template has<AdapterDrop> && !has_adapters<Model>::value) {
+  } else if constexpr (During::template has<AdapterDrop> && !has_adapters<Model>()) {
     return dropping_needs_adapters<Model>{};
   } else if constexpr (After::template has<Rescale> && !has_linear_adapters<Model>()) {
     return rescaling_needs_linear_adapters<Model>{};
-  } else if constexpr (After::template has<Interpolate> && has_adapters<Model>::value) {
+  } else if constexpr (After::template has<Interpolate> && has_adapters<Model>()) {
     return interpolation_is_for_models_without_adapters<Model>{};
   } else {
     return fits{};

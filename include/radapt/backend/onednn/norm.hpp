@@ -78,7 +78,8 @@ inline void launch(onednn&, const op::l2_normalize_backward<float>& o) {
   parallel_for(o.y.rows, width, [&](Index r) {
     const float *const dy = o.dy.data + r * width, *const y = o.y.data + r * width;
     float* const dx = o.dx.data + r * width;
-    const float along = dot(dy, y, width), norm = o.norm.data[r];
+    const float norm = o.norm.data[r];
+    const float along = norm <= static_cast<float>(o.eps) ? 0.0F : dot(dy, y, width);
     RADAPT_VECTOR_LOOP
     for (Index i = 0; i < width; ++i) { dx[i] = (dy[i] - y[i] * along) / norm; }
   });

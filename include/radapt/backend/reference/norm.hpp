@@ -79,7 +79,8 @@ void launch(reference&, const op::l2_normalize_backward<T>& o) {
   const auto dy = map(o.dy), y = map(o.y);
   for (Index r = 0; r < o.y.rows; ++r) {
     const auto i = extent(r);
-    const T along = dy.row(i).dot(y.row(i));
+    const bool constant = o.norm.data[r] <= static_cast<statistic_t<T>>(o.eps);
+    const T along = constant ? T{0} : dy.row(i).dot(y.row(i));
     map(o.dx).row(i) = (dy.row(i) - y.row(i) * along) / o.norm.data[r];
   }
 }
