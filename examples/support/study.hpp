@@ -50,6 +50,12 @@ class TrainingBatches {
       captions_.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
     }
   }
+  /// Adds a spurious caption for every image behind the captions of a filled batch, as StarFT reads them.
+  void add_spurious(std::uint64_t step) {
+    for (std::size_t row = 0; row < options_.batch; ++row) {
+      captions_.add(data_.spurious(labels_[row], options_.seed << 32U | (step * options_.batch + row)));
+    }
+  }
   radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels_, .labels = labels_}; }
   radapt::PairBatch<float> pairs(bool grouped) const {
     return {.pixels = pixels_,
@@ -167,7 +173,7 @@ class Study {
   /// The model with the averaged adapters of the last r_adapter(), as save_adapters takes it.
   const radapt::Weights<Adapted>& adapted() const { return adapted_.value(); }
 
- private:
+ protected:
   std::vector<double> alphas() const {
     std::vector<double> all{0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1};
     if (std::find(all.begin(), all.end(), options_.alpha) == all.end()) { all.push_back(options_.alpha); }
@@ -288,31 +294,38 @@ class Study {
       }
     };
   }
-  auto classifier_score(radapt::Weights<radapt::Classifier<Clip>> weights) const {
+  /// The same for a classifier, of a model with adapters as well.
+  template <class M>
+  auto classifier_score(radapt::Weights<radapt::Classifier<M>> weights) const {
     struct Held {
-      explicit Held(radapt::Weights<radapt::Classifier<Clip>> w)
+      explicit Held(radapt::Weights<radapt::Classifier<M>> w)
           : weights(std::move(w)), session(weights, {.images = images_at_once}) {}
-      radapt::Weights<radapt::Classifier<Clip>> weights;
-      radapt::ClassifierSession<radapt::Classifier<Clip>, Backend> session;
+      radapt::Weights<radapt::Classifier<M>> weights;
+      radapt::ClassifierSession<radapt::Classifier<M>, Backend> session;
     };
     const auto held = std::make_shared<Held>(std::move(weights));
     return [held](std::span<const float> pixels, std::span<float> scores) { held->session.logits(pixels, scores); };
   }
 
-  /// The class that score(pixels, scores) finds for every image of a set.
+  /// What score(pixels, scores) says of every image of a set, `width` numbers each: scores of classes, or features.
   template <class Score>
-  std::vector<std::int32_t> classify(const ImageSet& set, Score&& score) const {
-    const std::size_t classes = data_.class_names.size();
-    std::vector<float> scores(set.size() * classes), pixels;
+  std::vector<float> scores_of(const ImageSet& set, std::size_t width, Score&& score) const {
+    std::vector<float> scores(set.size() * width), pixels;
     for (std::size_t first = 0; first < set.size(); first += images_at_once) {
       const std::size_t n = std::min<std::size_t>(images_at_once, set.size() - first);
       pixels.resize(n * pixels_per_image);
       for (std::size_t i = 0; i < n; ++i) {
         set.copy(first + i, 0, std::span<float>(pixels).subspan(i * pixels_per_image, pixels_per_image));
       }
-      score(pixels, std::span<float>(scores).subspan(first * classes, n * classes));
+      score(pixels, std::span<float>(scores).subspan(first * width, n * width));
     }
-    return predictions(scores, classes);
+    return scores;
+  }
+  /// The class that score(pixels, scores) finds for every image of a set.
+  template <class Score>
+  std::vector<std::int32_t> classify(const ImageSet& set, Score&& score) const {
+    const std::size_t classes = data_.class_names.size();
+    return predictions(scores_of(set, classes, score), classes);
   }
   template <class Score>
   double on_validation(Score&& score) const {
@@ -321,9 +334,14 @@ class Study {
   /// Accuracies on every test set, and the predictions for the first images of each shift.
   template <class Score>
   void measure(Score&& score, Accuracies& out, std::vector<std::int32_t>* samples) const {
-    out.id = accuracy(classify(data_.test, score), data_.test.labels);
+    measure_with([&](const ImageSet& set) { return classify(set, score); }, out, samples);
+  }
+  /// The same for predict(set), the classes of all images of a set.
+  template <class Predict>
+  void measure_with(Predict&& predict, Accuracies& out, std::vector<std::int32_t>* samples) const {
+    out.id = accuracy(predict(data_.test), data_.test.labels);
     for (const ImageSet& shift : data_.shifts) {
-      const auto predicted = classify(shift, score);
+      const auto predicted = predict(shift);
       out.shifts.push_back(accuracy(predicted, shift.labels));
       const auto shown = static_cast<std::ptrdiff_t>(std::min(samples_per_shift, predicted.size()));
       samples->insert(samples->end(), predicted.begin(), predicted.begin() + shown);

@@ -47,6 +47,8 @@ struct StudyData {
   std::vector<std::string> class_names = {};
   std::vector<Texts> prompts = {};   ///< by class
   std::vector<Texts> captions = {};  ///< by class: one is drawn for every image and step
+  /// Ids of a caption of a class that also names something spurious; empty where there are none.
+  std::function<std::vector<std::int64_t>(std::int32_t label, std::uint64_t draw)> spurious = {};
 };
 
 /// One training step, for a log.

@@ -57,6 +57,14 @@ TEST_CASE("a log that is opened again goes on behind what is there") {
   CHECK(content(path) == "{\"run\":0}\n{\"run\":1}\n");
 }
 
+TEST_CASE("what a run left of a line becomes a line of its own") {
+  const radapt_test::TemporaryFolder folder;
+  const auto path = folder.path() / "run.jsonl";
+  std::ofstream(path) << "{\"run\":0}\n{\"ru";
+  radapt::JsonLines(path).write({{"run", 1}});
+  CHECK(content(path) == "{\"run\":0}\n{\"ru\n{\"run\":1}\n");
+}
+
 TEST_CASE("text that is no UTF-8 does not stop a run") {
   const radapt_test::TemporaryFolder folder;
   const auto path = folder.path() / "run.jsonl";

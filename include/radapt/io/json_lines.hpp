@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -12,11 +13,13 @@
 
 namespace radapt {
 
-/// Appends to a .jsonl file; a resumed run goes on in the same file.
+/// Appends to a .jsonl file; a resumed run goes on in the same file. What a run left of a line that it could not finish
+/// becomes a line of its own.
 class JsonLines {
  public:
   explicit JsonLines(const std::filesystem::path& path) : name_(path.string()), file_(std::fopen(name_.c_str(), "ab")) {
     if (file_ == nullptr) { failed("opening"); }
+    if (ends_inside_a_line(path) && std::fputc('\n', file_) == EOF) { failed("writing"); }
   }
   JsonLines(const JsonLines&) = delete;
   JsonLines& operator=(const JsonLines&) = delete;
@@ -31,6 +34,12 @@ class JsonLines {
   }
 
  private:
+  static bool ends_inside_a_line(const std::filesystem::path& path) {
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    if (!file || file.tellg() == 0) { return false; }
+    file.seekg(-1, std::ios::end);
+    return file.get() != '\n';
+  }
   [[noreturn]] void failed(const char* doing) const {
     fail({.what = std::string(doing) + " the log '" + name_ + "'",
           .expected = "a writable file",

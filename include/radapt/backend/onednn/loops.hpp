@@ -30,12 +30,18 @@ inline constexpr Index block_elements = 16384;
 constexpr Index block_count(Index n, Index block) { return (n + block - 1) / block; }
 
 // Loops over runs of floats, in vector registers at any level of optimisation but -O0 (RADAPT_VECTOR_LOOP). Expressions
-// of Eigen would say the same in less text, at forty functions each for the compiler of every program.
+// of Eigen say the same in less text, at forty functions each for the compiler of every program: they stand where they
+// are faster, which is where roots are taken or several sums of one row.
+
+/// Runs of `n` floats as Eigen arrays.
+inline auto array(float* data, Index n) { return Eigen::Map<Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n)); }
+inline auto array(const float* data, Index n) {
+  return Eigen::Map<const Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n));
+}
 
 /// y = exp(x - shift); y may be x. Eigen's exponential works on vectors, that of the standard library does not.
 inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
-  const auto size = static_cast<Eigen::Index>(n);
-  Eigen::Map<Eigen::ArrayXf>(y, size) = (Eigen::Map<const Eigen::ArrayXf>(x, size) - shift).exp();
+  array(y, n) = (array(x, n) - shift).exp();
 }
 
 /// y += x.
@@ -50,7 +56,6 @@ inline float sum(const float* x, Index n) {
   for (Index i = 0; i < n; ++i) { total += x[i]; }
   return total;
 }
-
 inline float dot(const float* a, const float* b, Index n) {
   float total = 0;
   RADAPT_VECTOR_SUM(total)

@@ -1,0 +1,221 @@
+#pragma once
+/// What robustness does: every method under every seed from one pre-trained CLIP, each result written down as soon as
+/// it is there, and what has been written down not done again.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "radapt/clip/spurious_phrases.hpp"
+#include "radapt/io/json_lines.hpp"
+#include "radapt/io/load.hpp"
+
+#include "fine_tune_job.hpp"
+#include "method_study.hpp"
+
+namespace example {
+
+/// The options of robustness: those of fine_tune, and where results are kept.
+struct RobustnessSettings {
+  FineTuneSettings study = {};
+  std::filesystem::path results = "results.jsonl";
+  std::vector<std::string> methods = {};  ///< only these; all if empty
+  MethodRates rates = {};
+};
+
+/// 16 hexadecimal digits that differ when the text does (FNV-1a).
+inline std::string digest(const std::string& text) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  for (const char letter : text) { hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001B3U; }
+  return fmt::format("{:016x}", hash);
+}
+
+/// What the pre-trained model depends on, and what the results depend on besides.
+inline std::string pretraining_key(const RobustnessSettings& s) {
+  const FineTuneSettings& f = s.study;
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {}", f.data.filename().string(), f.id, fmt::join(f.ood, ","),
+                            f.vocabulary.empty(), f.from.string(), f.pretrain_steps, f.pretrain_lr,
+                            f.pretraining_share.value_or(-1), f.pretraining_crop, f.limit, f.split_seed));
+}
+inline std::string study_key(const RobustnessSettings& s) {
+  const StudyOptions& o = s.study.study;
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {}", pretraining_key(s), o.steps, o.batch, o.momentum, o.tau,
+                            o.alpha, s.study.crop, fmt::join(s.rates.full, ","), fmt::join(s.rates.head, ","),
+                            fmt::join(s.rates.adapter, ",")));
+}
+
+/// A result as a line of the file, and back.
+inline nlohmann::ordered_json record_of(const MethodResult& r, std::uint64_t seed, const std::string& key) {
+  nlohmann::ordered_json record{{"study", key}};
+  record.update(result_record(r, seed));
+  record["type"] = r.type;
+  record["trained"] = r.trained_parameters;
+  record["samples"] = r.sample_predictions;
+  return record;
+}
+inline MethodResult result_of(const nlohmann::json& record) {
+  MethodResult r{.name = record.at("result"), .type = record.at("type")};
+  r.lr = record.at("lr");
+  r.alpha = record.at("alpha");
+  r.seconds = record.at("seconds");
+  r.trained_parameters = record.at("trained");
+  r.accuracies = {.id = record.at("id"), .shifts = record.at("shifts")};
+  r.sample_predictions = record.at("samples").get<std::vector<std::int32_t>>();
+  for (const auto& t : record.value("tried", nlohmann::json::array())) {
+    r.tried.push_back({t.at("lr"), t.at("validation")});
+  }
+  for (const auto& p : record.value("curve", nlohmann::json::array())) {
+    r.curve.push_back({.alpha = p.at("alpha"),
+                       .accuracies = {.id = p.at("id"), .shifts = p.at("shifts")},
+                       .validation = p.at("validation")});
+  }
+  return r;
+}
+
+/// Results by method and seed.
+using ResultTable = std::map<std::pair<std::string, std::uint64_t>, MethodResult>;
+
+/// The results of this study in a file that earlier runs wrote. A line that is no record, such as one that a run could
+/// not finish, is named and left out.
+inline ResultTable read_results(const std::filesystem::path& path, const std::string& key) {
+  ResultTable results;
+  std::ifstream file(path);
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    try {
+      const auto record = nlohmann::json::parse(line);
+      if (!record.contains("result") || record.value("study", std::string()) != key) { continue; }
+      results[{record.at("result").get<std::string>(), record.at("seed").get<std::uint64_t>()}] = result_of(record);
+    } catch (const nlohmann::json::exception&) {
+      fmt::print(stderr, "{}, line {}: no record of results, left out\n", path.string(), number);
+    }
+  }
+  return results;
+}
+
+/// The methods that were asked for. Error: a name that no method has.
+inline void keep_asked_for(std::vector<MethodGroup>& groups, const std::vector<std::string>& asked) {
+  if (asked.empty()) { return; }
+  std::string names;
+  for (const MethodGroup& group : groups) {
+    for (const std::string& name : group.names) { names += (names.empty() ? "'" : "', '") + name; }
+  }
+  for (const std::string& name : asked) {
+    if (names.find("'" + name + "'") == std::string::npos && !(names + "'").ends_with("'" + name + "'")) {
+      radapt::fail(
+          {.what = "option --methods", .expected = "any of " + names + "'", .got = "'" + name + "'", .hint = ""});
+    }
+  }
+  std::erase_if(groups, [&](const MethodGroup& group) {
+    return std::none_of(group.names.begin(), group.names.end(), [&](const std::string& name) {
+      return std::find(asked.begin(), asked.end(), name) != asked.end();
+    });
+  });
+}
+
+/// The pre-trained model of this study: loaded, or taken from where an earlier run put it, or trained and put there.
+template <class Arch>
+radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, const DomainStudyData& domains,
+                                            const Encode& encode, StudyOutcome& outcome) {
+  using Clip = radapt::Clip<Arch>;
+  const FineTuneSettings& s = settings.study;
+  if (!s.from.empty()) { return radapt::load<Clip>(s.from); }
+  std::filesystem::path folder = settings.results;
+  folder.replace_extension("base-" + pretraining_key(settings));
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / "model.safetensors", ignored)) {
+    fmt::print("pre-trained model: {}\n", folder.string());
+    return radapt::load<Clip>(folder);
+  }
+  auto base = pretrain<Arch>(domains.pairs(encode, s.split_seed), s.study.batch, s.pretrain_steps, s.pretrain_lr,
+                             s.split_seed, outcome.pretraining_losses);
+  radapt::save(folder, base, radapt::names::Origin::huggingface);
+  return base;
+}
+
+/// The whole program for architecture Arch.
+template <class Arch>
+void robustness(const RobustnessSettings& settings) {
+  using Clip = radapt::Clip<Arch>;
+  const FineTuneSettings& s = settings.study;
+  const bool pretrains = s.from.empty();
+  const auto start = std::chrono::steady_clock::now();
+  const radapt::Preprocess rules =
+      pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(s.from, Arch::image);
+  Encode encode;
+  const bool has_vocabulary = !pretrains || !s.vocabulary.empty();
+  if (has_vocabulary) {
+    encode = [tokenizer = tokenizer_of(s.from, s.vocabulary)](const std::string& text) {
+      return tokenizer.context(text, Arch::context);
+    };
+  }
+  const std::string key = study_key(settings);
+  ResultTable results = read_results(settings.results, key);
+  radapt::JsonLines file(settings.results);
+
+  const DomainStudyData domains(s, rules);
+  if (!encode) { encode = word_encoder(domains.domain_names, domains.class_names); }
+  StudyData data = domains.study(encode);
+  if (has_vocabulary) {
+    const radapt::PhrasePool pool = radapt::spurious_phrases();
+    const std::uint64_t seed = s.split_seed;
+    data.spurious = [encode, pool, seed, &domains, &s](std::int32_t label, std::uint64_t draw) {
+      const auto captions = domain_captions(s.id, domains.class_names[static_cast<std::size_t>(label)]);
+      radapt::Random random(seed + 17, draw);
+      const std::string& caption = captions[random.below(static_cast<std::uint32_t>(captions.size()))];
+      return encode(pool.apply(caption, {.seed = seed, .step = 0, .sample = draw}));
+    };
+  } else {
+    fmt::print("StarFT is left out: its captions need a tokenizer that knows their words (--vocabulary)\n");
+  }
+
+  StudyOutcome outcome;
+  const radapt::Weights<Clip> base = base_of<Arch>(settings, domains, encode, outcome);
+  std::map<std::string, double> chosen;
+  for (std::uint64_t seed = 0; seed < s.seeds; ++seed) {
+    StudyOptions options = s.study;
+    options.seed = seed;
+    MethodStudy<Arch> study(base, data, options, settings.rates, chosen);
+    auto groups = study.groups();
+    keep_asked_for(groups, settings.methods);
+    std::vector<MethodResult> run;
+    for (const MethodGroup& group : groups) {
+      const bool there = std::all_of(group.names.begin(), group.names.end(), [&](const std::string& name) {
+        return results.contains({name, seed});
+      });
+      if (there) {
+        for (const std::string& name : group.names) {
+          run.push_back(results.at({name, seed}));
+          if (!run.back().tried.empty()) { chosen[name] = run.back().lr; }
+        }
+        continue;
+      }
+      fmt::print("seed {} of {}: {}\n", seed + 1, s.seeds, fmt::join(group.names, ", "));
+      for (MethodResult& r : group.run()) {
+        file.write(record_of(r, seed, key));
+        run.push_back(std::move(r));
+      }
+    }
+    outcome.runs.push_back(std::move(run));
+  }
+
+  const RunFacts facts{.counts = domains.counts(),
+                       .parameters = radapt::count<Clip>(),
+                       .image = Arch::image,
+                       .seconds = seconds_since(start)};
+  print(accuracy_table(outcome, data));
+  print(choice_table(outcome));
+  write_fine_tune_report(s, facts, outcome, data, domains.samples(MethodStudy<Arch>::samples_per_shift));
+  fmt::print("\nresults: {}   report: {}   this run: {:.0f} s\n", settings.results.string(), s.report.string(),
+             facts.seconds);
+}
+
+}  // namespace example
