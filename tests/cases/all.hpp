@@ -9,6 +9,7 @@
 #include "cases/linear.hpp"
 #include "cases/loss.hpp"
 #include "cases/norm.hpp"
+#include "cases/orthogonality.hpp"
 #include "cases/pool.hpp"
 #include "cases/update.hpp"
 #include "radapt/op/all.hpp"
@@ -20,7 +21,7 @@ using all = std::tuple<LinearForward, LinearBackwardInput, LinearBackwardWeight,
                        ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
                        AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward,
                        PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, ContrastiveLoss, CrossEntropy,
-                       Distillation, Adamw, DistancePenalty, SumOfSquares, Clear>;
+                       Distillation, Adamw, DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear>;
 
 /// The name of the operation that case C is for.
 template <class C>
