@@ -11,6 +11,7 @@
 #include "cases/linear.hpp"
 #include "cases/loss.hpp"
 #include "cases/norm.hpp"
+#include "cases/orthogonality.hpp"
 #include "cases/pool.hpp"
 #include "cases/update.hpp"
 #include "radapt/op/all.hpp"
@@ -23,7 +24,7 @@ using all =
                ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
                AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
                PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, ContrastiveLoss,
-               CrossEntropy, Distillation, Adamw, DistancePenalty, SumOfSquares, Clear>;
+               CrossEntropy, Distillation, Adamw, DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear>;
 
 /// The name of the operation that case C is for.
 template <class C>

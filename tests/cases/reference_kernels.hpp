@@ -32,6 +32,7 @@
   Extern template void launch(reference&, const op::distillation<T>&);               \
   Extern template void launch(reference&, const op::adamw<T>&);                      \
   Extern template void launch(reference&, const op::distance_penalty<T>&);           \
+  Extern template void launch(reference&, const op::orthogonality_penalty<T>&);      \
   Extern template void launch(reference&, const op::sum_of_squares<T>&);             \
   Extern template void launch(reference&, const op::clear<T>&)
 

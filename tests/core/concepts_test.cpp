@@ -173,6 +173,9 @@ static_assert(loss_policy<loss::MarginMetricSoftmax> && loss_policy<loss::With<l
               loss_policy<loss::With<loss::Contrastive, loss::SpuriousAlignment>>);
 static_assert(loss::feature_term<loss::SpuriousAlignment> && !loss::feature_term<loss::TowardBase>);
 static_assert(loss::parameter_term<loss::TowardBase> && !loss::parameter_term<loss::SpuriousAlignment>);
+static_assert(loss::feature_term<loss::SelfDistillation> && loss::parameter_term<loss::Orthogonality>);
+static_assert(loss::filled_image_term<loss::MaskedDistillation> && !loss::feature_term<loss::MaskedDistillation> &&
+              !loss::filled_image_term<loss::SpuriousAlignment> && !loss::parameter_term<loss::CrossEntropy>);
 static_assert(!loss_policy<LossWithoutTargets> && !loss_policy<LossWithoutSmoothing> && !loss_policy<Unnamed>);
 
 static_assert(ensemble_policy<ensemble::During<>> && ensemble_policy<ensemble::After<Rescale>>);

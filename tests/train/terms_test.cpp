@@ -1,117 +1,10 @@
 /// Laws of losses with terms in whole training steps: gradients, micro-batches, what the frozen model is for.
-#include <doctest/doctest.h>
-
-#include <cmath>
-
-#include "radapt/backend/reference/all.hpp"
-#include "radapt/clip/initialise.hpp"
-#include "radapt/clip/zero_shot.hpp"
+#include "radapt/clip/spurious_phrases.hpp"
 #include "radapt/train/deploy.hpp"
-#include "radapt/train/recipes.hpp"
 #include "support/error_text.hpp"
+#include "train/term_runs.hpp"
 
-using radapt::Index;
-
-namespace {
-
-struct Tiny : radapt::arch::Defaults {
-  static constexpr Index embed = 8, image = 8, patch = 4, context = 6, vocabulary = 16;
-  static constexpr radapt::TowerSize vision{16, 2, 1, 32}, text{16, 2, 1, 32};
-};
-using Clip = radapt::Clip<Tiny>;
-constexpr Index batch = 6, classes = 4;
-
-/// Six pairs with two captions each: the first captions of all, then the second ones.
-struct Data {
-  std::vector<double> pixels = std::vector<double>(batch * Clip::PixelRow::width);
-  radapt::Captions captions = radapt::Captions::of<Clip>();
-  std::vector<std::int32_t> groups{0, 1, 2, 0, 3, 1};
-  explicit Data(Index captions_per_pair) {
-    radapt::Random random(5);
-    for (double& x : pixels) { x = random.normal(); }
-    for (Index i = 0; i < captions_per_pair * batch; ++i) {
-      std::vector<std::int64_t> ids{14};
-      for (Index t = 0; t <= i % 3; ++t) { ids.push_back(static_cast<std::int64_t>(random.below(14))); }
-      ids.push_back(15);
-      captions.add(ids);
-    }
-  }
-};
-
-radapt::Weights<Clip, double> clip_weights(std::uint64_t seed) {
-  radapt::Weights<Clip, double> w;
-  radapt::initialise_clip(w, seed);
-  return w;
-}
-/// The model that a recipe trains, with a head where it has one.
-template <class Model>
-radapt::Weights<Model, double> first_weights() {
-  const auto clip = clip_weights(3);
-  if constexpr (std::is_same_v<Model, Clip>) {
-    return clip;
-  } else {
-    std::vector<double> head(classes * Tiny::embed);
-    radapt::Random random(9);
-    for (double& x : head) { x = 0.1 * random.normal(); }
-    return radapt::detail::with_zero_shot_head<Model>(clip, head);
-  }
-}
-radapt::TrainOptions options(Index micro = 0) {
-  radapt::TrainOptions o;
-  o.size = {.batch = batch, .micro_batch = micro};
-  o.schedule = {.base = 1e-3, .warmup = 0, .total = 20, .minimum = 0};
-  o.clip_norm = 0;
-  return o;
-}
-
-template <class Recipe>
-using TrainerOf = radapt::Trainer<Recipe, radapt::reference, double>;
-
-/// Moves the parameters off the frozen weights, so that the terms do not vanish.
-template <class Trainer>
-void disturb(Trainer& trainer) {
-  radapt::Random random(21);
-  for (double& p : trainer.state().parameter_buffer()) { p += 0.05 * random.normal(); }
-}
-
-template <class Trainer>
-double loss_at(Trainer& trainer, const Data& data) {
-  auto& c = trainer.context();
-  c.phase = radapt::Phase{.training = true};
-  for (double& g : trainer.state().gradient_buffer()) { g = 0; }
-  return trainer.objective().step(c, trainer.state().values(), trainer.state().gradients(),
-                                  {.pixels = data.pixels, .captions = &data.captions, .groups = data.groups},
-                                  trainer.base().tree(), {.step = 1, .total = 20});
-}
-
-/// The gradient of a step along a random direction, against central differences.
-template <class Recipe>
-void check_direction(Index captions_per_pair) {
-  const Data data(captions_per_pair);
-  const auto base = first_weights<typename Recipe::trained>();
-  TrainerOf<Recipe> trainer(base, options());
-  disturb(trainer);
-  auto& parameters = trainer.state().parameter_buffer();
-  radapt::Random random(33);
-  std::vector<double> direction(parameters.size());
-  for (double& d : direction) { d = random.normal(); }
-  const auto move = [&](double by) {
-    for (Index i = 0; i < parameters.size(); ++i) { parameters[i] += by * direction[i]; }
-  };
-  loss_at(trainer, data);
-  double slope = 0;
-  for (Index i = 0; i < parameters.size(); ++i) { slope += trainer.state().gradient_buffer()[i] * direction[i]; }
-  // Third differences of the loss along a direction of length about 100 are some 1e3: a step of 1e-5 leaves an error of
-  // 1e-7 of truncation and 1e-10 of rounding; the slope is of order 10.
-  constexpr double h = 1e-5;
-  move(h);
-  const double above = loss_at(trainer, data);
-  move(-2 * h);
-  const double below = loss_at(trainer, data);
-  CHECK(slope == doctest::Approx((above - below) / (2 * h)).epsilon(1e-6));
-}
-
-}  // namespace
+using namespace radapt_test;
 
 using Star = radapt::recipe::star_ft<Tiny>;
 using StarWithHead = radapt::recipe::star_ft<Tiny, radapt::loss::CrossEntropy>;
@@ -120,45 +13,44 @@ using StarOnMpmNce = radapt::Recipe<radapt::Clip<Tiny, radapt::RAdapter<>>, rada
                                     radapt::loss::With<radapt::loss::MpmNce, radapt::loss::SpuriousAlignment>>;
 
 TEST_CASE("gradients of losses with terms are those of central differences") {
-  check_direction<Star>(2);
-  check_direction<StarWithHead>(1);
+  const auto check = []<class Recipe>(const Recipe*, Index captions_per_pair) {
+    const auto base = first_weights<typename Recipe::trained>();
+    TrainerOf<Recipe> trainer(base, options(0, 0.0));
+    disturb(trainer);
+    check_slope(trainer, Data(captions_per_pair));
+  };
+  check(static_cast<const Star*>(nullptr), 2);
+  check(static_cast<const StarWithHead*>(nullptr), 1);
 }
 
-TEST_CASE("a term does not see how a batch is split") {
-  const Data data(2);
-  const auto base = first_weights<Clip>();
-  TrainerOf<Star> whole(base, options()), split(base, options(/*micro=*/4));
-  disturb(whole);
-  disturb(split);
-  CHECK(loss_at(whole, data) == doctest::Approx(loss_at(split, data)).epsilon(1e-14));  // sums of other sub-batches
-  double worst = 0, largest = 0;
-  for (Index i = 0; i < whole.state().size(); ++i) {
-    worst = std::max(worst, std::abs(whole.state().gradient_buffer()[i] - split.state().gradient_buffer()[i]));
-    largest = std::max(largest, std::abs(whole.state().gradient_buffer()[i]));
+TEST_CASE("a term does not see how a batch is split") { check_micro_batches<Star>(Data(2)); }
+
+TEST_CASE("a step with a teacher takes what was planned") {
+  for (const Index micro : {Index{0}, Index{4}}) {
+    check_memory<Star>(2, micro);
+    check_memory<StarWithHead>(1, micro);
   }
-  CHECK(worst < 1e-13 * largest);
 }
 
 TEST_CASE("the term of the frozen model itself is zero, and the frozen weights never change") {
   const Data data(2);
-  const auto base = first_weights<Clip>();
+  const auto base = first_weights<TinyClip>();
   const auto before = base;
   radapt::recipe::star_ft<Tiny>::loss with;
   TrainerOf<Star> starred(base, options(), with);
   with.term<radapt::loss::SpuriousAlignment>().strength = 0;
   TrainerOf<Star> plain(base, options(), with);
   // KL of two equal distributions: rounding of sums of 6 terms.
-  CHECK(loss_at(starred, data) == doctest::Approx(loss_at(plain, data)).epsilon(1e-14));
-  for (int i = 0; i < 3; ++i) {
-    starred.step({.pixels = data.pixels, .captions = &data.captions, .groups = data.groups});
-  }
+  const auto pairs = data.batch_of<TrainerOf<Star>>();
+  CHECK(starred.step(pairs).loss == doctest::Approx(plain.step(pairs).loss).epsilon(1e-14));
+  for (int i = 0; i < 3; ++i) { starred.step(pairs); }
   CHECK(std::equal(base.buffer().begin(), base.buffer().end(), before.buffer().begin()));
 }
 
 TEST_CASE("a term composes with adapters, and what is deployed is a plain CLIP") {
   const Data data(2);
   radapt::Weights<StarOnMpmNce::trained, double> base;
-  radapt::copy_by_name(base, clip_weights(3));
+  radapt::copy_by_name(base, first_weights<TinyClip>());
   radapt::Random random(1);
   StarOnMpmNce::trained::initialise(base.tree(), random);
   TrainerOf<StarOnMpmNce> trainer(base, options());
@@ -168,13 +60,44 @@ TEST_CASE("a term composes with adapters, and what is deployed is a plain CLIP")
     first = i == 0 ? last : first;
   }
   CHECK(last < first);
-  const radapt::Weights<Clip, double> merged = radapt::deploy(trainer, 0.5);
+  const radapt::Weights<TinyClip, double> merged = radapt::deploy(trainer, 0.5);
   CHECK(merged.buffer().size() > 0);
+}
+
+TEST_CASE("captions with drawn phrases: a run that starts again draws the same ones, another seed others") {
+  // A hash of the text as four ids: enough to tell phrases apart, and short.
+  const auto encode = [](const std::string& text) {
+    std::uint32_t hash = 2166136261u;
+    for (const char c : text) { hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u; }
+    std::vector<std::int64_t> ids{14};
+    for (Index i = 0; i < Tiny::context - 2; ++i, hash /= 13) { ids.push_back(hash % 13); }
+    ids.push_back(15);
+    return ids;
+  };
+  const auto pool = radapt::spurious_phrases::backgrounds();
+  const std::vector<std::string> texts(batch, "a photo of a dog.");
+  const auto base = first_weights<TinyClip>();
+  const auto trained = [&](std::uint64_t seed) {
+    auto o = options();
+    o.seed = seed;
+    TrainerOf<Star> trainer(base, o);
+    for (int i = 0; i < 3; ++i) {
+      const Data data(0, false, trainer.steps());
+      auto captions = radapt::Captions::of<TinyClip>();
+      for (const std::string& text : texts) { captions.add(encode(text)); }
+      radapt::add_spurious(captions, texts, pool, o.seed, trainer.steps(), encode);
+      trainer.step({.pixels = data.pixels, .captions = &captions, .groups = data.groups});
+    }
+    return std::vector<double>(trainer.state().parameter_buffer().begin(), trainer.state().parameter_buffer().end());
+  };
+  const auto first = trained(1);
+  CHECK(trained(1) == first);
+  CHECK(trained(2) != first);
 }
 
 TEST_CASE("what a batch for a loss with terms must have") {
   const Data one(1), two(2);
-  const auto base = first_weights<Clip>();
+  const auto base = first_weights<TinyClip>();
   TrainerOf<Star> trainer(base, options());
   const auto message = [&](const Data& d, bool groups) {
     return radapt_test::error_of([&] {

@@ -11,7 +11,7 @@ namespace radapt::loss {
 
 /// weight * mean over i of KL(softmax_j Z0_ij || softmax_j Z_ij), Z_ij = s <u_i, r_j> of the tuned model, Z0 the same
 /// of the frozen one, both with the frozen model's scale s. u are images, r the class caption of a pair with a spurious
-/// phrase. Entries of one class are left out.
+/// phrase. Entries of one class are left out. PhrasePool and add_spurious of `clip/phrase_pool.hpp` make the captions.
 ///
 /// In epoch e of E, counted from 0, the weight is strength (1 - (e + 1) / E): the last epoch runs without the term. The
 /// released code does so; whether the paper does is not known.

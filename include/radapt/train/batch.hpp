@@ -27,11 +27,13 @@ struct PairBatch {
   std::span<const std::int32_t> groups{};
 };
 
-/// Images with class ids.
+/// Images with class ids. A loss with a term on filled images takes as many in `filled`: the same ones with parts
+/// filled in.
 template <class T>
 struct LabelledBatch {
   std::span<const T> pixels;
   std::span<const std::int32_t> labels;
+  std::span<const T> filled{};
 };
 
 /// Bytes that a step works in, known before it runs.

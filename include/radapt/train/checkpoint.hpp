@@ -26,13 +26,14 @@ void each_training_buffer(Trainer& trainer, F&& f) {
   f("first_moment/", trainer.state().first_moment());
   f("second_moment/", trainer.state().second_moment());
   if (trainer.average_buffer().size() > 0) { f("average/", trainer.average_buffer()); }
+  if (trainer.teacher_buffer().size() > 0) { f("teacher/", trainer.teacher_buffer()); }
 }
 
 }  // namespace detail
 
 /// Writes everything that the next steps depend on, but the base weights and the options: trained parameters, both
-/// moments, the moving average, the number of steps and the seed. A safetensors file, written atomically: a crash
-/// leaves the last one.
+/// moments, the moving average, the teacher of a loss that has one, the number of steps and the seed. A safetensors
+/// file, written atomically: a crash leaves the last one.
 template <class R, class Backend, class T>
 void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) {
   std::map<std::string, safetensors::Entry> tensors;

@@ -2,16 +2,21 @@
 /// From a batch of labelled images to a loss and gradients: the image tower with a head.
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/loss/terms.hpp"
 #include "radapt/op/loss.hpp"
+#include "radapt/op/update.hpp"
 #include "radapt/train/batch.hpp"
 
 namespace radapt {
 
 /// Model is a Classifier. Micro-batches add their shares: cross entropy is a mean over samples.
+///
+/// A loss with a term on filled images runs the image tower on them, too, of the frozen weights and of the trained
+/// ones, after the pass over the images as they are and in the same memory.
 template <class Model, class Tune, class Loss, class T, class Backend>
 class LabelObjective {
  public:
@@ -19,11 +24,20 @@ class LabelObjective {
   static constexpr bool has_margins = requires(const Loss& l, const T* head, T* out) {
     l.margins(head, Index{1}, Index{1}, out);
   };
+  using Needs = loss::term_needs<Loss>;
+  using Tower = typename Model::clip::Image;
+  using TowerPlan = Plan<Tower, typename Model::PixelRow, T, Tune, false>;
   using ModelPlan = Plan<Model, typename Model::PixelRow, T, Tune, false>;
 
-  LabelObjective(Loss loss, BatchSize size, Index classes) : loss_(loss), size_(size), classes_(classes) {
+  LabelObjective(Loss loss, BatchSize size, Index classes)
+      : loss_(loss), size_(size), classes_(classes), term_values_(Needs::count) {
     logits_ = Buffer<T>(size.micro() * classes);
     margins_ = Buffer<T>(has_margins ? classes * classes : 0);
+    if constexpr (Needs::filled_images) {
+      for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_, &workspace_}) {
+        *b = Buffer<T>(size.micro() * Model::arch::embed);
+      }
+    }
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -31,16 +45,24 @@ class LabelObjective {
         Model::image_sequences(size.micro()).extent(), false);
     need.features =
         padded(size.micro() * classes * sizeof(T)) + (has_margins ? padded(classes * classes * sizeof(T)) : 0);
+    if constexpr (Needs::filled_images) {
+      const auto filled = detail::tower_need<Tower, typename Model::PixelRow, T, Tune>(
+          Model::image_sequences(size.micro()).extent(), true);
+      need.kept = std::max(need.kept, filled.kept);
+      need.scratch = std::max(need.scratch, filled.scratch);
+      need.features += 4 * padded(size.micro() * Model::arch::embed * sizeof(T));
+    }
     return need;
   }
 
   double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition) {
+              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at) {
     const Index count = batch.labels.size();
     check(batch);
     prepare_margins(frozen);
     const Arena::Mark before = c.arena.mark();
     double loss = 0;
+    std::fill(term_values_.begin(), term_values_.end(), 0.0);
     for (Index first = 0; first < count; first += size_.micro()) {
       const Index n = std::min(size_.micro(), count - first);
       c.sequences = Model::image_sequences(n);
@@ -63,12 +85,68 @@ class LabelObjective {
       Model::template backward<T, typename Model::PixelRow>(c, values, gradients, x, Dropped{}, saved, logits,
                                                             Discard{});
       c.arena.release(before);
+      if constexpr (Needs::filled_images) {
+        loss += filled_loss(c, values, gradients, batch, frozen, {first, n, share}, at);
+        c.arena.release(before);
+      }
     }
     return loss;
   }
   Loss& loss() { return loss_; }
+  /// What each term on filled images added to the last loss, by its place in the list of terms.
+  const std::vector<double>& term_values() const { return term_values_; }
 
  private:
+  /// Consecutive images of the batch, and how much of it they are.
+  struct Part {
+    Index first, count;
+    double share;
+  };
+
+  /// Terms on the filled images of a micro-batch.
+  double filled_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                     const Batch& batch, const Values<Model, T>& frozen, Part part, loss::StepPosition at) {
+    bool active = false;
+    loss_.each_term([&]<class Term>(const Term& term) {
+      if constexpr (loss::filled_image_term<Term>) { active = active || loss::is_active(term, at); }
+    });
+    if (!active) { return 0.0; }
+    const View<const T, typename Model::PixelRow> x{batch.filled.data() + part.first * Model::PixelRow::width,
+                                                    part.count};
+    const auto rows = [&](Buffer<T>& b) { return View<T, Samples<Model::arch::embed>>{b.data(), part.count}; };
+    const Phase phase = c.phase;
+    c.phase = Phase{};
+    Unsaved none;
+    Tower::template forward<T, typename Model::PixelRow>(c, child<"visual">(frozen), x, rows(teacher_features_), none);
+    c.phase = phase;
+    c.phase.next_site = 0;
+    typename TowerPlan::Saved saved;
+    Tower::template forward<T, typename Model::PixelRow>(c, child<"visual">(values), x, rows(features_), saved);
+    run(c, op::clear<T>{.x = rows(dfeatures_)});
+    const loss::FilledFeatures<T> f{.features = rows(features_),
+                                    .teacher_features = rows(teacher_features_),
+                                    .dfeatures = rows(dfeatures_),
+                                    .workspace = rows(workspace_),
+                                    .share = part.share};
+    double sum = 0;
+    Index position = 0;
+    loss_.each_term([&]<class Term>(const Term& term) {
+      if constexpr (loss::filled_image_term<Term>) {
+        if (loss::is_active(term, at)) {
+          const double value = term.add(c, f, at);
+          term_values_[position] += value;
+          sum += value;
+        }
+      }
+      ++position;
+    });
+    if constexpr (TowerPlan::runs_backward) {
+      Tower::template backward<T, typename Model::PixelRow>(c, child<"visual">(values), child<"visual">(gradients), x,
+                                                            Dropped{}, saved, rows(dfeatures_), Discard{});
+    }
+    return sum;
+  }
+
   /// Margins between the classes of the frozen head, taken once.
   void prepare_margins([[maybe_unused]] const Values<Model, T>& frozen) {
     if constexpr (has_margins) {
@@ -84,12 +162,23 @@ class LabelObjective {
     detail::check_batch(batch.labels.size(), size_.batch);
     detail::check_pixels(batch.pixels, batch.labels.size(), Model::PixelRow::width);
     detail::check_labels(batch.labels, classes_);
+    if constexpr (Needs::filled_images) {
+      if (batch.filled.size() != batch.pixels.size()) {
+        fail({.what = "a training batch",
+              .expected =
+                  std::to_string(batch.pixels.size()) + " pixel values in filled, an image for each of the batch",
+              .got = std::to_string(batch.filled.size()),
+              .hint = "The loss has a term on images with parts filled in: see fill_masked()"});
+      }
+    }
   }
 
   Loss loss_;
   BatchSize size_;
   Index classes_;
   Buffer<T> logits_, margins_;
+  Buffer<T> features_, teacher_features_, dfeatures_, workspace_;  ///< of filled images
+  std::vector<double> term_values_;
   bool margins_known_ = false;
 };
 

@@ -24,8 +24,8 @@ namespace radapt {
 /// once, and each micro-batch then runs again with its share of the features' gradients: the exact gradient of the full
 /// batch, since masks are a function of (seed, step, site, sample).
 ///
-/// A loss with terms may compare the features with those of the frozen weights that the run began with; they are
-/// computed first, without masks, and share the scratch memory.
+/// A loss with terms may compare the features with those of teachers: the frozen weights that the run began with, and a
+/// moving average. They are computed first, without masks, and share the scratch memory.
 template <class Model, class Tune, class Loss, class T, class Backend>
 class PairObjective {
  public:
@@ -34,7 +34,8 @@ class PairObjective {
   using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, T, Tune, false>;
   using TextPlan = Plan<typename Model::Text, TokenRow, T, Tune, false>;
   static constexpr bool has_head = std::is_same_v<typename Loss::needs, needs_both_towers_and_head>;
-  static constexpr bool has_teacher = loss::has_feature_terms<Loss>;
+  using Needs = loss::term_needs<Loss>;
+  static constexpr bool has_teacher = Needs::frozen_teacher || Needs::average_teacher;
   static constexpr Index captions_per_pair = loss::captions_per_pair<Loss>();
 
   PairObjective(Loss loss, BatchSize size, Index classes)
@@ -44,8 +45,9 @@ class PairObjective {
         targets_(size.batch),
         image_(size.batch),
         text_(size.batch * captions_per_pair),
-        teacher_image_(has_teacher ? size.batch * embed : 0),
-        teacher_text_(has_teacher ? size.batch * captions_per_pair * embed : 0) {
+        frozen_(Needs::frozen_teacher ? size.batch : 0),
+        average_(Needs::average_teacher ? size.batch : 0),
+        term_values_(Needs::count) {
     logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0));
     teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0);
     log_sums_ = Buffer<S>(2 * size.batch);
@@ -63,28 +65,36 @@ class PairObjective {
     const auto matrix = [](Index rows, Index columns) { return padded(rows * columns * sizeof(T)); };
     const Index batch = size.batch, texts = batch * captions_per_pair;
     const auto side = [&](Index rows) { return 4 * matrix(rows, Model::arch::embed) + padded(rows * sizeof(S)); };
+    constexpr Index teachers = (Needs::frozen_teacher ? 1 : 0) + (Needs::average_teacher ? 1 : 0);
     const auto teacher = [&](Index rows) { return matrix(rows, Model::arch::embed); };
     return {.kept = image.kept + text.kept,
             .scratch = std::max(image.scratch, text.scratch),
             .features = side(batch) + side(texts) + matrix(batch, std::max(batch, has_head ? classes : 0)) +
-                        padded(2 * batch * sizeof(S)) +
-                        (has_teacher ? teacher(batch) + teacher(texts) + matrix(batch, batch) : 0)};
+                        padded(2 * batch * sizeof(S)) + teachers * (teacher(batch) + teacher(texts)) +
+                        (has_teacher ? matrix(batch, batch) : 0)};
   }
 
-  /// Loss of the batch; gradients are added to `gradients`. `frozen` are the weights that the run began with.
+  /// Loss of the batch; gradients are added to `gradients`. `frozen` are the weights that the run began with, `average`
+  /// those that terms with `FromAverage` learn from; null is the frozen ones.
   double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at) {
+              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at,
+              const Values<Model, T>* average = nullptr) {
     const Index count = check(batch);
     const Index micro = size_.micro();
     const Arena::Mark before = c.arena.mark();
-    if constexpr (has_teacher) { run_teacher(c, frozen, batch, count); }
+    if constexpr (Needs::frozen_teacher) {
+      if (has_active_term<false>(at)) { run_teacher(c, frozen_, frozen, batch, count); }
+    }
+    if constexpr (Needs::average_teacher) {
+      if (has_active_term<true>(at)) { run_teacher(c, average_, average == nullptr ? frozen : *average, batch, count); }
+    }
     double loss = 0;
     if (count <= micro) {
       typename ImagePlan::Saved image_saved;
       typename TextPlan::Saved text_saved;
       run_images(c, values, batch, {0, count}, image_saved);
       run_texts(c, values, batch, texts_of({0, count}), text_saved);
-      loss = take_loss(c, values, gradients, frozen, batch, count, at);
+      loss = take_loss(c, values, gradients, batch, count, at);
       image_backward(c, values, gradients, batch, {0, count}, image_saved);
       text_backward(c, values, gradients, batch, texts_of({0, count}), text_saved);
     } else {
@@ -93,7 +103,7 @@ class PairObjective {
         run_images(c, values, batch, part, none);
         run_texts(c, values, batch, texts_of(part), none);
       });
-      loss = take_loss(c, values, gradients, frozen, batch, count, at);
+      loss = take_loss(c, values, gradients, batch, count, at);
       for_each_part(count, [&](Part part) {
         if constexpr (ImagePlan::runs_backward) {
           typename ImagePlan::Saved image_saved;
@@ -119,6 +129,8 @@ class PairObjective {
   std::span<const T> image_feature_gradients() const { return {image_.dfeatures.data(), image_.dfeatures.size()}; }
   std::span<const T> text_feature_gradients() const { return {text_.dfeatures.data(), text_.dfeatures.size()}; }
   Loss& loss() { return loss_; }
+  /// What each term on features added to the last loss, by its place in the list of terms.
+  const std::vector<double>& term_values() const { return term_values_; }
 
  private:
   static constexpr Index embed = Model::arch::embed;
@@ -147,6 +159,12 @@ class PairObjective {
           norms(rows) {}
     Buffer<T> features, normalised, dnormalised, dfeatures;
     Buffer<S> norms;
+  };
+  /// Normalised features of other weights than the student's, for as many pairs.
+  struct Teacher {
+    explicit Teacher(Index pairs) : image(pairs * embed), text(pairs * captions_per_pair * embed) {}
+    Buffer<T> image, text;
+    double scale = 1.0;  // exp(logit_scale)
   };
   static View<T, Samples<embed>> rows(Buffer<T>& b, Part part) { return {b.data() + part.first * embed, part.count}; }
   static View<S, Samples<1>> norms(Side& side, Index count) { return {side.norms.data(), count}; }
@@ -205,25 +223,36 @@ class PairObjective {
                                                   rows(text_.dfeatures, part), Discard{});
     }
   }
-  /// Normalised features of the frozen weights.
-  void run_teacher(Context<Backend>& c, const Values<Model, T>& frozen, const Batch& batch, Index count) {
+  template <bool FromAverage>
+  bool has_active_term(loss::StepPosition at) const {
+    bool any = false;
+    loss_.each_term([&]<class Term>(const Term& term) {
+      if constexpr (loss::feature_term<Term> && loss::follows_average<Term> == FromAverage) {
+        any = any || loss::is_active(term, at);
+      }
+    });
+    return any;
+  }
+  void run_teacher(Context<Backend>& c, Teacher& teacher, const Values<Model, T>& values, const Batch& batch,
+                   Index count) {
+    teacher.scale = std::exp(static_cast<double>(*values.logit_scale.data));
     const Phase phase = c.phase;
     c.phase = Phase{};
     for_each_part(count, [&](Part part) {
       Unsaved none;
       begin_images(c, part);
-      Model::Image::template forward<T, typename Model::PixelRow>(c, frozen.image, pixels(batch, part),
-                                                                  rows(teacher_image_, part), none);
+      Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
+                                                                  rows(teacher.image, part), none);
       begin_texts(c, batch, texts_of(part));
-      Model::Text::template forward<T, TokenRow>(c, frozen.text, ids(batch, texts_of(part)),
-                                                 rows(teacher_text_, texts_of(part)), none);
+      Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, texts_of(part)),
+                                                 rows(teacher.text, texts_of(part)), none);
     });
     const auto normalise = [&](Buffer<T>& b, Index n) {
       const auto x = rows(b, {0, n});
       run(c, op::l2_normalize_forward<T>{.y = x, .x = x});
     };
-    normalise(teacher_image_, count);
-    normalise(teacher_text_, count * captions_per_pair);
+    normalise(teacher.image, count);
+    normalise(teacher.text, count * captions_per_pair);
     c.phase = phase;
   }
 
@@ -243,7 +272,7 @@ class PairObjective {
   }
 
   double take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                   const Values<Model, T>& frozen, const Batch& batch, Index count, loss::StepPosition at) {
+                   const Batch& batch, Index count, loss::StepPosition at) {
     const Part images{0, count}, texts = texts_of(images);
     normalise(c, image_, images);
     normalise(c, text_, texts);
@@ -257,7 +286,7 @@ class PairObjective {
         run(c, op::clear<T>{.x = rows(text_.dnormalised, {count, texts.count - count})});
       }
     }
-    if constexpr (has_teacher) { loss += add_terms(c, frozen, batch.groups, count, at); }
+    if constexpr (has_teacher) { loss += add_terms(c, values, gradients, batch.groups, count, at); }
     if constexpr (ImagePlan::runs_backward) { normalise_backward(c, image_, images); }
     if constexpr (TextPlan::runs_backward) { normalise_backward(c, text_, texts); }
     return loss;
@@ -309,26 +338,50 @@ class PairObjective {
     return loss;
   }
 
-  double add_terms(Context<Backend>& c, const Values<Model, T>& frozen, std::span<const std::int32_t> groups,
-                   Index count, loss::StepPosition at) {
-    const Index own = captions_per_pair - Loss::extra_captions;
+  double add_terms(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                   std::span<const std::int32_t> groups, Index count, loss::StepPosition at) {
+    double sum = 0;
+    Index position = 0;
+    loss_.each_term([&]<class Term>(const Term& term) {
+      if constexpr (loss::feature_term<Term>) {
+        double& value = term_values_[position];
+        value = 0;
+        if (loss::is_active(term, at)) {
+          Teacher& teacher = loss::follows_average<Term> ? average_ : frozen_;
+          value = term.add(c, what_terms_read(teacher, values, gradients, groups, count), at);
+        }
+        sum += value;
+      }
+      ++position;
+    });
+    return sum;
+  }
+  loss::PairFeatures<T> what_terms_read(Teacher& teacher, const Values<Model, T>& values,
+                                        Gradients<Model, Tune, T>& gradients, std::span<const std::int32_t> groups,
+                                        Index count) {
+    constexpr Index own = captions_per_pair - Loss::extra_captions;
     const Part images{0, count}, extra{own * count, count};
     loss::PairFeatures<T> f{.image = rows(image_.normalised, images),
-                            .extra_text = rows(text_.normalised, extra),
-                            .teacher_image = rows(teacher_image_, images),
-                            .teacher_extra_text = rows(teacher_text_, extra),
+                            .teacher_image = rows(teacher.image, images),
                             .groups = groups.empty() ? nullptr : groups.data(),
-                            .teacher_scale = std::exp(static_cast<double>(*frozen.logit_scale.data)),
+                            .scale = std::exp(static_cast<double>(*values.logit_scale.data)),
+                            .teacher_scale = teacher.scale,
                             .logits = {logits_.data(), count, count},
                             .teacher_logits = {teacher_logits_.data(), count, count},
                             .dfeatures = rows(image_.dfeatures, images)};
     if constexpr (ImagePlan::runs_backward) { f.dimage = rows(image_.dnormalised, images); }
-    if constexpr (TextPlan::runs_backward) { f.dextra_text = rows(text_.dnormalised, extra); }
-    double sum = 0;
-    loss_.each_term([&](const auto& term) {
-      if constexpr (loss::feature_term<std::remove_cvref_t<decltype(term)>>) { sum += term.add(c, f, at); }
-    });
-    return sum;
+    if constexpr (own > 0) {
+      f.text = rows(text_.normalised, images);
+      f.teacher_text = rows(teacher.text, images);
+      if constexpr (TextPlan::runs_backward) { f.dtext = rows(text_.dnormalised, images); }
+    }
+    if constexpr (Loss::extra_captions > 0) {
+      f.extra_text = rows(text_.normalised, extra);
+      f.teacher_extra_text = rows(teacher.text, extra);
+      if constexpr (TextPlan::runs_backward) { f.dextra_text = rows(text_.dnormalised, extra); }
+    }
+    if constexpr (wanted<decltype(gradients.logit_scale)>) { f.dlog_scale = gradients.logit_scale.data; }
+    return f;
   }
 
   void normalise(Context<Backend>& c, Side& side, Part part) {
@@ -347,7 +400,8 @@ class PairObjective {
   Index classes_;
   loss::ContrastiveTargets<S> targets_;
   Side image_, text_;
-  Buffer<T> teacher_image_, teacher_text_;
+  Teacher frozen_, average_;
+  std::vector<double> term_values_;
   Buffer<T> logits_, teacher_logits_;
   Buffer<S> log_sums_;
   std::vector<Index> offsets_;

@@ -25,6 +25,20 @@ template <class Arch>
 using full_fine_tuning =
     Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
 
+/// Linear probe: the head alone, on frozen features (methods.md 7.2). L2 regularisation is the optimizer's
+/// weight_decay; a random head in the place of the zero-shot one is a matter of the weights that it begins with.
+template <class Arch>
+using linear_probe =
+    Recipe<Clip<Arch>, tune::only<role::head>, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
+
+/// LP-FT (Kumar et al., ICLR 2022): a linear probe to convergence, then everything from its head with a small rate,
+/// 1e-5 here (methods.md 7.3). Two runs: `carry_over<typename lp_ft<Arch>::tuning>(probe)` is where the second begins.
+template <class Arch>
+struct lp_ft {
+  using probe = linear_probe<Arch>;
+  using tuning = full_fine_tuning<Arch>;
+};
+
 /// FLYP (Goyal et al., CVPR 2023): fine-tune like you pre-train, everything under the contrastive loss.
 template <class Arch>
 using flyp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::Contrastive>;
@@ -38,6 +52,18 @@ using l2_sp = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble:
 template <class Arch, class Base = loss::Contrastive>
 using star_ft = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
                        loss::With<Base, loss::SpuriousAlignment>>;
+
+/// CaRot (Oh et al., NeurIPS 2024): FLYP, the columns of the image tower's projection pulled towards orthonormal, and
+/// distillation from a moving average of the run. The student is deployed, not the teacher.
+template <class Arch>
+using carot = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
+                     loss::With<loss::Contrastive, loss::Orthogonality, loss::SelfDistillation>>;
+
+/// Mask-fill (Xiao et al., CVPR 2023): full fine-tuning whose features of images with filled parts stay those of the
+/// frozen model. LabelledBatch::filled holds these images.
+template <class Arch>
+using mask_fill = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
+                         loss::With<loss::CrossEntropy, loss::MaskedDistillation>>;
 
 /// CLIPood (Shu et al., ICML 2023): the image tower under the margin metric softmax, deployed as its Beta average. Set
 /// TrainOptions::average.kind to Average::Kind::beta.

@@ -1,14 +1,19 @@
 #pragma once
 /// The training loop's inner step: gradients, clipping, AdamW, moving average. Owns all memory of a run.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "radapt/ensemble/product_average.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/average.hpp"
+#include "radapt/train/average_teacher.hpp"
 #include "radapt/train/label_objective.hpp"
 #include "radapt/train/pair_objective.hpp"
+#include "radapt/train/penalties.hpp"
 #include "radapt/train/recipe.hpp"
 #include "radapt/train/schedule.hpp"
 
@@ -28,18 +33,25 @@ struct TrainOptions {
   bool clamp_logit_scale = true;  ///< keeps a trained logit_scale in 0 .. ln 100 (clip_compat.md 1.2)
 };
 
+/// What a term added to the loss of a step.
+struct TermValue {
+  std::string_view name;
+  double value = 0.0;
+};
+
 /// What a step did.
 struct StepReport {
   std::uint64_t step = 0;  ///< counted from 0
-  double loss = 0.0;
+  double loss = 0.0;       ///< with its terms
   double lr = 0.0;
-  double grad_norm = 0.0;  ///< before clipping
+  double grad_norm = 0.0;          ///< before clipping
+  std::vector<TermValue> terms{};  ///< in the order of loss::With; empty for a loss without terms
 };
 
 /// Bytes of a run, printable before it.
 struct MemoryReport {
   Index base = 0;         ///< weights the trainer reads and does not own
-  Index trainable = 0;    ///< parameters, gradients, two moments and the average
+  Index trainable = 0;    ///< parameters, gradients, two moments, the average and the teacher of FromAverage
   Index activations = 0;  ///< kept for backward
   Index scratch = 0;
   Index features = 0;
@@ -90,6 +102,7 @@ class Trainer {
   using Objective = typename detail::objective_of<R, T, Backend>::type;
   using Batch = typename Objective::Batch;
   using State = Trainable<Model, typename R::tune, T>;
+  using Terms = loss::term_needs<typename R::loss>;
   static constexpr bool accumulates = R::during::template has<Accumulate>;
   /// Whether the average of products exists: for adapters that merge, in a model with both towers.
   static constexpr bool has_products =
@@ -101,21 +114,24 @@ class Trainer {
         options_(checked(options)),
         state_(base, options.optimizer.rule),
         objective_(loss, options.size, base.classes()) {
-    const MemoryNeed need = memory_need(options_.size, base);
+    if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
+    const MemoryNeed need = memory_need(options_.size, base, loss);
     context_.arena.reserve(need.kept, need.scratch);
     if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size());
       std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());
     }
+    if constexpr (Terms::average_teacher) { teacher_.begin(base, state_); }
     if constexpr (has_products) {
       if (averages() && options_.average.target == Average::Target::product) { products_.emplace(state_.values()); }
     }
   }
 
   /// Bytes of a run with these options, without running or allocating it.
-  static MemoryReport memory(const Base& base, const TrainOptions& options) {
-    const MemoryNeed need = memory_need(options.size, base);
+  static MemoryReport memory(const Base& base, const TrainOptions& options, const typename R::loss& loss = {}) {
+    const MemoryNeed need = memory_need(options.size, base, loss);
     const Index buffer = State::elements(base.classes()) * sizeof(T);
+    const Index teacher = Terms::average_teacher ? buffer : 0;
     Index average = accumulates && options.average.kind != Average::Kind::none ? buffer : 0;
     if constexpr (has_products) {
       if (average > 0 && options.average.target == Average::Target::product) {
@@ -123,7 +139,7 @@ class Trainer {
       }
     }
     return {.base = base.buffer().size() * sizeof(T),
-            .trainable = 4 * buffer + average,
+            .trainable = 4 * buffer + average + teacher,
             .activations = need.kept,
             .scratch = need.scratch,
             .features = need.features};
@@ -147,9 +163,8 @@ class Trainer {
     phase.given_masks = given_masks_;
 
     run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
-    report.loss = objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(),
-                                  {.step = step_, .total = options_.schedule.total});
-    report.loss += add_penalties();
+    report.loss = loss_of(batch);
+    if constexpr (Terms::count > 0) { add_terms(report); }
     double squares = 0;
     run(context_, op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = &squares});
     report.grad_norm = std::sqrt(squares);
@@ -160,6 +175,7 @@ class Trainer {
     update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
     update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
     clamp_logit_scale(momentum);
+    if constexpr (Terms::average_teacher) { move_teacher(); }
     if constexpr (has_products) {
       if (products_.has_value()) { products_->update(state_.values(), momentum); }
     }
@@ -184,6 +200,8 @@ class Trainer {
   /// The average of products, when that is what the run follows.
   auto& products() { return products_; }
   Buffer<T>& average_buffer() { return average_; }
+  /// The average that a term with FromAverage learns from; empty where the loss has none.
+  Buffer<T>& teacher_buffer() { return teacher_.buffer(); }
   /// Continues from a saved state: used by checkpoints.
   void set_steps(std::uint64_t steps) { step_ = steps; }
   /// Masks of the next steps, by site in forward order (image tower first), in place of drawn ones; null draws again.
@@ -221,39 +239,48 @@ class Trainer {
     }
     return o;
   }
-  static MemoryNeed memory_need(const BatchSize& size, const Base& base) {
-    return Objective::memory(size, base.classes());
+  /// Penalties on parameters are taken when the passes are done, and share their scratch memory.
+  static MemoryNeed memory_need(const BatchSize& size, const Base& base, const typename R::loss& loss) {
+    MemoryNeed need = Objective::memory(size, base.classes());
+    if constexpr (Terms::count > 0) {
+      need.scratch = std::max(need.scratch, detail::penalty_scratch<T>(loss, base.tensors()));
+    }
+    return need;
   }
   static Vector<T> flat(Buffer<T>& b, Index begin, Index end) {
     return b.size() == 0 ? Vector<T>{} : Vector<T>{b.data() + begin, end - begin};
   }
 
-  /// Adds the gradients of the loss's terms on parameters; returns their values.
-  double add_penalties() {
-    double sum = 0;
-    if constexpr (loss::has_terms<typename R::loss>) {
-      objective_.loss().each_term([&]<class Term>(const Term& term) {
-        if constexpr (loss::parameter_term<Term>) { sum += add_penalty(term); }
-      });
+  double loss_of(const Batch& batch) {
+    const loss::StepPosition at{.step = step_, .total = options_.schedule.total};
+    if constexpr (Terms::average_teacher) {
+      return objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(), at,
+                             &teacher_.values());
+    } else {
+      return objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(), at);
     }
-    return sum;
   }
-  template <class Term>
-  double add_penalty(const Term& term) {
-    double sum = 0;
-    each_named(
-        [&]<class Gradient>(const std::string& name, Gradient& gradient, const auto& value, const auto& anchor) {
-          if constexpr (wanted<Gradient>) {
-            if (!term.reaches(name)) { return; }
-            run(context_, op::distance_penalty<T>{.gradients = gradient,
-                                                  .parameters = value,
-                                                  .anchor = anchor,
-                                                  .strength = term.strength,
-                                                  .loss = &sum});
-          }
-        },
-        "", state_.gradients(), state_.values(), base_->tree());
-    return sum;
+
+  /// Adds the terms on parameters to the loss and to the gradients, and lists what every term added.
+  void add_terms(StepReport& report) {
+    const auto frozen = base_->tensors();
+    objective_.loss().each_term([&]<class Term>(const Term& term) {
+      double value = 0;
+      if constexpr (loss::parameter_term<Term>) {
+        value = detail::add_penalty<T>(context_, term, state_, frozen);
+        report.loss += value;
+      } else {
+        value = objective_.term_values()[report.terms.size()];
+      }
+      report.terms.push_back({Term::name, value});
+    });
+  }
+  void move_teacher() {
+    objective_.loss().each_term([&]<class Term>(const Term& term) {
+      if constexpr (loss::follows_average<Term>) {
+        teacher_.follow(context_, term.average, state_.parameter_buffer(), step_ + 1, options_.schedule.total);
+      }
+    });
   }
 
   void update(Index begin, Index end, double decay, double lr, double clip, double momentum) {
@@ -312,6 +339,7 @@ class Trainer {
   State state_;
   Objective objective_;
   Buffer<T> average_;
+  AverageTeacher<Model, T> teacher_;
   std::optional<typename detail::lazy_products<has_products, Model, T>::type> products_;
   std::uint64_t step_ = 0;
   const std::uint8_t* const* given_masks_ = nullptr;

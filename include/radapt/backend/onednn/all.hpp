@@ -9,5 +9,6 @@
 #include "radapt/backend/onednn/linear.hpp"
 #include "radapt/backend/onednn/loss.hpp"
 #include "radapt/backend/onednn/norm.hpp"
+#include "radapt/backend/onednn/orthogonality.hpp"
 #include "radapt/backend/onednn/pool.hpp"
 #include "radapt/backend/onednn/update.hpp"

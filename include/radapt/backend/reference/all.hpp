@@ -9,5 +9,6 @@
 #include "radapt/backend/reference/linear.hpp"
 #include "radapt/backend/reference/loss.hpp"
 #include "radapt/backend/reference/norm.hpp"
+#include "radapt/backend/reference/orthogonality.hpp"
 #include "radapt/backend/reference/pool.hpp"
 #include "radapt/backend/reference/update.hpp"

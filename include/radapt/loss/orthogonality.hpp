@@ -1,0 +1,34 @@
+#pragma once
+/// CaRot's penalty on the image tower's projection (methods.md 7.12).
+#include <string_view>
+
+#include "radapt/backend/run.hpp"
+#include "radapt/loss/terms.hpp"
+#include "radapt/op/orthogonality.hpp"
+
+namespace radapt::loss {
+
+/// strength * |W^T W - 1| in the Frobenius norm, not squared, as the released code has it; W = visual.proj (width,
+/// embed). The columns of W move towards orthonormal ones.
+struct Orthogonality {
+  static constexpr auto name = "orthogonality";
+  double strength = 0.2;  ///< >= 0
+
+  constexpr bool reaches(std::string_view tensor) const { return tensor == "visual.proj"; }
+
+  /// For W^T W - 1.
+  static constexpr Index scratch_elements(Index, Index columns) { return columns * columns; }
+
+  template <class T>
+  double add(auto& context, Matrix<T> gradient, Matrix<const T> value, T* scratch) const {
+    double penalty = 0.0;
+    run(context, op::orthogonality_penalty<T>{.gradients = gradient,
+                                              .parameters = value,
+                                              .gram = {scratch, value.columns, value.columns},
+                                              .strength = strength,
+                                              .loss = &penalty});
+    return penalty;
+  }
+};
+
+}  // namespace radapt::loss

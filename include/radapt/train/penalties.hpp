@@ -1,0 +1,82 @@
+#pragma once
+/// The terms of a loss that read parameters: their values, their gradients, and the memory they work in.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "radapt/backend/run.hpp"
+#include "radapt/core/tensors.hpp"
+#include "radapt/loss/terms.hpp"
+#include "radapt/op/update.hpp"
+
+namespace radapt::detail {
+
+/// A penalty that a term computes itself; else it is the squared distance from the frozen weights.
+template <class Term>
+inline constexpr bool has_own_penalty = loss::parameter_term<Term>&& requires {
+  Term::scratch_elements(Index{}, Index{});
+};
+
+/// Bytes of scratch that the terms of a loss take at most, one tensor at a time.
+template <class T, class Loss>
+Index penalty_scratch(const Loss& loss, const std::vector<Tensor<const T>>& tensors) {
+  Index most = 0;
+  loss.each_term([&]<class Term>(const Term& term) {
+    if constexpr (has_own_penalty<Term>) {
+      for (const Tensor<const T>& tensor : tensors) {
+        if (!term.reaches(tensor.name())) { continue; }
+        const Matrix<const T> matrix = tensor.matrix();
+        most = std::max(most, padded(Term::scratch_elements(matrix.rows, matrix.columns) * sizeof(T)));
+      }
+    }
+  });
+  return most;
+}
+
+/// Adds a term's gradients to those of the trained tensors that it reaches, and returns its value. `frozen` are the
+/// tensors of the weights that the run began with.
+template <class T, class Term, class State, class Backend>
+double add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen) {
+  double sum = 0;
+  if (term.strength == 0.0) { return sum; }  // not even the sign of a zero changes
+  for (const auto& slot : state.slots()) {
+    if (!term.reaches(slot.name)) { continue; }
+    T* const gradient = state.gradient_buffer().data() + slot.offset;
+    const T* const value = state.parameter_buffer().data() + slot.offset;
+    const Tensor<const T>& anchor = frozen[slot.position];
+    if constexpr (has_own_penalty<Term>) {
+      const Index rows = anchor.matrix().rows, columns = anchor.matrix().columns;
+      const Arena::Mark before = c.arena.mark();
+      T* const scratch = c.arena.template scratch<T, Samples<1>>(Term::scratch_elements(rows, columns)).data;
+      sum += term.add(c, Matrix<T>{gradient, rows, columns}, Matrix<const T>{value, rows, columns}, scratch);
+      c.arena.release(before);
+    } else {
+      run(c, op::distance_penalty<T>{.gradients = {gradient, slot.size},
+                                     .parameters = {value, slot.size},
+                                     .anchor = {anchor.data, slot.size},
+                                     .strength = term.strength,
+                                     .loss = &sum});
+    }
+  }
+  return sum;
+}
+
+/// A term on parameters that reaches nothing is a mistake in a recipe, as is a schedule that moves no teacher.
+template <class Loss, class State>
+void check_terms(const Loss& loss, const State& state) {
+  loss.each_term([&]<class Term>(const Term& term) {
+    if constexpr (loss::parameter_term<Term>) {
+      const auto& slots = state.slots();
+      if (term.strength != 0.0 &&
+          std::none_of(slots.begin(), slots.end(), [&](const auto& slot) { return term.reaches(slot.name); })) {
+        fail({.what = "loss term " + std::string(Term::name),
+              .expected = "a trained tensor that it reaches",
+              .got = "a tuning policy that trains none of them",
+              .hint = "Train the tensor that the term is for, or leave the term out"});
+      }
+    }
+    if constexpr (loss::follows_average<Term>) { loss::check_schedule(Term::name, term.average); }
+  });
+}
+
+}  // namespace radapt::detail

@@ -1,0 +1,206 @@
+/// Laws of single terms on features and parameters that are given: no model, no trainer.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/reference/all.hpp"
+#include "radapt/loss/contrastive_distillation.hpp"
+#include "radapt/loss/masked_distillation.hpp"
+#include "radapt/loss/orthogonality.hpp"
+#include "radapt/loss/spurious_alignment.hpp"
+#include "support/settings.hpp"
+#include "support/tolerance.hpp"
+
+using namespace radapt_test;
+using radapt::Index;
+using radapt::Matrix;
+
+namespace {
+
+using InDouble = Setting<radapt::reference, double>;
+using InFloat = Setting<radapt::onednn, float>;
+constexpr Index pairs = 7, width = 12;
+constexpr radapt::loss::StepPosition second_step{.step = 1, .total = 10};
+
+/// Unit rows that are floats in either type.
+template <class T>
+std::vector<T> unit_rows(Index rows, std::uint64_t stream) {
+  radapt::Random random(3, stream);
+  std::vector<T> x(rows * width);
+  for (Index i = 0; i < rows; ++i) {
+    double squares = 0;
+    for (Index e = 0; e < width; ++e) {
+      x[i * width + e] = static_cast<T>(static_cast<float>(random.normal()));
+      squares += static_cast<double>(x[i * width + e]) * static_cast<double>(x[i * width + e]);
+    }
+    for (Index e = 0; e < width; ++e) {
+      x[i * width + e] = static_cast<T>(static_cast<float>(static_cast<double>(x[i * width + e]) / std::sqrt(squares)));
+    }
+  }
+  return x;
+}
+
+/// Everything that a term on features reads, and what it adds to.
+template <class S>
+struct Features {
+  using T = typename S::T;
+  radapt::Context<typename S::backend> context;
+  std::vector<T> image = unit_rows<T>(pairs, 0), text = unit_rows<T>(pairs, 1), extra = unit_rows<T>(pairs, 2);
+  std::vector<T> teacher_image = unit_rows<T>(pairs, 3), teacher_text = unit_rows<T>(pairs, 4),
+                 teacher_extra = unit_rows<T>(pairs, 5);
+  std::vector<T> dimage = std::vector<T>(pairs * width), dtext = dimage, dextra = dimage, dfeatures = dimage;
+  std::vector<T> logits = std::vector<T>(pairs * pairs), teacher_logits = logits;
+  T dlog_scale{};
+  std::vector<std::int32_t> groups{0, 1, 2, 0, 3, 1, 4};
+  double scale = 8, teacher_scale = 11;
+
+  static Matrix<T> rows(std::vector<T>& x) { return {x.data(), pairs, width}; }
+  radapt::loss::PairFeatures<T> get() {
+    return {.image = rows(image),
+            .text = rows(text),
+            .extra_text = rows(extra),
+            .dimage = rows(dimage),
+            .dtext = rows(dtext),
+            .dextra_text = rows(dextra),
+            .teacher_image = rows(teacher_image),
+            .teacher_text = rows(teacher_text),
+            .teacher_extra_text = rows(teacher_extra),
+            .groups = groups.data(),
+            .scale = scale,
+            .dlog_scale = &dlog_scale,
+            .teacher_scale = teacher_scale,
+            .logits = {logits.data(), pairs, pairs},
+            .teacher_logits = {teacher_logits.data(), pairs, pairs},
+            .dfeatures = rows(dfeatures)};
+  }
+  template <class Term>
+  double add(const Term& term, radapt::loss::StepPosition at = second_step) {
+    return term.add(context, get(), at);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("distillation of contrastive logits in f32 on oneDNN is that in double on the reference") {
+  Features<InFloat> f;
+  Features<InDouble> d;
+  const radapt::loss::ContrastiveDistillation term;
+  const double value = f.add(term), expected = d.add(term);
+  // Logits up to 11 carry roundings of 1e-6, which the exponential turns into relative errors; sums of 12 and 7 terms.
+  CHECK(std::abs(value - expected) < 1e-5 * expected);
+  CHECK(normalised_error(f.dimage, d.dimage) < 1e-5);
+  CHECK(normalised_error(f.dtext, d.dtext) < 1e-5);
+  CHECK(std::abs(static_cast<double>(f.dlog_scale) - d.dlog_scale) < 1e-5 * std::abs(d.dlog_scale));
+  CHECK(std::all_of(d.dextra.begin(), d.dextra.end(), [](double x) { return x == 0; }));
+}
+
+TEST_CASE("distillation of contrastive logits does not know images from texts") {
+  Features<InDouble> given, swapped;
+  std::swap(swapped.image, swapped.text);
+  std::swap(swapped.teacher_image, swapped.teacher_text);
+  const radapt::loss::ContrastiveDistillation term;
+  const double value = given.add(term);
+  CHECK(swapped.add(term) == doctest::Approx(value).epsilon(1e-14));
+  CHECK(normalised_error(swapped.dimage, given.dtext) < 1e-13);  // sums in another order
+  CHECK(normalised_error(swapped.dtext, given.dimage) < 1e-13);
+  CHECK(swapped.dlog_scale == doctest::Approx(given.dlog_scale).epsilon(1e-12));
+}
+
+TEST_CASE("a student that is its teacher costs the entropies and has no gradient") {
+  Features<InDouble> f;
+  f.teacher_image = f.image;
+  f.teacher_text = f.text;
+  f.teacher_scale = f.scale;
+  const double value = f.add(radapt::loss::ContrastiveDistillation{.strength = 1});
+  double entropy = 0;
+  for (int direction = 0; direction < 2; ++direction) {
+    const auto &from = direction == 0 ? f.image : f.text, &to = direction == 0 ? f.text : f.image;
+    for (Index i = 0; i < pairs; ++i) {
+      std::vector<double> z(pairs);
+      double sum = 0;
+      for (Index j = 0; j < pairs; ++j) {
+        for (Index e = 0; e < width; ++e) { z[j] += f.scale * from[i * width + e] * to[j * width + e]; }
+        sum += std::exp(z[j]);
+      }
+      for (Index j = 0; j < pairs; ++j) { entropy -= std::exp(z[j]) / sum * (z[j] - std::log(sum)) / pairs; }
+    }
+  }
+  CHECK(value == doctest::Approx(entropy).epsilon(1e-13));
+  // Two soft-maxes of the same logits are the same bits, so the difference is zero itself.
+  for (const auto* d : {&f.dimage, &f.dtext}) {
+    CHECK(std::all_of(d->begin(), d->end(), [](double x) { return x == 0; }));
+  }
+  CHECK(f.dlog_scale == 0);
+}
+
+TEST_CASE("terms of strength zero, and CaRot's in the first step, touch nothing") {
+  const auto untouched = [](const auto& term, radapt::loss::StepPosition at) {
+    Features<InDouble> f;
+    for (auto* d : {&f.dimage, &f.dtext, &f.dextra}) { std::fill(d->begin(), d->end(), -0.0); }
+    f.dlog_scale = -0.0;
+    CHECK(f.add(term, at) == 0.0);
+    bool same = std::signbit(f.dlog_scale);
+    for (const auto* d : {&f.dimage, &f.dtext, &f.dextra}) {
+      same = same && std::all_of(d->begin(), d->end(), [](double x) { return x == 0 && std::signbit(x); });
+    }
+    CHECK(same);
+    CHECK_FALSE(radapt::loss::is_active(term, at));
+  };
+  untouched(radapt::loss::ContrastiveDistillation{.strength = 0}, second_step);
+  untouched(radapt::loss::ContrastiveDistillation{}, {.step = 0, .total = 10});
+  untouched(radapt::loss::SpuriousAlignment{.strength = 0}, second_step);
+  untouched(radapt::loss::SpuriousAlignment{}, {.step = 9, .total = 10});  // the last of its epochs
+}
+
+TEST_CASE("orthonormal columns cost nothing, and a multiple of them what it says") {
+  radapt::Context<radapt::reference> context;
+  constexpr Index rows = 4, columns = 2;
+  const double half = 0.5;  // exact
+  std::vector<double> w{half, half, half, -half, half, half, half, -half}, gradient(8), gram(4);
+  const auto penalty = [&](double strength) {
+    return radapt::loss::Orthogonality{.strength = strength}.add(
+        context, Matrix<double>{gradient.data(), rows, columns}, Matrix<const double>{w.data(), rows, columns},
+        gram.data());
+  };
+  CHECK(penalty(3.0) == 0.0);
+  CHECK(std::all_of(gradient.begin(), gradient.end(), [](double x) { return x == 0; }));
+  for (double& x : w) { x *= 3; }
+  // W^T W = 9: |8 * 1| = 8 sqrt(2), and the gradient is 2 W (8 * 1) / (8 sqrt(2)) = sqrt(2) W.
+  CHECK(penalty(0.2) == doctest::Approx(0.2 * 8 * std::sqrt(2.0)).epsilon(1e-15));
+  for (Index i = 0; i < 8; ++i) { CHECK(gradient[i] == doctest::Approx(0.2 * std::sqrt(2.0) * w[i]).epsilon(1e-14)); }
+  CHECK(radapt::loss::Orthogonality{}.reaches("visual.proj"));
+  CHECK_FALSE(radapt::loss::Orthogonality{}.reaches("text_projection"));
+}
+
+TEST_CASE_TEMPLATE("the distance from the frozen features is a mean of squares over the whole batch", S, InDouble,
+                   InFloat) {
+  using T = typename S::T;
+  radapt::Context<typename S::backend> context;
+  auto now = unit_rows<T>(pairs, 0), then = unit_rows<T>(pairs, 1);
+  std::vector<T> d(pairs * width, T{1}), workspace(pairs * width);
+  const radapt::loss::MaskedDistillation term{.strength = 30};
+  const auto add = [&](Index first, Index count) {
+    const auto rows = [&](std::vector<T>& x) { return Matrix<T>{x.data() + first * width, count, width}; };
+    return term.add(context,
+                    radapt::loss::FilledFeatures<T>{.features = rows(now),
+                                                    .teacher_features = rows(then),
+                                                    .dfeatures = rows(d),
+                                                    .workspace = rows(workspace),
+                                                    .share = static_cast<double>(count) / pairs},
+                    {});
+  };
+  const double value = add(0, 4) + add(4, 3);  // two micro-batches of different length
+  double mean = 0;
+  std::vector<double> expected(d.size());
+  for (Index i = 0; i < d.size(); ++i) {
+    const double difference = static_cast<double>(now[i]) - static_cast<double>(then[i]);
+    mean += difference * difference / (pairs * width);
+    expected[i] = 1 + 60 * difference / (pairs * width);
+  }
+  constexpr double bound = std::is_same_v<T, double> ? 1e-14 : 1e-6;  // a handful of roundings, and sums in double
+  CHECK(std::abs(value - 30 * mean) < bound * 30 * mean);
+  CHECK(normalised_error(d, expected) < bound);
+}
