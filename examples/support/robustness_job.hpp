@@ -165,13 +165,13 @@ void robustness(const RobustnessSettings& settings) {
   if (!encode) { encode = word_encoder(domains.domain_names, domains.class_names); }
   StudyData data = domains.study(encode);
   if (has_vocabulary) {
-    const radapt::PhrasePool pool = radapt::spurious_phrases();
+    const radapt::PhrasePool pool = radapt::spurious_phrases::everything();
     const std::uint64_t seed = s.split_seed;
     data.spurious = [encode, pool, seed, &domains, &s](std::int32_t label, std::uint64_t draw) {
       const auto captions = domain_captions(s.id, domains.class_names[static_cast<std::size_t>(label)]);
       radapt::Random random(seed + 17, draw);
       const std::string& caption = captions[random.below(static_cast<std::uint32_t>(captions.size()))];
-      return encode(pool.apply(caption, {.seed = seed, .step = 0, .sample = draw}));
+      return encode(pool.caption(caption, {.seed = seed, .sample = draw}));
     };
   } else {
     fmt::print("StarFT is left out: its captions need a tokenizer that knows their words (--vocabulary)\n");

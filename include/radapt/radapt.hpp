@@ -10,8 +10,11 @@
 ///
 /// For quick starts. A program that is compiled often includes the headers that it uses; every one of them stands
 /// alone.
+#include "radapt/adapter/adapt_former.hpp"
+#include "radapt/adapter/lora.hpp"
 #include "radapt/adapter/matching.hpp"
 #include "radapt/adapter/r_adapter.hpp"
+#include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/adapter/transfer.hpp"
 #include "radapt/clip/arch.hpp"
@@ -42,6 +45,7 @@
 #include "radapt/ensemble/vrf.hpp"
 #include "radapt/layer/activation.hpp"
 #include "radapt/layer/attention.hpp"
+#include "radapt/layer/dropout.hpp"
 #include "radapt/layer/embedding.hpp"
 #include "radapt/layer/identity.hpp"
 #include "radapt/layer/layer_norm.hpp"

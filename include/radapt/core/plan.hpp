@@ -47,7 +47,7 @@ struct layer_defaults {
 
 /// Bytes of an activation.
 template <class T, class X>
-constexpr Index bytes_of(Extent e, Index width = X::width) {
+[[gnu::always_inline]] constexpr Index bytes_of(Extent e, Index width = X::width) {
   return padded(X::rows(e) * width * sizeof(T));
 }
 
@@ -66,7 +66,7 @@ concept counts_its_bytes = requires(Extent e) {
 };
 
 template <class S>
-constexpr Index saved_bytes(Extent e) {
+[[gnu::always_inline]] constexpr Index saved_bytes(Extent e) {
   if constexpr (counts_its_bytes<S>) {
     return S::bytes(e);
   } else {
@@ -100,10 +100,12 @@ struct Plan {
   using Saved = typename detail::saved_by<L, X, T, Tune, Dx, runs_backward>::type;
 
   /// Bytes that forward leaves on the kept stack, the edges between L and its neighbours not counted.
-  static constexpr Index kept(Extent e) { return detail::saved_bytes<Saved>(e); }
+  [[gnu::always_inline]] static constexpr Index kept(Extent e) { return detail::saved_bytes<Saved>(e); }
   /// Peak bytes of scratch, the layer's input and output not counted.
-  static constexpr Index forward_scratch(Extent e) { return L::template forward_scratch<T, X, Tune, Dx>(e); }
-  static constexpr Index backward_scratch(Extent e) {
+  [[gnu::always_inline]] static constexpr Index forward_scratch(Extent e) {
+    return L::template forward_scratch<T, X, Tune, Dx>(e);
+  }
+  [[gnu::always_inline]] static constexpr Index backward_scratch(Extent e) {
     if constexpr (runs_backward) {
       return L::template backward_scratch<T, X, Tune, Dx>(e);
     } else {
@@ -114,7 +116,7 @@ struct Plan {
 
 /// Takes the buffers of a leaf layer's Saved from the kept stack. Empty when nothing is saved.
 template <class Saved>
-void keep_buffers(auto& c, Saved& saved) {
+[[gnu::always_inline]] inline void keep_buffers(auto& c, Saved& saved) {
   if constexpr (is_saved<Saved>) {
     const Extent e = c.sequences.extent();
     Saved::each([&]<class T, class X>(View<T, X>& v) { v = c.arena.template keep<T, X>(X::rows(e)); }, saved);

@@ -27,11 +27,17 @@ struct Shape {
     return n;
   }
   /// Extent `i` when a dynamic leading extent is `leading`.
-  static constexpr Index extent(Index i, Index leading = 1) { return extents[i] == dynamic ? leading : extents[i]; }
+  [[gnu::always_inline]] static constexpr Index extent(Index i, Index leading = 1) {
+    return extents[i] == dynamic ? leading : extents[i];
+  }
   static constexpr bool has_dynamic = rank > 0 && extents[0] == dynamic;
   /// Leading extent, 1 for a scalar: a tensor of rank > 2 is seen as a matrix by its kernels.
-  static constexpr Index matrix_rows(Index leading = 1) { return rank < 2 ? 1 : extent(0, leading); }
-  static constexpr Index matrix_columns(Index leading = 1) { return size(leading) / matrix_rows(leading); }
+  [[gnu::always_inline]] static constexpr Index matrix_rows(Index leading = 1) {
+    return rank < 2 ? 1 : extent(0, leading);
+  }
+  [[gnu::always_inline]] static constexpr Index matrix_columns(Index leading = 1) {
+    return size(leading) / matrix_rows(leading);
+  }
 };
 
 /// How many tokens and how many sequences a batch has: what turns a per-row extent into a number of elements.
@@ -47,7 +53,7 @@ struct Tokens {
   static constexpr bool per_token = true;
   template <Index W>
   using with = Tokens<W>;
-  static constexpr Index rows(Extent e) { return e.tokens; }
+  [[gnu::always_inline]] static constexpr Index rows(Extent e) { return e.tokens; }
 };
 
 /// An activation with one row per sequence (an image, a caption): (sequences, Width). `dynamic` is a number of classes.
@@ -57,7 +63,7 @@ struct Samples {
   static constexpr bool per_token = false;
   template <Index W>
   using with = Samples<W>;
-  static constexpr Index rows(Extent e) { return e.sequences; }
+  [[gnu::always_inline]] static constexpr Index rows(Extent e) { return e.sequences; }
 };
 
 }  // namespace radapt

@@ -13,8 +13,10 @@ struct View {
   Index rows = 0;
   Index width = X::width;
 
-  constexpr Index size() const { return rows * width; }
-  constexpr operator View<const T, X>() const requires(!std::is_const_v<T>) { return {data, rows, width}; }
+  [[gnu::always_inline]] constexpr Index size() const { return rows * width; }
+  [[gnu::always_inline]] constexpr operator View<const T, X>() const requires(!std::is_const_v<T>) {
+    return {data, rows, width};
+  }
 };
 
 /// Where the elements of a parameter are, whatever its extents: what code sees that treats all tensors alike. `leading`
@@ -30,8 +32,8 @@ template <class T, class S>
 struct Parameter : Place<T> {
   using shape = S;
 
-  constexpr Index size() const { return S::size(this->leading); }
-  constexpr operator Parameter<const T, S>() const requires(!std::is_const_v<T>) {
+  [[gnu::always_inline]] constexpr Index size() const { return S::size(this->leading); }
+  [[gnu::always_inline]] constexpr operator Parameter<const T, S>() const requires(!std::is_const_v<T>) {
     return {{this->data, this->leading}};
   }
 };
@@ -62,10 +64,10 @@ struct Matrix {
   constexpr Matrix(T* d, Index r, Index c) : data(d), rows(r), columns(c) {}
   template <class U, class X>
   requires std::is_convertible_v<U*, T*>
-  constexpr Matrix(View<U, X> v) : data(v.data), rows(v.rows), columns(v.width) {}
+  [[gnu::always_inline]] constexpr Matrix(View<U, X> v) : data(v.data), rows(v.rows), columns(v.width) {}
   template <class U, class S>
   requires std::is_convertible_v<U*, T*>
-  constexpr Matrix(Parameter<U, S> p)
+  [[gnu::always_inline]] constexpr Matrix(Parameter<U, S> p)
       : data(p.data), rows(S::matrix_rows(p.leading)), columns(S::matrix_columns(p.leading)) {}
   constexpr operator Matrix<const T>() const requires(!std::is_const_v<T>) { return {data, rows, columns}; }
   constexpr Index size() const { return rows * columns; }
@@ -82,10 +84,10 @@ struct Vector {
   constexpr Vector(T* d, Index n) : data(d), size(n) {}
   template <class U, class X>
   requires std::is_convertible_v<U*, T*>
-  constexpr Vector(View<U, X> v) : data(v.data), size(v.size()) {}
+  [[gnu::always_inline]] constexpr Vector(View<U, X> v) : data(v.data), size(v.size()) {}
   template <class U, class S>
   requires std::is_convertible_v<U*, T*>
-  constexpr Vector(Parameter<U, S> p) : data(p.data), size(p.size()) {}
+  [[gnu::always_inline]] constexpr Vector(Parameter<U, S> p) : data(p.data), size(p.size()) {}
   constexpr operator Vector<const T>() const requires(!std::is_const_v<T>) { return {data, size}; }
   constexpr explicit operator bool() const { return data != nullptr; }
 };

@@ -49,11 +49,11 @@ struct Child {
   [[no_unique_address]] P params;
 };
 template <Index I, class P>
-constexpr P& child_at(Child<I, P>& c) {
+[[gnu::always_inline]] constexpr P& child_at(Child<I, P>& c) {
   return c.params;
 }
 template <Index I, class P>
-constexpr const P& child_at(const Child<I, P>& c) {
+[[gnu::always_inline]] constexpr const P& child_at(const Child<I, P>& c) {
   return c.params;
 }
 
@@ -90,11 +90,11 @@ struct SavedStep {
   [[no_unique_address]] E output;  // a kept view of this layer's output, or Dropped
 };
 template <Index I, class S, class E>
-constexpr auto& step_at(SavedStep<I, S, E>& s) {
+[[gnu::always_inline]] constexpr auto& step_at(SavedStep<I, S, E>& s) {
   return s;
 }
 template <Index I, class S, class E>
-constexpr const auto& step_at(const SavedStep<I, S, E>& s) {
+[[gnu::always_inline]] constexpr const auto& step_at(const SavedStep<I, S, E>& s) {
   return s;
 }
 template <Index I, class V>
@@ -102,7 +102,7 @@ struct EdgeSlot {
   V view;
 };
 template <Index I, class V>
-constexpr V& edge_at(EdgeSlot<I, V>& s) {
+[[gnu::always_inline]] constexpr V& edge_at(EdgeSlot<I, V>& s) {
   return s.view;
 }
 
@@ -178,13 +178,21 @@ template <class Saved, Index I>
 requires is_saved<Saved>
 inline constexpr bool keeps_output<Saved, I> = Saved::plan::keeps(I + 1);
 
-/// `a` when First, else what `b` returns: picks among values of different types.
-template <bool First, class A, class B>
-constexpr auto choose(A a, B b) {
-  if constexpr (First) {
-    return a;
+// The input and the output of layer I: the caller's at the ends of the chain, else an edge or a kept output.
+template <bool IsEnd, Index I, class Outer, class Edges>
+[[gnu::always_inline]] constexpr auto edge_or(Outer outer, Edges& edges) {
+  if constexpr (IsEnd) {
+    return outer;
   } else {
-    return b();
+    return edge_at<I>(edges);
+  }
+}
+template <bool IsEnd, Index I, class Outer, class Saved>
+[[gnu::always_inline]] constexpr auto kept_or(Outer outer, const Saved& saved) {
+  if constexpr (IsEnd) {
+    return outer;
+  } else {
+    return step_at<I>(saved).output;
   }
 }
 
@@ -313,8 +321,8 @@ struct Sequential : layer_defaults {
         detail::edge_at<I + 1>(edges) = c.arena.template scratch<T, Out>(Out::rows(e), detail::end_of_edge(I + 1));
       }
     }
-    const auto in = detail::choose<I == 0>(x, [&] { return detail::edge_at<I>(edges); });
-    const auto out = detail::choose<last>(y, [&] { return detail::edge_at<(last ? 0 : I + 1)>(edges); });
+    const auto in = detail::edge_or<I == 0, I>(x, edges);
+    const auto out = detail::edge_or<last, I + 1>(y, edges);
     if constexpr (is_saved<Saved>) {
       layer_at<I>::template forward<T, edge<X, I>>(c, p, in, out, detail::step_at<I>(saved).saved);
     } else {
@@ -325,25 +333,30 @@ struct Sequential : layer_defaults {
     }
   }
 
+  /// Where layer I writes the gradient of its input: the caller's place, a new edge, or nowhere.
+  template <Index I, bool Wanted, class T, class In>
+  static auto input_gradient(auto& c, auto dx, auto& gradients, auto& marks) {
+    if constexpr (I == 0) {
+      return dx;
+    } else if constexpr (Wanted) {
+      marks[I] = c.arena.mark();
+      return detail::edge_at<I>(gradients) =
+                 c.arena.template scratch<T, In>(In::rows(c.sequences.extent()), detail::end_of_edge(I));
+    } else {
+      return Discard{};
+    }
+  }
+
   template <Index I, class T, class X, class Saved>
   static void backward_step(auto& c, const auto& p, auto& g, auto x, auto y, const Saved& saved, auto dy, auto dx,
                             auto& gradients, auto& marks) {
     constexpr bool last = I + 1 == size;
     using plan = typename Saved::plan;
     if constexpr (plan::runs_backward[I]) {
-      const auto in = detail::choose<I == 0>(x, [&] { return detail::step_at<(I == 0 ? 0 : I - 1)>(saved).output; });
-      const auto out = detail::choose<last>(y, [&] { return detail::step_at<I>(saved).output; });
-      const auto dout = detail::choose<last>(dy, [&] { return detail::edge_at<(last ? 0 : I + 1)>(gradients); });
-      const auto din = detail::choose<I == 0>(dx, [&] {
-        if constexpr (I > 0 && plan::wants_dx(I)) {
-          using In = edge<X, I>;
-          marks[I] = c.arena.mark();
-          return detail::edge_at<I>(gradients) =
-                     c.arena.template scratch<T, In>(In::rows(c.sequences.extent()), detail::end_of_edge(I));
-        } else {
-          return Discard{};
-        }
-      });
+      const auto in = detail::kept_or<I == 0, I - 1>(x, saved);
+      const auto out = detail::kept_or<last, I>(y, saved);
+      const auto dout = detail::edge_or<last, I + 1>(dy, gradients);
+      const auto din = input_gradient<I, plan::wants_dx(I), T, edge<X, I>>(c, dx, gradients, marks);
       layer_at<I>::template backward<T, edge<X, I>>(c, p, g, in, out, detail::step_at<I>(saved).saved, dout, din);
       if constexpr (!last) { c.arena.release_scratch(marks[I + 1], detail::end_of_edge(I + 1)); }
     }

@@ -26,12 +26,30 @@ struct Average {
     return before / (before + beta_weight(step, total));
   }
 
- private:
+  /// The density that Kind::beta gives iterate t of 0..total.
   double beta_weight(std::uint64_t t, std::uint64_t total) const {
     const double x = (static_cast<double>(t) + 0.5) / (static_cast<double>(total) + 1.0);
     const double constant = std::lgamma(2 * beta) - 2 * std::lgamma(beta);
     return std::exp(constant + (beta - 1) * (std::log(x) + std::log1p(-x)));
   }
+};
+
+/// Average::momentum_at for ascending steps, with the weights of all steps before added up only once.
+class AscendingMomentum {
+ public:
+  double at(const Average& average, std::uint64_t step, std::uint64_t total) {
+    if (average.kind == Average::Kind::exponential) { return average.momentum; }
+    if (step < added_) {
+      added_ = 0;
+      before_ = 0.0;
+    }
+    for (; added_ < step; ++added_) { before_ += average.beta_weight(added_, total); }
+    return before_ / (before_ + average.beta_weight(step, total));
+  }
+
+ private:
+  std::uint64_t added_ = 0;  ///< steps whose weights are in before_
+  double before_ = 0.0;
 };
 
 }  // namespace radapt

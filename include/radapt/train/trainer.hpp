@@ -171,7 +171,7 @@ class Trainer {
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) { not_finite(report); }
 
     const double clip = clip_factor(report.grad_norm, options_.clip_norm);
-    const double momentum = averages() ? options_.average.momentum_at(step_ + 1, options_.schedule.total) : 0.0;
+    const double momentum = averages() ? momentum_.at(options_.average, step_ + 1, options_.schedule.total) : 0.0;
     update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
     update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
     clamp_logit_scale(momentum);
@@ -341,6 +341,7 @@ class Trainer {
   Buffer<T> average_;
   AverageTeacher<Model, T> teacher_;
   std::optional<typename detail::lazy_products<has_products, Model, T>::type> products_;
+  AscendingMomentum momentum_;
   std::uint64_t step_ = 0;
   const std::uint8_t* const* given_masks_ = nullptr;
 };
