@@ -1,0 +1,47 @@
+/// Every method of robust fine-tuning from one pre-trained CLIP, under several seeds, on one domain of an image folder
+/// and measured on the others. Proves: how the methods compare when all of them choose by the same rule. A run that was
+/// stopped goes on where it was: what is in --results is not done again.
+///
+///     robustness --data pacs --id photo --ood art_painting,cartoon,sketch --vocabulary clip_bpe --seeds 3
+#include "support/command_line.hpp"
+#include "support/outputs.hpp"
+#include "support/robustness_job.hpp"
+#include "support/small_clip.hpp"
+#include "support/study_options.hpp"
+#include "trained_architectures.hpp"
+
+int main(int argc, char** argv) try {
+  example::RobustnessSettings s;
+  s.study.seeds = 3;
+  s.study.study.steps = 200;
+  s.study.study.momentum = 0.95;
+  s.study.study.tau = 0;
+  CLI::App app{
+      "Compares zero-shot, linear probe, LP-FT, full fine-tuning, WiSE-FT, OSE, VRF, FLYP, StarFT, LoRA, AdaptFormer\n"
+      "and R-Adapter in parts, fine-tuned on one domain and measured on others.\n"
+      "Learning rates, alpha and VRF's a and b are chosen on validation images of that domain.",
+      "robustness"};
+  app.get_formatter()->column_width(32);
+  app.option_defaults()->always_capture_default();
+  example::add_study_options(app, s.study);
+  app.add_option("--methods", s.methods, "Only these, by the names in the table, separated by commas")->delimiter(',');
+  app.add_option("--results", s.results, "JSON lines, one for each method and seed; a run goes on where it ends");
+  app.add_option("--full-lr", s.rates.full, "Rates to choose from where whole towers are trained")->delimiter(',');
+  app.add_option("--head-lr", s.rates.head, "Rates to choose from for the linear probe")->delimiter(',');
+  app.add_option("--adapter-lr", s.rates.adapter, "Rates to choose from for adapters")->delimiter(',');
+  if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  s.study.command = example::command_of("robustness", argc, argv);
+  example::check_output_file(s.study.report);
+  example::check_output_file(s.study.figure);
+  if (s.study.from.empty()) {
+    example::robustness<example::SmallClip>(s);
+  } else {
+    example::with_architecture(
+        example::TrainedArchitectures{}, s.study.from, [&]<class Arch>() { example::robustness<Arch>(s); },
+        example::add_a_trained_architecture);
+  }
+  return 0;
+} catch (const std::exception& e) {
+  fmt::print(stderr, "{}\n", e.what());
+  return 1;
+}
