@@ -9,11 +9,12 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/image.hpp"
-#include "radapt/io/image_folder.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/train/progress.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/image_paths.hpp"
+#include "support/outputs.hpp"
 
 namespace {
 
@@ -57,38 +58,15 @@ struct Job {
     const std::size_t rows = features.size() / Arch::embed;
     xt::xtensor<float, 2> table = xt::zeros<float>({rows, static_cast<std::size_t>(Arch::embed)});
     std::copy(features.begin(), features.end(), table.begin());
+    if (!verify.empty()) { compare(features, rows); }  // first, so that what fails is not left to be used
     radapt::save_npy(out, table);
     fmt::print("{}: {} x {}\n", out, rows, Arch::embed);
-    if (!verify.empty()) { compare(features, rows); }
   }
 
  private:
-  /// The image files given, and those in the folders given, however deep, in the order of their paths.
-  std::vector<std::filesystem::path> image_paths() const {
-    std::vector<std::filesystem::path> paths;
-    for (const std::string& given : images) {
-      if (!std::filesystem::is_directory(given)) {
-        paths.emplace_back(given);
-        continue;
-      }
-      std::vector<std::filesystem::path> found;
-      for (const auto& entry : std::filesystem::recursive_directory_iterator(given)) {
-        if (radapt::ImageFolder::has_image_name(entry.path().string())) { found.push_back(entry.path()); }
-      }
-      std::sort(found.begin(), found.end());
-      paths.insert(paths.end(), found.begin(), found.end());
-    }
-    if (paths.empty()) {
-      radapt::fail({.what = "looking for images in '" + images[0] + "'",
-                    .expected = "files that end in .jpg, .jpeg or .png",
-                    .got = "none",
-                    .hint = ""});
-    }
-    return paths;
-  }
   template <class Model>
   std::vector<float> of_images(auto& session) const {
-    const std::vector<std::filesystem::path> paths = image_paths();
+    const std::vector<std::filesystem::path> paths = example::image_paths(images);
     const radapt::Preprocess prepare = example::preprocessing_of(model, Model::arch::image);
     std::vector<float> features(paths.size() * Model::arch::embed), prepared;
     radapt::Progress progress("embedding images", paths.size());
@@ -141,7 +119,13 @@ struct Job {
         captions.add(tokenizer.context(line, context));
       }
     }
-    std::vector<float> features(captions.size() * Model::arch::embed), part;
+    if (captions.size() == 0) {
+      radapt::fail({.what = "reading '" + texts + "'",
+                    .expected = "at least one caption, one per line",
+                    .got = "an empty file",
+                    .hint = ""});
+    }
+    std::vector<float> features(captions.size() * Model::arch::embed);
     radapt::Progress progress("embedding texts", captions.size());
     session.encode_texts(captions, features);
     progress.advance(captions.size());
@@ -200,6 +184,7 @@ int main(int argc, char** argv) try {
   app.add_option("--verify", job.verify, "FILE:TENSOR, the features expected, in a safetensors file");
   app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  example::check_output_file(job.out);
   example::with_architecture(example::AllArchitectures{}, job.model, job);
   return 0;
 } catch (const std::exception& e) {

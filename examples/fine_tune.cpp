@@ -5,8 +5,9 @@
 ///     fine_tune --data pacs --id photo --ood art_painting,cartoon,sketch --vocabulary clip_bpe
 ///     fine_tune --data pacs --id photo --ood sketch --from clip-vit-base-patch32 --lr 1e-5,3e-5 --adapter-lr 1e-3
 #include "support/command_line.hpp"
-#include "support/fine_tune_architectures.hpp"
 #include "support/fine_tune_job.hpp"
+#include "support/outputs.hpp"
+#include "trained_architectures.hpp"
 
 int main(int argc, char** argv) try {
   example::FineTuneSettings s;
@@ -57,13 +58,17 @@ int main(int argc, char** argv) try {
   app.add_option("--figure", s.figure, "Where the ID-OOD chart goes as a file of its own (SVG)");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.command = example::command_of("fine_tune", argc, argv);
+  example::check_output_file(s.report);
+  example::check_output_file(s.log);
+  example::check_output_file(s.figure);
+  example::check_output_folder(s.save);
 
   if (s.from.empty()) {
     example::fine_tune<example::SmallClip>(s);
   } else {
     example::with_architecture(
-        example::FineTuneArchitectures{}, s.from, [&]<class Arch>() { example::fine_tune<Arch>(s); },
-        "Configure with -D RADAPT_FINE_TUNE_ARCHITECTURES=... (docs/building.md) to compile it in");
+        example::TrainedArchitectures{}, s.from, [&]<class Arch>() { example::fine_tune<Arch>(s); },
+        example::add_a_trained_architecture);
   }
   return 0;
 } catch (const std::exception& e) {

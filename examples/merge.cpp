@@ -12,6 +12,7 @@
 #include "radapt/io/adapter_file.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/outputs.hpp"
 
 namespace {
 
@@ -114,6 +115,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::IsMember({"hf", "open_clip"}));
   app.add_flag("--any-base", job.any_base, "Merge although the adapters were trained with other frozen weights");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  example::check_output_folder(job.out);
   example::with_architecture(example::AllArchitectures{}, job.base, job);
   return 0;
 } catch (const std::exception& e) {

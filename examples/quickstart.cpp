@@ -3,8 +3,10 @@
 /// WiSE-FT keep it.
 ///
 ///     quickstart [--seeds 3] [--pretrain-steps 2000] [--steps 250] [--report report.html]
-#include <CLI/CLI.hpp>
+#include <algorithm>
 
+#include "support/command_line.hpp"
+#include "support/outputs.hpp"
 #include "support/picture_file.hpp"
 #include "support/picture_world.hpp"
 #include "support/study_report.hpp"
@@ -88,20 +90,23 @@ StudyData make_data(const PictureWorld& world, const WordTokenizer& tokenizer, s
 }  // namespace
 
 int main(int argc, char** argv) try {
-  CLI::App app{"A robustly fine-tuned CLIP from nothing, in a few minutes"};
+  CLI::App app{"A robustly fine-tuned CLIP from nothing, in a few minutes", "quickstart"};
   std::uint64_t seeds = 1, pretrain_steps = 2000, steps = 250, train = 2000, test = 400;
   std::string report_path = "report.html";
   StudyOptions options;
+  app.option_defaults()->always_capture_default();
   app.add_option("--seeds", seeds, "Repeat everything under this many seeds and report the spread")
       ->check(CLI::Range(1, 100));
-  app.add_option("--pretrain-steps", pretrain_steps, "Steps of contrastive pre-training, 64 pairs each");
-  app.add_option("--steps", steps, "Steps of each fine-tuning");
-  app.add_option("--train", train, "Training pictures of the fine-tuning task");
-  app.add_option("--test", test, "Pictures of each test set");
+  app.add_option("--pretrain-steps", pretrain_steps, "Steps of contrastive pre-training, 64 pairs each")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--steps", steps, "Steps of each fine-tuning")->check(CLI::Range(1, 1000000));
+  app.add_option("--train", train, "Training pictures of the fine-tuning task")->check(CLI::Range(1, 1000000));
+  app.add_option("--test", test, "Pictures of each test set")->check(CLI::Range(1, 1000000));
   app.add_option("--alpha", options.alpha, "What Rescale and WiSE-FT are reported at")->check(CLI::Range(0.0, 1.0));
   app.add_option("--report", report_path, "Where the report goes");
-  CLI11_PARSE(app, argc, argv);
+  if (const auto code = example::parse(app, argc, argv)) { return *code; }
   options.steps = steps;
+  check_output_file(report_path);
 
   const auto start = std::chrono::steady_clock::now();
   const PictureWorld world = world_to_learn();
@@ -136,7 +141,9 @@ int main(int argc, char** argv) try {
   print(accuracy_table(outcome, data));
   std::vector<Picture> pictures;
   for (const Split& split : shifts_of(world)) {
-    for (const Sample& sample : world.samples(split, 3)) { pictures.push_back(sample.picture); }
+    for (const Sample& sample : world.samples(split, std::min<std::size_t>(3, test))) {
+      pictures.push_back(sample.picture);
+    }
   }
   Report report("radapt quickstart: robust fine-tuning of a small CLIP", encode_png);
   report.paragraph(fmt::format(

@@ -66,8 +66,13 @@ int main(int argc, char** argv) try {
   CLI::App app{"Zero-shot classification with a CLIP checkpoint", "zero_shot"};
   app.add_option("--model", job.model, "Checkpoint folder (transformers or open_clip)")->required();
   app.add_option("--vocabulary", job.vocabulary, "Tokenizer folder or BPE file, if not beside the weights");
-  app.add_option("--labels", job.labels, "Class names, separated by commas")->required()->delimiter(',');
-  app.add_option("--template", job.templates, "Prompt templates with {} for the name; several are averaged");
+  // Without allow_extra_args(false) an option of several values takes the images that follow it, too.
+  app.add_option("--labels", job.labels, "Class names, separated by commas")
+      ->required()
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option("--template", job.templates, "Prompt template with {} for the name; given several times, averaged")
+      ->allow_extra_args(false);
   app.add_option("images", job.images, "Image files")->required();
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   example::with_architecture(example::AllArchitectures{}, job.model, job);

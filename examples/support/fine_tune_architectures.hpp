@@ -1,5 +1,0 @@
-#pragma once
-#include "architectures.hpp"
-namespace example {
-using FineTuneArchitectures = ArchitectureList<Known<"SmallClip", SmallClip>>;
-}

@@ -1,0 +1,42 @@
+#pragma once
+/// Where results go is looked at before the work begins: a run of an hour must not end with a folder that is not there.
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "radapt/core/error.hpp"
+#include "radapt/io/atomic_file.hpp"
+
+namespace example {
+
+/// Returns if a file `path` can be written; an empty path is none. Nothing is left behind. Errors: its folder is not
+/// there or not writable, `path` is a folder.
+inline void check_output_file(const std::filesystem::path& path) {
+  if (path.empty()) { return; }
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    radapt::fail({.what = "writing '" + path.string() + "'",
+                  .expected = "a folder '" + folder.string() + "'",
+                  .got = std::filesystem::exists(folder, ignored) ? "a file" : "nothing of that name",
+                  .hint = "Make the folder first"});
+  }
+  const radapt::AtomicWriter probe(path);
+}
+
+/// Returns if files can be written into a folder `path`, which need not exist yet; an empty path is none. Errors: what
+/// is there, or the nearest part of the path that is there, is no folder.
+inline void check_output_folder(const std::filesystem::path& path) {
+  if (path.empty()) { return; }
+  std::error_code ignored;
+  std::filesystem::path there = std::filesystem::absolute(path).lexically_normal();
+  while (!std::filesystem::exists(there, ignored) && there.has_relative_path()) { there = there.parent_path(); }
+  if (!std::filesystem::is_directory(there, ignored)) {
+    radapt::fail({.what = "writing into the folder '" + path.string() + "'",
+                  .expected = "a folder",
+                  .got = "a file '" + there.string() + "'",
+                  .hint = "Choose another name"});
+  }
+}
+
+}  // namespace example

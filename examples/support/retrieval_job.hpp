@@ -1,0 +1,101 @@
+#pragma once
+/// What retrieval does for one architecture: read the captions, pre-train or load, run the methods, tell.
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "radapt/io/adapter_file.hpp"
+#include "radapt/io/json_lines.hpp"
+
+#include "checkpoint_model.hpp"
+#include "pretrain.hpp"
+#include "retrieval_report.hpp"
+
+namespace example {
+
+/// The whole program, for checkpoints of architecture Arch or, without a checkpoint, for an Arch from nothing.
+template <class Arch>
+void retrieval(const RetrievalSettings& settings) {
+  using Clip = radapt::Clip<Arch>;
+  const auto start = std::chrono::steady_clock::now();
+  const bool pretrains = settings.from.empty();
+  const radapt::Preprocess rules =
+      pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(settings.from, Arch::image);
+  const Encode encode = [tokenizer = tokenizer_of(settings.from, settings.vocabulary)](const std::string& text) {
+    return tokenizer.context(text, Arch::context);
+  };
+
+  const CaptionParts parts = read_captions(settings.captions);
+  if (parts.overlapping > 0) { fmt::print("{}\n", overlap_sentence(parts.overlapping)); }
+  radapt::Progress progress(
+      "reading images", parts.pretraining.size() + parts.train.size() + parts.validation.size() + parts.test.size());
+  // A quarter larger than the model's images, so that a crop keeps its sharpness.
+  radapt::Preprocess larger = rules;
+  larger.size = rules.size + rules.size / 4;
+  const std::size_t most = settings.captions_per_image;
+  CaptionedSet pretraining;
+  if (pretrains) {
+    pretraining = decode_captioned("to pre-train on", parts.pretraining, most, larger, encode, progress);
+  }
+  const CaptionedSet train = decode_captioned("to train on", parts.train, most, larger, encode, progress);
+  const CaptionedSet validation = decode_captioned("to choose on", parts.validation, most, rules, encode, progress);
+  const CaptionedSet test = decode_captioned("to test on", parts.test, most, rules, encode, progress);
+  progress.finish();
+
+  RetrievalFacts facts{.parameters = radapt::count<Clip>(),
+                       .pretraining = pretraining.size(),
+                       .train = train.size(),
+                       .validation = validation.size(),
+                       .test = test.size(),
+                       .test_captions = test.list().captions.size(),
+                       .skipped = pretraining.skipped + train.skipped + validation.skipped + test.skipped,
+                       .overlapping = parts.overlapping,
+                       .image = Arch::image};
+  radapt::JsonLines log(settings.log);
+  log.write({{"run", settings.command},
+             {"pretraining", facts.pretraining},
+             {"train", facts.train},
+             {"validation", facts.validation},
+             {"test", facts.test},
+             {"skipped", facts.skipped},
+             {"overlapping", facts.overlapping}});
+  RetrievalOptions options = settings.study;
+  options.log = [&log](const StepRecord& step) { log.write(step_record(step)); };
+
+  radapt::Weights<Clip> base;
+  if (pretrains) {
+    const auto begin = std::chrono::steady_clock::now();
+    PairDrawing drawing = options.drawing;
+    drawing.crop = settings.pretrain_crop;
+    CaptionBatches batches(pretraining, rules, drawing, radapt::Captions::of<Clip>());
+    base = pretrain<Arch>([&batches] { return batches.next(); }, drawing.batch, settings.pretrain_steps,
+                          settings.pretrain_lr, drawing.seed, facts.pretraining_losses, options.log);
+    facts.pretraining_seconds = seconds_since(begin);
+    if (!settings.save.empty()) { radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface); }
+  } else {
+    base = radapt::load<Clip>(settings.from);
+  }
+
+  RetrievalStudy<Arch> study(base, train, validation, test, rules, options);
+  std::vector<RetrievalMethod> methods{study.zero_shot()};
+  if (settings.flyp) { methods.push_back(study.flyp()); }
+  methods.push_back(study.r_adapter());
+  for (const RetrievalMethod& m : methods) { log.write(recall_record(m)); }
+  if (!settings.save.empty()) {
+    std::filesystem::create_directories(settings.save);
+    radapt::save_adapters(settings.save / "r_adapter.safetensors", study.adapted(), /*averaged=*/true);
+  }
+
+  facts.seconds = seconds_since(start);
+  print(recall_table(methods));
+  print(recall_choice_table(methods));
+  write_retrieval_report(settings, facts, methods, test);
+  fmt::print("\nreport: {}   log: {}   total time: {:.0f} s\n", settings.report.string(), settings.log.string(),
+             facts.seconds);
+}
+
+}  // namespace example

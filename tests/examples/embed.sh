@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# embed: features of images, of texts, of prepared pixels and of token ids, held against the golden values.
+. "$(dirname "$0")/program_test.sh"
+tiny=$shared/fixtures/tiny_clip_quickgelu
+
+# Ten units in the last place of f32, of the largest feature: what summing in another order does to three blocks.
+run embed --model "$tiny" --pixels "$tiny/forward.safetensors:input.pixel_values" --out images.npy \
+  --verify "$tiny/forward.safetensors:f64.image_features" --tolerance 1e-5
+has out.txt '^images.npy: 3 x 48$'
+has out.txt '^3 rows: least cosine (1.000000000|0.99999999[0-9]), max '
+is_npy images.npy 3 48
+run embed --model "$tiny" --ids "$tiny/forward.safetensors:input.token_ids" --out texts.npy \
+  --verify "$tiny/forward.safetensors:f64.text_features" --tolerance 1e-5
+is_npy texts.npy 8 48
+
+# Files: a folder gives its images in the order of their paths, so the first row is that of the first image.
+big=(--model "$shared/fixtures/tiny_clip_vocab49408" --vocabulary "$shared/data/clip_bpe")
+mkdir folder
+cp "$shared"/data/pacs/photo/dog/056_000[12].jpg "$shared/fixtures/preprocess/rgb_32x32.png" folder/
+run embed "${big[@]}" --images folder --out folder.npy --normalize
+is_npy folder.npy 3 24
+run embed "${big[@]}" --images folder/056_0001.jpg --out first.npy --normalize
+is_npy first.npy 1 24
+cmp -n 96 -i 128 first.npy folder.npy || die "the first row of the folder is not its first image"
+printf 'a dog\r\na photo of a house\na dog\n' >texts.txt
+run embed "${big[@]}" --texts texts.txt --out lines.npy
+is_npy lines.npy 3 24
+row() { echo $((128 + 96 * $1)); }
+cmp -n 96 -i "$(row 0):$(row 2)" lines.npy lines.npy || die "the same caption has other features, or the end of a line is read"
+! cmp -s -n 96 -i "$(row 0):$(row 1)" lines.npy lines.npy || die "another caption has the same features"
+
+refuses "nowhere/x.npy': expected a folder" embed "${big[@]}" --images "$work/folder" --out nowhere/x.npy
+refuses 'embed: .*--tolerance.*much.*See embed --help' embed "${big[@]}" --images "$work/folder" --out x.npy --tolerance much
+refuses "looking for images in '.*': expected files that end in .jpg, .jpeg or .png, got none" embed "${big[@]}" --images "$shared/data/clip_bpe" --out x.npy
+: >empty.txt
+refuses "empty.txt': expected at least one caption" embed "${big[@]}" --texts "$work/empty.txt" --out x.npy
+refuses "verifying .*: expected a difference of at most 1e-12" embed --model "$tiny" --out x.npy --tolerance 1e-12 \
+  --pixels "$tiny/forward.safetensors:input.pixel_values" --verify "$tiny/forward.safetensors:f64.image_features"

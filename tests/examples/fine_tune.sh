@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# fine_tune: pre-trains on domains of PACS, fine-tunes in four ways, chooses on validation images, and goes on from what it saved.
+# What is saved here is merged by merge.sh.
+. "$(dirname "$0")/program_test.sh"
+pacs=(--data "$shared/data/pacs" --id photo --ood sketch --vocabulary "$shared/data/clip_bpe" --limit 10 --batch 8)
+methods=(zero-shot 'full fine-tuning' WiSE-FT FLYP R-Adapter)
+
+run fine_tune "${pacs[@]}" --pretrain-steps 3 --steps 2 --lr 1e-4,1e-3 --flyp-lr 1e-4 --adapter-lr 1e-2 --save saved --figure figure.svg
+has out.txt '^method +trained +photo \(ID\) +all shifts +sketch$'
+has out.txt '^zero-shot +0( +[0-9.]+){3}$'
+for method in "${methods[@]:1}"; do has out.txt "^$method +[1-9][0-9]+( +[0-9.]+){3}$"; done
+has out.txt '^full fine-tuning +(0.0001|0.001) +0.0001: [0-9.]+, 0.001: [0-9.]+ '
+is_report report.html 5 3 "${methods[@]}"
+is_chart figure.svg 'accuracy on photo \(ID\)' R-Adapter
+count_is fine_tune.jsonl '"method":"pre-training"' 3
+count_is fine_tune.jsonl '"method":"full fine-tuning"' 4
+count_is fine_tune.jsonl '"result":' 5
+has fine_tune.jsonl '"result":"R-Adapter".*"curve":\[.*"alpha":1.0'
+has_not fine_tune.jsonl 'null'
+
+# From a checkpoint, under two seeds, without FLYP.
+run fine_tune "${pacs[@]}" --from saved/base --pretrain-share 0.5 --no-flyp --steps 1 --seeds 2 --lr 1e-4 --adapter-lr 1e-3 --report again.html --log again.jsonl
+has out.txt 'over 2 seeds'
+has_not out.txt FLYP
+has_not again.jsonl pre-training
+is_report again.html 4 3 zero-shot R-Adapter
+
+refuses "'$shared/data/pacs': expected a folder 'oil', got the folders art_painting, cartoon, photo, sketch" \
+  fine_tune --data "$shared/data/pacs" --id photo --ood oil
+refuses 'fine_tune: .*--crop.*2 not in range.*See fine_tune --help' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --crop 2
+refuses "writing 'nowhere/figure.svg': expected a folder" fine_tune --data "$shared/data/pacs" --id photo --ood sketch --figure nowhere/figure.svg
+refuses "one of SmallClip.* Configure with -D RADAPT_TRAINED_ARCHITECTURES" fine_tune --data "$shared/data/pacs" --id photo --ood sketch \
+  --from "$shared/fixtures/tiny_clip_quickgelu"
