@@ -10,6 +10,7 @@
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/adapter_file.hpp"
+#include "radapt/io/tokenizer_files.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
 #include "support/outputs.hpp"
@@ -43,6 +44,7 @@ struct Job {
     const bool huggingface = origin == "hf";
     radapt::save(out, merged, huggingface ? radapt::names::Origin::huggingface : radapt::names::Origin::open_clip,
                  radapt::safetensors::DType::F32, preprocess);
+    radapt::copy_tokenizer_files(base, out);
     const auto loaded = radapt::load<Plain>(out);
     const bool same =
         std::memcmp(loaded.buffer().data(), merged.buffer().data(), merged.buffer().size() * sizeof(float)) == 0;

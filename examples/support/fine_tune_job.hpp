@@ -11,6 +11,7 @@
 
 #include "radapt/io/adapter_file.hpp"
 #include "radapt/io/json_lines.hpp"
+#include "radapt/io/tokenizer_files.hpp"
 
 #include "checkpoint_model.hpp"
 #include "domain_captions.hpp"
@@ -186,6 +187,7 @@ void fine_tune(const FineTuneSettings& settings) {
   }
   if (!settings.save.empty() && pretrains) {
     radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface);
+    radapt::copy_tokenizer_files(settings.vocabulary, settings.save / "base");
   }
 
   for (std::uint64_t seed = 0; seed < settings.seeds; ++seed) {

@@ -10,6 +10,7 @@
 
 #include "radapt/io/adapter_file.hpp"
 #include "radapt/io/json_lines.hpp"
+#include "radapt/io/tokenizer_files.hpp"
 
 #include "checkpoint_model.hpp"
 #include "pretrain.hpp"
@@ -75,7 +76,10 @@ void retrieval(const RetrievalSettings& settings) {
     base = pretrain<Arch>([&batches] { return batches.next(); }, drawing.batch, settings.pretrain_steps,
                           settings.pretrain_lr, drawing.seed, facts.pretraining_losses, options.log);
     facts.pretraining_seconds = seconds_since(begin);
-    if (!settings.save.empty()) { radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface); }
+    if (!settings.save.empty()) {
+      radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface);
+      radapt::copy_tokenizer_files(settings.vocabulary, settings.save / "base");
+    }
   } else {
     base = radapt::load<Clip>(settings.from);
   }

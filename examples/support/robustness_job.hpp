@@ -17,6 +17,7 @@
 #include "radapt/clip/spurious_phrases.hpp"
 #include "radapt/io/json_lines.hpp"
 #include "radapt/io/load.hpp"
+#include "radapt/io/tokenizer_files.hpp"
 
 #include "fine_tune_job.hpp"
 #include "method_study.hpp"
@@ -138,6 +139,7 @@ radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, 
   auto base = pretrain<Arch>(domains.pairs(encode, s.split_seed), s.study.batch, s.pretrain_steps, s.pretrain_lr,
                              s.split_seed, outcome.pretraining_losses);
   radapt::save(folder, base, radapt::names::Origin::huggingface);
+  radapt::copy_tokenizer_files(s.vocabulary, folder);
   return base;
 }
 

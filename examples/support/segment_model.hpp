@@ -16,6 +16,7 @@
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/io/adapter_file.hpp"
+#include "radapt/io/tokenizer_files.hpp"
 #include "radapt/task/segmenter.hpp"
 
 #include "checkpoint_model.hpp"
@@ -188,7 +189,10 @@ SegmentModels pretrained_models(const SegmentSettings& settings, const std::vect
   std::vector<double> losses;
   auto base = pretrain<Arch>([&pairs] { return pairs.next(); }, pairs.batch(), settings.pretrain_steps,
                              settings.pretrain_lr, settings.seed, losses);
-  if (!settings.save.empty()) { radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface); }
+  if (!settings.save.empty()) {
+    radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface);
+    radapt::copy_tokenizer_files(settings.vocabulary, settings.save / "base");
+  }
   SegmentModels models = segment_models<Arch>(settings, labels, std::move(base), rules);
   models.origin +=
       fmt::format(" was pre-trained for {} steps of {} pairs on {} objects of {} classes, cut out of {} other images.",

@@ -94,8 +94,8 @@ Weights<Clip<Arch, Policy, Unlock>, T> with_adapters(const Weights<Clip<Arch, No
 
 /// Writes weights under the names of `origin`, stored as F32, F16 or BF16, with the configuration that goes with them:
 /// model.safetensors and config.json for transformers, open_clip_model.safetensors and open_clip_config.json otherwise.
-/// Every file is written atomically. The tokenizer's files are not among them: copy vocab.json and merges.txt, without
-/// which transformers makes an empty tokenizer and does not say so.
+/// Every file is written atomically. The tokenizer's files are not among them: copy_tokenizer_files
+/// (io/tokenizer_files.hpp) takes them from the checkpoint that the weights came from.
 template <class M, class T>
 void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
           names::Origin origin = names::Origin::open_clip, safetensors::DType type = safetensors::DType::F32,
