@@ -12,13 +12,13 @@
 
 // In front of a loop whose turns do not depend on each other, but for a sum or a maximum.
 #ifdef _OPENMP
-#define RADAPT_PRAGMA(text) _Pragma(#text)
+#define RADAPT_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define RADAPT_VECTOR_LOOP RADAPT_PRAGMA(omp simd)
-#define RADAPT_VECTOR_SUM(variable) RADAPT_PRAGMA(omp simd reduction(+ : variable))
+#define RADAPT_VECTOR_SUM(...) RADAPT_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #define RADAPT_VECTOR_MAX(variable) RADAPT_PRAGMA(omp simd reduction(max : variable))
 #else
 #define RADAPT_VECTOR_LOOP
-#define RADAPT_VECTOR_SUM(variable)
+#define RADAPT_VECTOR_SUM(...)
 #define RADAPT_VECTOR_MAX(variable)
 #endif
 
@@ -30,8 +30,8 @@ inline constexpr Index block_elements = 16384;
 constexpr Index block_count(Index n, Index block) { return (n + block - 1) / block; }
 
 // Loops over runs of floats, in vector registers at any level of optimisation but -O0 (RADAPT_VECTOR_LOOP). Expressions
-// of Eigen say the same in less text, at forty functions each for the compiler of every program: they stand where they
-// are faster, which is where roots are taken or several sums of one row.
+// of Eigen say the same in less text, at forty functions each for the compiler of every program: they stand where the
+// standard library keeps a loop out of vector registers, which is for exponentials and roots.
 
 /// Runs of `n` floats as Eigen arrays.
 inline auto array(float* data, Index n) { return Eigen::Map<Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n)); }
@@ -39,7 +39,10 @@ inline auto array(const float* data, Index n) {
   return Eigen::Map<const Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n));
 }
 
-/// y = exp(x - shift); y may be x. Eigen's exponential works on vectors, that of the standard library does not.
+/// y = the square root of x.
+inline void square_roots(float* y, const float* x, Index n) { array(y, n) = array(x, n).sqrt(); }
+
+/// y = exp(x - shift); y may be x.
 inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
   array(y, n) = (array(x, n) - shift).exp();
 }

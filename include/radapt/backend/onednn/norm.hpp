@@ -29,13 +29,22 @@ inline void launch(onednn&, const op::layer_norm_forward<float>& o) {
 inline void launch(onednn&, const op::layer_norm_backward_input<float>& o) {
   using namespace detail::cpu;
   const Index width = o.x.columns;
-  const auto weight = array(o.weight.data, width);
+  const float* const weight = o.weight.data;
   parallel_for(o.x.rows, width, [&](Index r) {
-    const auto x = array(o.x.data + r * width, width), dy = array(o.dy.data + r * width, width);
+    const float *const x = o.x.data + r * width, *const dy = o.dy.data + r * width;
+    float* const dx = o.dx.data + r * width;
     const float mean = o.mean.data[r], rstd = o.rstd.data[r];
-    const float mean_g = (dy * weight).mean();
-    const float slope = (dy * weight * (x - mean)).mean() * rstd * rstd;
-    array(o.dx.data + r * width, width) = rstd * (dy * weight - mean_g - (x - mean) * slope);
+    float sum_g = 0, along = 0;  // both in one loop: each alone waits for its last addition
+    RADAPT_VECTOR_SUM(sum_g, along)
+    for (Index i = 0; i < width; ++i) {
+      const float g = dy[i] * weight[i];
+      sum_g += g;
+      along += g * (x[i] - mean);
+    }
+    const float mean_g = sum_g / static_cast<float>(width);
+    const float slope = along / static_cast<float>(width) * rstd * rstd;
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { dx[i] = rstd * (dy[i] * weight[i] - mean_g - (x[i] - mean) * slope); }
   });
 }
 

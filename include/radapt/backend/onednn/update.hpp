@@ -9,7 +9,8 @@ namespace radapt {
 
 inline void launch(onednn&, const op::adamw<float>& o) {
   using namespace detail::cpu;
-  // Up to five streams: pieces of this many floats are still in the first-level cache from one statement to the next.
+  // Up to five streams: pieces of this many floats are still in the first-level cache from one loop to the next, and a
+  // loop that stores to one stream only does not stumble over others that lie at the same place of a page.
   constexpr Index piece = 1024;
   const auto narrow = [](double x) { return static_cast<float>(x); };
   const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
@@ -22,15 +23,24 @@ inline void launch(onednn&, const op::adamw<float>& o) {
   const Index size = o.parameters.size;
   parallel_for(block_count(size, piece), piece, [&](Index i) {
     const Index begin = i * piece, n = std::min(piece, size - begin);
-    const auto g = array(o.gradients.data + begin, n);
-    auto p = array(o.parameters.data + begin, n), m = array(o.first_moment.data + begin, n);
-    auto v = array(o.second_moment.data + begin, n);
-    m = b1 * m + b1_rest * (gradient_scale * g);
-    v = b2 * v + b2_rest * (gradient_scale * g).square();
-    p = keep * p - rate * m / (v.sqrt() * root + eps);
+    const float* const gradients = o.gradients.data + begin;
+    float *const p = o.parameters.data + begin, *const m = o.first_moment.data + begin;
+    float* const v = o.second_moment.data + begin;
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < n; ++j) { m[j] = b1 * m[j] + b1_rest * (gradient_scale * gradients[j]); }
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < n; ++j) {
+      const float g = gradient_scale * gradients[j];
+      v[j] = b2 * v[j] + b2_rest * (g * g);
+    }
+    std::array<float, piece> roots;
+    square_roots(roots.data(), v, n);
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < n; ++j) { p[j] = keep * p[j] - rate * m[j] / (roots[j] * root + eps); }
     if (o.average) {
-      auto average = array(o.average.data + begin, n);
-      average = momentum * average + momentum_rest * p;
+      float* const average = o.average.data + begin;
+      RADAPT_VECTOR_LOOP
+      for (Index j = 0; j < n; ++j) { average[j] = momentum * average[j] + momentum_rest * p[j]; }
     }
   });
 }
