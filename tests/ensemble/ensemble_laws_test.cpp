@@ -169,7 +169,7 @@ TEST_CASE("the Beta average of a constant is the constant, and with beta 1 it is
     // The density is symmetric, so the mean of 0..9 is 4.5 for every beta; the partial means are t/2 for beta 1 only.
     CHECK(std::abs(mean[0] - 4.5) < 1e-13);
     radapt::AscendingMomentum running;
-    for (const std::uint64_t t : {1, 2, 5, 6, 3, 4}) {  // and back, as after a resumed run
+    for (const std::uint64_t t : {1U, 2U, 5U, 6U, 3U, 4U}) {  // and back, as after a resumed run
       CHECK(running.at(average, t, total) == average.momentum_at(t, total));
     }
     if (beta == 1.0) { CHECK(std::abs(average.momentum_at(4, total) - 4.0 / 5.0) < 1e-14); }

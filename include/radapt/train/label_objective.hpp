@@ -13,6 +13,18 @@
 
 namespace radapt {
 
+namespace detail {
+/// What filled images go through: the image tower of a Classifier, for losses that read them.
+template <class Model, bool Read>
+struct filled_image_tower {
+  using type = Model;
+};
+template <class Model>
+struct filled_image_tower<Model, true> {
+  using type = typename Model::clip::Image;
+};
+}  // namespace detail
+
 /// Model is a Classifier. Micro-batches add their shares: cross entropy is a mean over samples.
 ///
 /// A loss with a term on filled images runs the image tower on them, too, of the frozen weights and of the trained
@@ -25,7 +37,7 @@ class LabelObjective {
     l.margins(head, Index{1}, Index{1}, out);
   };
   using Needs = loss::term_needs<Loss>;
-  using Tower = typename Model::clip::Image;
+  using Tower = typename detail::filled_image_tower<Model, Needs::filled_images>::type;
   using TowerPlan = Plan<Tower, typename Model::PixelRow, T, Tune, false>;
   using ModelPlan = Plan<Model, typename Model::PixelRow, T, Tune, false>;
 
