@@ -200,7 +200,7 @@ class MethodStudy : public Study<Arch> {
     return r;
   }
 
-  /// R-Adapter's recipe with other words: what the curve over alpha is, and the trainer that it was made from.
+  /// R-Adapter's recipe with other words, measured along alpha: the weights that it began with, and the trainer.
   template <class Loss, class... During>
   auto r_adapter_with(MethodResult& r) {
     using Recipe = radapt::Recipe<radapt::Clip<Arch, radapt::RAdapter<>>, radapt::tune::only<radapt::role::adapter>,
