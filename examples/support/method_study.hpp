@@ -3,6 +3,7 @@
 /// choice: learning rates, alpha and VRF's a and b on validation images of the training distribution.
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -205,10 +206,11 @@ class MethodStudy : public Study<Arch> {
   auto r_adapter_with(MethodResult& r) {
     using Recipe = radapt::Recipe<radapt::Clip<Arch, radapt::RAdapter<>>, radapt::tune::only<radapt::role::adapter>,
                                   radapt::ensemble::During<During...>, radapt::ensemble::After<radapt::Rescale>, Loss>;
-    radapt::Weights<typename Recipe::trained> start;
-    radapt::copy_by_name(start, base_);
+    // A trainer refers to the weights that it began with, so they go with it.
+    auto start = std::make_unique<radapt::Weights<typename Recipe::trained>>();
+    radapt::copy_by_name(*start, base_);
     radapt::Random random(options_.seed);
-    Recipe::trained::initialise(start.tree(), random);
+    Recipe::trained::initialise(start->tree(), random);
     auto options = this->train_options(0.0);
     options.average.momentum = options_.momentum;
     Loss loss;
@@ -216,7 +218,7 @@ class MethodStudy : public Study<Arch> {
       loss.tau = options_.tau > 0 ? options_.tau : std::exp(-static_cast<double>(*base_.tree().logit_scale.data));
     }
     auto trainer =
-        trained<Recipe>(r, start, rates_.adapter, options, loss, pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>),
+        trained<Recipe>(r, *start, rates_.adapter, options, loss, pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>),
                         [&](auto& t) { return this->on_validation(this->clip_score(radapt::deploy(t, 1.0))); });
     std::vector<std::vector<std::int32_t>> samples;
     this->follow_alpha(r, samples, [&](double alpha, CurvePoint& point, std::vector<std::int32_t>& said) {
@@ -225,7 +227,7 @@ class MethodStudy : public Study<Arch> {
       point.validation = this->on_validation(score);
     });
     last_samples_ = samples.back();
-    return trainer;
+    return std::pair(std::move(start), std::move(trainer));
   }
   template <class Loss, class... During>
   std::function<std::vector<MethodResult>()> variant(const std::string& name, const std::string& type) {
@@ -237,7 +239,7 @@ class MethodStudy : public Study<Arch> {
   }
   std::vector<MethodResult> r_adapter_and_vrf() {
     MethodResult r{.name = "R-Adapter", .type = "recipe::r_adapter<Arch>"};
-    const auto trainer = r_adapter_with<radapt::loss::MpmNce, radapt::AdapterDrop, radapt::Accumulate>(r);
+    const auto [start, trainer] = r_adapter_with<radapt::loss::MpmNce, radapt::AdapterDrop, radapt::Accumulate>(r);
     MethodResult whole = ensemble_of(r, "R-Adapter, alpha 1", "recipe::r_adapter<Arch>");
     whole.accuracies = r.curve.back().accuracies;
     whole.sample_predictions = last_samples_;
