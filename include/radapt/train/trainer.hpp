@@ -127,6 +127,9 @@ class Trainer {
     }
   }
 
+  /// Weights that nobody holds would be gone before the first step.
+  Trainer(Base&&, TrainOptions, typename R::loss = {}) = delete;
+
   /// Bytes of a run with these options, without running or allocating it.
   static MemoryReport memory(const Base& base, const TrainOptions& options, const typename R::loss& loss = {}) {
     const MemoryNeed need = memory_need(options.size, base, loss);
