@@ -105,11 +105,21 @@ void transfer(const TransferSettings& settings) {
   fmt::print("\n{}\n", table);
   print(accuracy_table(outcome, data));
   print(choice_table(outcome));
-  ReportTable alphas{.caption = "alpha, chosen on validation images", .columns = {"method", "alpha"}, .rows = {}};
+  ReportTable curves{.caption = "Accuracy in % on " + data.test.name + " / on all shifts, by alpha",
+                     .columns = {"method", "chosen alpha"},
+                     .rows = {}};
   for (const MethodResult& r : outcome.runs[0]) {
-    if (!r.curve.empty()) { alphas.rows.push_back({r.name, fmt::format("{:g}", r.alpha)}); }
+    if (r.curve.empty()) { continue; }
+    if (curves.rows.empty()) {
+      for (const CurvePoint& p : r.curve) { curves.columns.push_back(fmt::format("{:g}", p.alpha)); }
+    }
+    std::vector<std::string> row{r.name, fmt::format("{:g}", r.alpha)};
+    for (const CurvePoint& p : r.curve) {
+      row.push_back(fmt::format("{:.1f} / {:.1f}", p.accuracies.id, p.accuracies.ood()));
+    }
+    curves.rows.push_back(row);
   }
-  print(alphas);
+  print(curves);
   const RunFacts facts{.counts = domains.counts(),
                        .parameters = radapt::count<Clip>(),
                        .image = Arch::image,
