@@ -1,5 +1,6 @@
 #pragma once
 /// Tables and figures of a study: on the terminal and as report.html.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -201,13 +202,17 @@ inline void write_study(Report& report, const StudyOutcome& outcome, const Study
   report.figure(robustness_figure(outcome, data.test.name),
                 "Up is more robust, right is better on the training distribution. Curves run over alpha.");
   report.figure(shift_figure(outcome, data), "The same numbers, shift by shift.");
-  report.figure(alpha_figure(outcome), "Accuracy over alpha, first seed.");
+  const bool has_curves = std::any_of(outcome.runs[0].begin(), outcome.runs[0].end(),
+                                      [](const MethodResult& r) { return !r.curve.empty(); });
+  if (has_curves) { report.figure(alpha_figure(outcome), "Accuracy over alpha, first seed."); }
   std::vector<LineSeries> losses;
   for (const MethodResult& r : outcome.runs[0]) {
     if (!r.losses.empty()) { losses.push_back(loss_series(r.name, r.losses)); }
   }
-  report.figure(loss_figure("Fine-tuning losses", losses),
-                "The two losses are different functions: compare shapes only.");
+  if (!losses.empty()) {  // a run that found all its results done has none
+    report.figure(loss_figure("Fine-tuning losses", losses),
+                  "The losses are different functions: compare shapes only.");
+  }
   if (!outcome.pretraining_losses.empty()) {
     report.figure(loss_figure("Pre-training loss", {loss_series("contrastive", outcome.pretraining_losses)}),
                   "Contrastive loss of the small CLIP that all methods start from.");
