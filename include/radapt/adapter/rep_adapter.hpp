@@ -86,8 +86,6 @@ struct RepAdapterLinear : detail::AdapterBranch {
   }
 
   template <class X, class Tune, bool Dx>
-  static constexpr bool trains_base = Tune::template trains<Role>;
-  template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Tune::template trains<AdapterRole>;
   template <class X>
   using Inner = typename X::template with<Hidden>;

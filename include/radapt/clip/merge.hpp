@@ -31,7 +31,8 @@ struct check_merge {
   static_assert(
       every_adapter_is_linear,
       "radapt: only a linear adapter behind a linear layer can be merged or rescaled. Read "
-      "check_merge<not_linear<adapter>>; to fix: keep this adapter in the model, or give its layer a fold().");
+      "check_merge<not_linear<adapter>>; to fix: keep this adapter in the model, or give its layer a fold(), and "
+      "folds_into = Host::itself where it takes the place of a linear layer.");
 };
 
 namespace detail {
@@ -51,15 +52,6 @@ template <class M>
 struct without_adapters<HeadedClip<M>> {
   using type = HeadedClip<typename without_adapters<M>::type>;
 };
-
-/// `fits` or the first of the reasons that is not.
-template <class... Reasons>
-struct first_reason {
-  using type = fits;
-};
-template <class Reason, class... Reasons>
-struct first_reason<Reason, Reasons...>
-    : std::conditional_t<Reason::ok, first_reason<Reasons...>, std::type_identity<Reason>> {};
 
 /// Why a block of one tower cannot be merged. Layers in the place of a linear layer, and branches beside a sub-layer,
 /// count as well: left out of a merge, they would be lost without a word.

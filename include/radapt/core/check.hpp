@@ -1,5 +1,7 @@
 #pragma once
 /// Composition errors as sentences. Walks over a type return a reason; one place turns a reason into a message.
+#include <type_traits>
+
 #include "radapt/core/shape.hpp"
 
 namespace radapt {
@@ -41,6 +43,15 @@ struct check_adapter {
                 "radapt: an adapter must put out the width that it takes. Read check_adapter<adapter_misfit<adapter, "
                 "site, expected<width>, got<width>>>; to fix: make the policy's at<Site, D> a layer from D to D.");
 };
+
+/// `fits` or the first of the reasons that is not.
+template <class... Reasons>
+struct first_reason {
+  using type = fits;
+};
+template <class Reason, class... Reasons>
+struct first_reason<Reason, Reasons...>
+    : std::conditional_t<Reason::ok, first_reason<Reasons...>, std::type_identity<Reason>> {};
 
 /// Always false, but only when instantiated.
 template <class...>

@@ -63,14 +63,10 @@ constexpr bool acts_at() {
   }
 }
 
+/// `fits` or the first part that acts at another time.
 template <Acts When, template <class> class Misplaced, class... Parts>
-struct first_misplaced {
-  using type = fits;
-};
-template <Acts When, template <class> class Misplaced, class Part, class... Parts>
-struct first_misplaced<When, Misplaced, Part, Parts...>
-    : std::conditional_t<acts_at<Part, When>(), first_misplaced<When, Misplaced, Parts...>,
-                         std::type_identity<Misplaced<Part>>> {};
+using first_misplaced =
+    typename first_reason<std::conditional_t<acts_at<Parts, When>(), fits, Misplaced<Parts>>...>::type;
 
 }  // namespace detail
 
@@ -79,16 +75,14 @@ namespace ensemble {
 /// While training: any of AdapterDrop and Accumulate.
 template <class... Parts>
 struct During
-    : check_ensemble<
-          typename radapt::detail::first_misplaced<Acts::while_training, not_a_word_for_training, Parts...>::type> {
+    : check_ensemble<radapt::detail::first_misplaced<Acts::while_training, not_a_word_for_training, Parts...>> {
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
 /// At deployment: Rescale, Interpolate, or nothing.
 template <class... Parts>
 struct After
-    : check_ensemble<
-          typename radapt::detail::first_misplaced<Acts::at_deployment, not_a_word_for_deployment, Parts...>::type> {
+    : check_ensemble<radapt::detail::first_misplaced<Acts::at_deployment, not_a_word_for_deployment, Parts...>> {
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
