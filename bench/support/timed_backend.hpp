@@ -1,0 +1,52 @@
+#pragma once
+/// The CPU backend with a clock at every operation: where the time of a pass goes.
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/run.hpp"
+
+namespace radapt_bench {
+
+/// What one operation took on matrices of one width.
+struct OperationTime {
+  long calls = 0;
+  double seconds = 0;
+};
+
+/// Runs every operation on `onednn` and adds up what it took, by its name and the widths that it reads and writes.
+struct timed {
+  static constexpr auto name = "timed";
+  radapt::onednn device;
+  std::map<std::string, OperationTime> times;
+};
+
+namespace detail {
+template <class Op>
+std::string title(const Op& o) {
+  std::string text = Op::name;
+  if constexpr (requires { o.weight.rows; }) {
+    text += ' ' + std::to_string(o.weight.columns) + " -> " + std::to_string(o.weight.rows);
+  } else if constexpr (requires { o.dw.rows; }) {
+    text += ' ' + std::to_string(o.dw.columns) + " -> " + std::to_string(o.dw.rows);
+  } else if constexpr (requires { o.y.columns; }) {
+    text += ' ' + std::to_string(o.y.columns);
+  }
+  if constexpr (requires { o.kept.mask; }) { text += o.kept.mask == nullptr ? "" : " (some rows)"; }
+  return text;
+}
+}  // namespace detail
+
+template <class Op>
+requires radapt::has_kernel<Op, radapt::onednn>
+void launch(timed& device, const Op& o) {
+  using Clock = std::chrono::steady_clock;
+  const auto begin = Clock::now();
+  launch(device.device, o);
+  OperationTime& time = device.times[detail::title(o)];
+  ++time.calls;
+  time.seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+}  // namespace radapt_bench
