@@ -33,15 +33,18 @@ void profile(timed& device, int repetitions, double flops, F&& pass) {
   for (int i = 0; i < repetitions; ++i) { pass(); }
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count() / repetitions;
   std::vector<std::pair<std::string, OperationTime>> times{device.times.begin(), device.times.end()};
-  std::sort(times.begin(), times.end(), [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
+  std::sort(times.begin(), times.end(),
+            [](const auto& a, const auto& b) { return a.second.seconds > b.second.seconds; });
   std::printf("%-52s %8s %10s %8s\n", "operation", "calls", "ms", "share");
   double inside = 0;
   for (const auto& [title, time] : times) {
     const double each = time.seconds / repetitions;
     inside += each;
-    std::printf("%-52s %8ld %10.2f %7.1f%%\n", title.c_str(), time.calls / repetitions, 1e3 * each, 100 * each / seconds);
+    std::printf("%-52s %8ld %10.2f %7.1f%%\n", title.c_str(), time.calls / repetitions, 1e3 * each,
+                100 * each / seconds);
   }
-  std::printf("%-52s %8s %10.2f %7.1f%%\n", "outside of operations", "", 1e3 * (seconds - inside), 100 * (1 - inside / seconds));
+  std::printf("%-52s %8s %10.2f %7.1f%%\n", "outside of operations", "", 1e3 * (seconds - inside),
+              100 * (1 - inside / seconds));
   std::printf("%.1f ms, %.1f GFLOP/s needed, %.1f %% of the roofline of this run (%.1f GFLOP/s)\n", 1e3 * seconds,
               flops / seconds / 1e9, 100 * flops / seconds / roofline(), roofline() / 1e9);
 }
@@ -99,7 +102,8 @@ int main(int argc, char** argv) {
   } else if (work == "image-B-16") {
     image<arch::ViT_B_16>(size);
   } else {
-    std::fprintf(stderr, "radapt: work: expected step-B-32, step-B-16, image-B-32 or image-B-16, got '%s'\n", work.c_str());
+    std::fprintf(stderr, "radapt: work: expected step-B-32, step-B-16, image-B-32 or image-B-16, got '%s'\n",
+                 work.c_str());
     return 2;
   }
   return 0;

@@ -19,6 +19,9 @@ struct SessionSize {
   Index images = 32;
   Index captions = 64;
   double adapter_alpha = 1.0;  ///< scale of unmerged adapters
+  /// Whether the weights stay as they are while the session lives. A backend may then keep copies of the matrices that
+  /// it multiplies by in a layout of its own: less time for one or a few images, at most twice the memory of weights.
+  bool constant_weights = false;
 };
 
 /// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction.
@@ -37,6 +40,9 @@ class Session {
     const Extent captions{size.captions * M::arch::context, size.captions};
     context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)));
     context_.phase.adapter_alpha = size.adapter_alpha;
+    if constexpr (requires { context_.device.promise_constant(weights.buffer().data(), Index{}); }) {
+      if (size.constant_weights) { context_.device.promise_constant(weights.buffer().data(), weights.buffer().size()); }
+    }
     offsets_.resize(size.captions + 1);
   }
 

@@ -1,51 +1,19 @@
 #pragma once
-/// The oneDNN backend's state, and every call into oneDNN: the one file that knows its versions 2.6 and 3.x apart.
-///
-/// It uses oneDNN's C interface. That is what both versions spell almost alike, and what nvcc can read too: nvcc 13.0
-/// stops with an internal error in the C++ header of 2.6.
-#include <dnnl.h>
-
+/// The oneDNN backend's state: its matrix products and activations. With handles.hpp and packed_weights.hpp these are
+/// the files that call oneDNN and know its versions 2.6 and 3.x apart.
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
-#include <memory>
-#include <string>
-#include <type_traits>
 
-#include "radapt/core/error.hpp"
+#include "radapt/backend/onednn/packed_weights.hpp"
 #include "radapt/core/memory.hpp"
 #include "radapt/op/activation.hpp"
 
 namespace radapt {
 
 namespace detail::cpu {
-
-/// Fails with one sentence unless `status` is success. `what` completes "oneDNN could not ...".
-inline void check_status(dnnl_status_t status, const char* what) {
-  if (status == dnnl_success) { return; }
-  fail({.what = std::string{"oneDNN could not "} + what,
-        .expected = "status 0",
-        .got = "status " + std::to_string(static_cast<int>(status)),
-        .hint = "Run with ONEDNN_VERBOSE=all in the environment to see oneDNN's own account"});
-}
-
-template <auto Destroy>
-struct Destroyer {
-  template <class T>
-  void operator()(T* handle) const {
-    Destroy(handle);
-  }
-};
-template <class Handle, auto Destroy>
-using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, Destroyer<Destroy>>;
-
-using OwnedEngine = Owned<dnnl_engine_t, &dnnl_engine_destroy>;
-using OwnedStream = Owned<dnnl_stream_t, &dnnl_stream_destroy>;
-using OwnedPrimitive = Owned<dnnl_primitive_t, &dnnl_primitive_destroy>;
-using OwnedPrimitiveDescription = Owned<dnnl_primitive_desc_t, &dnnl_primitive_desc_destroy>;
-using OwnedMemory = Owned<dnnl_memory_t, &dnnl_memory_destroy>;
 
 /// The layout of `elements` floats in a row.
 class FlatLayout {
@@ -211,6 +179,16 @@ class onednn {
   /// Room for `count` row numbers, beside the workspace.
   Index* row_table(Index count) { return static_cast<Index*>(row_table_.bytes(count * sizeof(Index))); }
 
+  /// The floats from `begin` on stay as they are, where they are, for as long as the device lives: products of few rows
+  /// then read packed copies of the matrices among them (PackedWeights).
+  void promise_constant(const float* begin, Index elements) { packed_.promise_constant(begin, elements); }
+  /// y = x W^T from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
+  bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight) {
+    if (rows == 0 || rows > PackedWeights::most_rows || !packed_.covers(weight)) { return false; }
+    packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight);
+    return true;
+  }
+
   /// y = act(x), n elements; x and y may be the same memory.
   void activate(Activation kind, float* y, const float* x, Index n) {
     in_blocks(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
@@ -277,6 +255,7 @@ class onednn {
   detail::cpu::OwnedStream stream_;
   std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
   Room workspace_, row_table_;
+  PackedWeights packed_;
 };
 
 }  // namespace radapt

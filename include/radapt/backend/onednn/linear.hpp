@@ -1,5 +1,5 @@
 #pragma once
-/// oneDNN kernels of op/linear.hpp, on dnnl_sgemm.
+/// oneDNN kernels of op/linear.hpp, on dnnl_sgemm; and on packed weights where they are constant and rows are few.
 ///
 /// dnnl_sgemm rather than oneDNN's matmul primitive: with AVX2 both run the same generated code (1600 x 768 x 3072 on
 /// two cores: 164 and 160 to 170 GFLOP/s), and a primitive is made for one number of rows (0.2 ms), while text towers
@@ -62,7 +62,9 @@ inline void launch(onednn& device, const op::linear_forward<float>& o) {
   using namespace detail::cpu;
   const Index in = o.x.columns, out = o.y.columns;
   map_kept_rows(device, o.y, o.x, o.kept, [&](float* y, const float* x, Index rows) {
-    check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
+    if (!device.multiply_packed(y, x, rows, in, out, o.weight.data)) {
+      check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
+    }
     if (o.bias) {
       parallel_for(rows, out, [&](Index r) { add_to(y + r * out, o.bias.data, out); });
     }
