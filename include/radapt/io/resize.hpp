@@ -148,36 +148,70 @@ struct Rows {
   Index width = 0, top = 0, height = 0;
 };
 
+/// Side of the square tiles in which rows are turned into columns.
+inline constexpr Index tile_side = 16;
+
+/// Turns a tile of 16 rows of 16 elements. A perfect shuffle of 256 elements rotates the eight bits of every place by
+/// one; four of them exchange row and column. Each interleaves two halves, which compilers do in vector registers.
+template <class Pixel>
+void turn_tile(Pixel* tile) {
+  constexpr Index half = tile_side * tile_side / 2;
+  Pixel other[2 * half];
+  const auto shuffle = [](const Pixel* in, Pixel* out) {
+    for (Index i = 0; i < half; ++i) {
+      out[2 * i] = in[i];
+      out[2 * i + 1] = in[half + i];
+    }
+  };
+  for (int twice = 0; twice < 2; ++twice) {
+    shuffle(tile, other);
+    shuffle(other, tile);
+  }
+}
+
+/// Copies `n` elements; a whole side of a tile, as nearly always, with a length that is known when it is compiled.
+template <class Pixel>
+void copy_side(const Pixel* from, Index n, Pixel* to) {
+  n == tile_side ? std::copy_n(from, tile_side, to) : std::copy_n(from, n, to);
+}
+
 /// The horizontal pass over the rows top .. top + height - 1 of `in`, which is `width` pixels wide.
 /// A strip of rows is turned so that a column lies contiguous; blending columns is then like blending rows.
 template <class Blend, Index C>
 Rows<typename Blend::Pixel> blend_columns(const typename Blend::Pixel* in, Index width, Index top, Index height,
                                           const Taps<typename Blend::Weight>& taps) {
   using Pixel = typename Blend::Pixel;
-  constexpr Index strip = 16, column = strip * C;
+  constexpr Index strip = tile_side, column = strip * C;
   Rows<Pixel> out;
   out.width = taps.first.size();
   out.top = top;
   out.height = height;
-  out.data.resize(out.width * out.height * C);
+  const Index row_in = width * C, row_out = out.width * C;
+  out.data.resize(row_out * height);
   const Index first = taps.first.front(), last = taps.first.back() + taps.count(out.width - 1);
-  std::vector<Pixel> turned((last - first) * column);
-  Pixel blended[column];
+  const Index read = (last - first) * C;  // elements of a row that any output pixel reads
+  const auto tiles = [](Index elements) { return (elements + tile_side - 1) / tile_side; };
+  std::vector<Pixel> turned(tiles(read) * tile_side * strip), blended(tiles(row_out) * tile_side * strip);
   for (Index y = 0; y < height; y += strip) {
-    const Index rows = std::min(strip, height - y);  // columns of the last strip keep old pixels below; unused
-    for (Index r = 0; r < rows; ++r) {
-      const Pixel* row = in + ((top + y + r) * width + first) * C;
-      Pixel* to = turned.data() + r;
-      for (Index x = 0; x < last - first; ++x) {
-        for (Index c = 0; c < C; ++c, to += strip) { *to = *row++; }
+    const Index rows = std::min(strip, height - y);  // of the last strip; what is below keeps old pixels, unused
+    for (Index j = 0; j < read; j += tile_side) {
+      const Pixel* from = in + (top + y) * row_in + first * C + j;
+      Pixel* tile = turned.data() + j * strip;
+      for (Index r = 0; r < rows; ++r) {
+        copy_side(from + r * row_in, std::min(tile_side, read - j), tile + r * tile_side);
       }
+      turn_tile(tile);
     }
     for (Index x = 0; x < out.width; ++x) {
       blend<Blend>(turned.data() + (taps.first[x] - first) * column, column, taps.weights.data() + taps.begin[x],
-                   taps.count(x), column, blended);
+                   taps.count(x), column, blended.data() + x * column);
+    }
+    for (Index j = 0; j < row_out; j += tile_side) {
+      Pixel* tile = blended.data() + j * strip;
+      turn_tile(tile);
+      Pixel* to = out.data.data() + y * row_out + j;
       for (Index r = 0; r < rows; ++r) {
-        Pixel* to = out.data.data() + ((y + r) * out.width + x) * C;
-        for (Index c = 0; c < C; ++c) { to[c] = blended[c * strip + r]; }
+        copy_side(tile + r * tile_side, std::min(tile_side, row_out - j), to + r * row_out);
       }
     }
   }
