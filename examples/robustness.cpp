@@ -29,10 +29,27 @@ int main(int argc, char** argv) try {
   app.add_option("--full-lr", s.rates.full, "Rates to choose from where whole towers are trained")->delimiter(',');
   app.add_option("--head-lr", s.rates.head, "Rates to choose from for the linear probe")->delimiter(',');
   app.add_option("--adapter-lr", s.rates.adapter, "Rates to choose from for adapters")->delimiter(',');
+  app.add_option("--retrieval", s.tasks.retrieval,
+                 "Show retrieval by the same models in the report: Karpathy's dataset_*.json, or a table of captions");
+  app.add_option("--retrieval-images", s.tasks.retrieval_images,
+                 "Folder of its images, if not images/ beside the file");
+  app.add_option("--segmentation", s.tasks.segmentation,
+                 "Show segmentation by the same models: a folder with images/ and outlines in labels/ (YOLO)");
+  app.add_option("--segmentation-labels", s.tasks.segmentation_labels,
+                 "Names of its classes in the order of their numbers, separated by commas, or a file of them")
+      ->delimiter(',');
+  app.add_option("--task-limit", s.tasks.limit, "Use at most this many images of each of these tasks; 0: all");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.study.command = example::command_of("robustness", argc, argv);
   example::check_output_file(s.study.report);
   example::check_output_file(s.study.figure);
+  example::check_task_pictures(s.tasks);
+  if (s.tasks.any() && s.study.from.empty() && s.study.vocabulary.empty()) {
+    radapt::fail({.what = "robustness with --retrieval or --segmentation",
+                  .expected = "--vocabulary, since their captions and names are more than the words of the domains",
+                  .got = "none",
+                  .hint = "Give a folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz"});
+  }
   if (s.study.from.empty()) {
     example::robustness<example::SmallClip>(s);
   } else {

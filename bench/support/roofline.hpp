@@ -5,6 +5,7 @@
 #include <string>
 
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/run.hpp"
 #include "radapt/core/context.hpp"
 
 namespace radapt_bench {

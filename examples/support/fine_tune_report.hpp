@@ -2,6 +2,7 @@
 /// What fine_tune is told, and how it tells what it found: records of the log, tables, the report.
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -84,9 +85,11 @@ inline ReportTable choice_table(const StudyOutcome& outcome) {
   return table;
 }
 
-/// Writes report.html, and the scatter chart as a file of its own if asked for.
+/// Writes report.html, and the scatter chart as a file of its own if asked for. `more`, if given, adds parts behind the
+/// samples.
 inline void write_fine_tune_report(const FineTuneSettings& settings, const RunFacts& facts, const StudyOutcome& outcome,
-                                   const StudyData& data, const std::vector<Picture>& pictures) {
+                                   const StudyData& data, const std::vector<Picture>& pictures,
+                                   const std::function<void(Report&)>& more = {}) {
   const DataCounts& n = facts.counts;
   Report report("radapt fine_tune: " + settings.id + ", measured under shift", encode_png);
   report.paragraph(fmt::format(
@@ -106,6 +109,7 @@ inline void write_fine_tune_report(const FineTuneSettings& settings, const RunFa
   report.code(settings.command);
   if (n.skipped > 0) { report.paragraph(fmt::format("{} images could not be read and were left out.", n.skipped)); }
   write_study(report, outcome, data, pictures);
+  if (more) { more(report); }
   report.heading("How it was chosen, how long it took");
   report.table(choice_table(outcome));
   report.paragraph(fmt::format("{} seconds in all, {:.0f} of them pre-training.", static_cast<long>(facts.seconds),

@@ -240,6 +240,7 @@ class MethodStudy : public Study<Arch> {
   std::vector<MethodResult> r_adapter_and_vrf() {
     MethodResult r{.name = "R-Adapter", .type = "recipe::r_adapter<Arch>"};
     const auto [start, trainer] = r_adapter_with<radapt::loss::MpmNce, radapt::AdapterDrop, radapt::Accumulate>(r);
+    this->adapted_.emplace(trainer->averaged());
     MethodResult whole = ensemble_of(r, "R-Adapter, alpha 1", "recipe::r_adapter<Arch>");
     whole.accuracies = r.curve.back().accuracies;
     whole.sample_predictions = last_samples_;

@@ -123,6 +123,38 @@ inline nlohmann::ordered_json recall_record(const RetrievalMethod& m) {
   return record;
 }
 
+/// The first test images with what each method finds for them, and the first captions, hits marked. Methods have the
+/// samples of one test set.
+inline void write_retrieval_samples(Report& report, const std::vector<RetrievalMethod>& methods,
+                                    const CaptionedSet& test) {
+  const radapt::CaptionList list = test.list();
+  report.heading("Captions for images");
+  std::vector<Tile> tiles;
+  for (std::size_t i = 0; i < methods[0].samples.captions_of_image.size(); ++i) {
+    Tile tile{.picture = picture_of(test.images[i]), .title = test.captions[i][0]};
+    for (const RetrievalMethod& m : methods) {
+      const std::size_t found = m.samples.captions_of_image[i][0];
+      tile.verdicts.push_back({m.name, list.captions[found], static_cast<std::size_t>(list.image_of_text[found]) == i});
+    }
+    tiles.push_back(tile);
+  }
+  report.tiles(tiles,
+               "The first test images with one of their captions, and the caption that each method ranks first.");
+  report.heading("Images for captions");
+  for (std::size_t i = 0; i < methods[0].samples.images_of_caption.size(); ++i) {
+    tiles.clear();
+    for (const RetrievalMethod& m : methods) {
+      for (std::size_t rank = 0; rank < m.samples.images_of_caption[i].size(); ++rank) {
+        const std::size_t found = m.samples.images_of_caption[i][rank];
+        tiles.push_back({.picture = picture_of(test.images[found]),
+                         .title = fmt::format("{}, rank {}", m.name, rank + 1),
+                         .verdicts = {{"", found == i ? "its image" : "another image", found == i}}});
+      }
+    }
+    report.tiles(tiles, test.captions[i][0]);
+  }
+}
+
 /// Writes report.html, and the chart of recalls as a file of its own if asked for.
 inline void write_retrieval_report(const RetrievalSettings& settings, const RetrievalFacts& facts,
                                    const std::vector<RetrievalMethod>& methods, const CaptionedSet& test) {
@@ -161,32 +193,7 @@ inline void write_retrieval_report(const RetrievalSettings& settings, const Retr
                   "Contrastive loss of the small CLIP that all methods start from.");
   }
 
-  const radapt::CaptionList list = test.list();
-  report.heading("Captions for images");
-  std::vector<Tile> tiles;
-  for (std::size_t i = 0; i < methods[0].samples.captions_of_image.size(); ++i) {
-    Tile tile{.picture = picture_of(test.images[i]), .title = test.captions[i][0]};
-    for (const RetrievalMethod& m : methods) {
-      const std::size_t found = m.samples.captions_of_image[i][0];
-      tile.verdicts.push_back({m.name, list.captions[found], static_cast<std::size_t>(list.image_of_text[found]) == i});
-    }
-    tiles.push_back(tile);
-  }
-  report.tiles(tiles,
-               "The first test images with one of their captions, and the caption that each method ranks first.");
-  report.heading("Images for captions");
-  for (std::size_t i = 0; i < methods[0].samples.images_of_caption.size(); ++i) {
-    tiles.clear();
-    for (const RetrievalMethod& m : methods) {
-      for (std::size_t rank = 0; rank < m.samples.images_of_caption[i].size(); ++rank) {
-        const std::size_t found = m.samples.images_of_caption[i][rank];
-        tiles.push_back({.picture = picture_of(test.images[found]),
-                         .title = fmt::format("{}, rank {}", m.name, rank + 1),
-                         .verdicts = {{"", found == i ? "its image" : "another image", found == i}}});
-      }
-    }
-    report.tiles(tiles, test.captions[i][0]);
-  }
+  write_retrieval_samples(report, methods, test);
   report.paragraph(
       fmt::format("{:.0f} seconds in all, {:.0f} of them pre-training.", facts.seconds, facts.pretraining_seconds));
   report.write(settings.report);

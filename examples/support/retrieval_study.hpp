@@ -20,6 +20,7 @@
 #include "radapt/train/recipes.hpp"
 
 #include "captioned_data.hpp"
+#include "retrieval_measure.hpp"
 #include "selection.hpp"
 
 namespace example {
@@ -39,11 +40,6 @@ struct RetrievalOptions {
 struct RetrievalPoint {
   double alpha = 0, validation = 0;
   radapt::task::Retrieval test = {};
-};
-
-/// What the first images and captions of the test set lead to: positions of captions and of images, the best first.
-struct RetrievalSamples {
-  std::vector<std::vector<std::size_t>> captions_of_image = {}, images_of_caption = {};
 };
 
 /// One method's outcome.
@@ -74,8 +70,6 @@ class RetrievalStudy {
   using Backend = radapt::onednn;
   using Clip = radapt::Clip<Arch>;
   using Adapted = typename radapt::recipe::r_adapter<Arch>::trained;
-  static constexpr std::size_t sampled = 4;  ///< queries of each direction whose best answers are kept
-  static constexpr std::size_t answers = 3;  ///< of each of them
 
   /// All must outlive the study.
   RetrievalStudy(const radapt::Weights<Clip>& base, const CaptionedSet& train, const CaptionedSet& validation,
@@ -185,59 +179,9 @@ class RetrievalStudy {
     return best;
   }
 
-  /// Ranks of a set under these weights, and the best answers to its first queries. `who` is for the progress.
   radapt::task::Retrieval measured(const std::string& who, const radapt::Weights<Clip>& weights,
                                    const CaptionedSet& set, RetrievalSamples* samples = nullptr) const {
-    radapt::Session<Clip, Backend> session(weights);
-    const radapt::CaptionList list = set.list();
-    auto captions = radapt::Captions::of<Clip>();
-    std::vector<float> images(set.size() * Arch::embed), texts(list.captions.size() * Arch::embed), pixels;
-    constexpr std::size_t at_once = 64;
-    std::size_t first_text = 0;
-    radapt::task::LateProgress progress("encoding for " + who, set.size());
-    for (std::size_t first = 0; first < set.size(); first += at_once) {
-      const std::size_t n = std::min(at_once, set.size() - first);
-      pixels.resize(n * rules_.elements());
-      captions.clear();
-      for (std::size_t i = 0; i < n; ++i) {
-        rules_(set.images[first + i], std::span<float>(pixels).subspan(i * rules_.elements(), rules_.elements()));
-        for (const auto& ids : set.ids[first + i]) { captions.add(ids); }
-      }
-      session.encode_images(pixels, std::span<float>(images).subspan(first * Arch::embed, n * Arch::embed));
-      session.encode_texts(captions,
-                           std::span<float>(texts).subspan(first_text * Arch::embed, captions.size() * Arch::embed));
-      first_text += captions.size();
-      progress.advance(n);
-    }
-    session.normalize(images);
-    session.normalize(texts);
-    if (samples != nullptr) {
-      for (std::size_t i = 0; i < std::min(sampled, set.size()); ++i) {
-        samples->captions_of_image.push_back(nearest(images, i, texts));
-        const auto first =
-            std::find(list.image_of_text.begin(), list.image_of_text.end(), static_cast<std::int32_t>(i));
-        samples->images_of_caption.push_back(
-            nearest(texts, static_cast<std::size_t>(first - list.image_of_text.begin()), images));
-      }
-    }
-    return radapt::task::retrieval(images, texts, Arch::embed, list.image_of_text);
-  }
-  /// Positions of the candidates with the largest inner products, the best first.
-  static std::vector<std::size_t> nearest(const std::vector<float>& queries, std::size_t query,
-                                          const std::vector<float>& candidates) {
-    std::vector<std::pair<float, std::size_t>> all;
-    for (std::size_t c = 0; c < candidates.size() / Arch::embed; ++c) {
-      float dot = 0;
-      for (std::size_t e = 0; e < Arch::embed; ++e) {
-        dot += queries[query * Arch::embed + e] * candidates[c * Arch::embed + e];
-      }
-      all.emplace_back(-dot, c);
-    }
-    const auto shown = std::min(answers, all.size());
-    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown), all.end());
-    std::vector<std::size_t> positions;
-    for (std::size_t i = 0; i < shown; ++i) { positions.push_back(all[i].second); }
-    return positions;
+    return measure_retrieval(who, weights, set, rules_, samples);
   }
 
   const radapt::Weights<Clip>& base_;

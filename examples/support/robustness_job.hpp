@@ -15,12 +15,14 @@
 #include <nlohmann/json.hpp>
 
 #include "radapt/clip/spurious_phrases.hpp"
+#include "radapt/io/adapter_file.hpp"
 #include "radapt/io/json_lines.hpp"
 #include "radapt/io/load.hpp"
 #include "radapt/io/tokenizer_files.hpp"
 
 #include "fine_tune_job.hpp"
 #include "method_study.hpp"
+#include "task_pictures.hpp"
 
 namespace example {
 
@@ -30,6 +32,7 @@ struct RobustnessSettings {
   std::filesystem::path results = "results.jsonl";
   std::vector<std::string> methods = {};  ///< only these; all if empty
   MethodRates rates = {};
+  TaskPictureData tasks = {};  ///< what the report shows of other tasks
 };
 
 /// 16 hexadecimal digits that differ when the text does (FNV-1a).
@@ -122,6 +125,16 @@ inline void keep_asked_for(std::vector<MethodGroup>& groups, const std::vector<s
   });
 }
 
+/// Where a study keeps its pre-trained model, and the averaged R-Adapters of its first seed.
+inline std::filesystem::path base_folder(const RobustnessSettings& s) {
+  std::filesystem::path folder = s.results;
+  return s.study.from.empty() ? folder.replace_extension("base-" + pretraining_key(s)) : s.study.from;
+}
+inline std::filesystem::path adapter_file(const RobustnessSettings& s) {
+  std::filesystem::path file = s.results;
+  return file.replace_extension("r_adapter-" + study_key(s) + ".safetensors");
+}
+
 /// The pre-trained model of this study: loaded, or taken from where an earlier run put it, or trained and put there.
 template <class Arch>
 radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, const DomainStudyData& domains,
@@ -129,8 +142,7 @@ radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, 
   using Clip = radapt::Clip<Arch>;
   const FineTuneSettings& s = settings.study;
   if (!s.from.empty()) { return radapt::load<Clip>(s.from); }
-  std::filesystem::path folder = settings.results;
-  folder.replace_extension("base-" + pretraining_key(settings));
+  const std::filesystem::path folder = base_folder(settings);
   std::error_code ignored;
   if (std::filesystem::exists(folder / "model.safetensors", ignored)) {
     fmt::print("pre-trained model: {}\n", folder.string());
@@ -190,9 +202,13 @@ void robustness(const RobustnessSettings& settings) {
     keep_asked_for(groups, settings.methods);
     std::vector<MethodResult> run;
     for (const MethodGroup& group : groups) {
-      const bool there = std::all_of(group.names.begin(), group.names.end(), [&](const std::string& name) {
-        return results.contains({name, seed});
-      });
+      const bool keeps_adapters =
+          seed == 0 && std::find(group.names.begin(), group.names.end(), "R-Adapter") != group.names.end();
+      const bool there = std::all_of(group.names.begin(), group.names.end(),
+                                     [&](const std::string& name) {
+                                       return results.contains({name, seed});
+                                     }) &&
+                         !(keeps_adapters && settings.tasks.any() && !std::filesystem::exists(adapter_file(settings)));
       if (there) {
         for (const std::string& name : group.names) {
           run.push_back(results.at({name, seed}));
@@ -202,9 +218,10 @@ void robustness(const RobustnessSettings& settings) {
       }
       fmt::print("seed {} of {}: {}\n", seed + 1, s.seeds, fmt::join(group.names, ", "));
       for (MethodResult& r : group.run()) {
-        file.write(record_of(r, seed, key));
+        if (!results.contains({r.name, seed})) { file.write(record_of(r, seed, key)); }
         run.push_back(std::move(r));
       }
+      if (keeps_adapters) { radapt::save_adapters(adapter_file(settings), study.adapted(), /*averaged=*/true); }
     }
     outcome.runs.push_back(std::move(run));
   }
@@ -215,9 +232,21 @@ void robustness(const RobustnessSettings& settings) {
                        .seconds = seconds_since(start)};
   print(accuracy_table(outcome, data));
   print(choice_table(outcome));
-  write_fine_tune_report(s, facts, outcome, data, domains.samples(MethodStudy<Arch>::samples_per_shift));
+  const auto add_tasks = [&](Report& report) {
+    if (!settings.tasks.any()) { return; }
+    TaskPictureModels models{
+        .checkpoint = base_folder(settings), .vocabulary = s.vocabulary, .is_small_clip = pretrains};
+    for (const MethodResult& r : outcome.runs[0]) {
+      if (r.name != "R-Adapter") { continue; }
+      models.adapters = adapter_file(settings);
+      // What validation chose may be next to nothing: all of the adapters stand beside it.
+      models.alphas = r.alpha == 1 ? std::vector<double>{1} : std::vector<double>{r.alpha, 1};
+    }
+    write_task_pictures(report, settings.tasks, models);
+  };
+  write_fine_tune_report(s, facts, outcome, data, domains.samples(MethodStudy<Arch>::samples_per_shift), add_tasks);
   fmt::print("\nresults: {}   report: {}   this run: {:.0f} s\n", settings.results.string(), s.report.string(),
-             facts.seconds);
+             seconds_since(start));
 }
 
 }  // namespace example

@@ -22,6 +22,7 @@
 #include "radapt/train/batch.hpp"
 #include "radapt/train/progress.hpp"
 
+#include "image_paths.hpp"
 #include "study_data.hpp"
 
 namespace example {
@@ -88,6 +89,26 @@ inline std::vector<OutlinedImage> read_outlines(const std::vector<std::filesyste
          .expected = "a file name.txt with objects for at least one of " + std::to_string(images.size()) + " images",
          .got = "none",
          .hint = "They are text files in the form of YOLO's segmentation labels"});
+  }
+  return all;
+}
+
+/// The images below FOLDER/images with the outlines in FOLDER/labels, as YOLO lays them out: images/a/b.jpg has
+/// labels/a/b.txt. Errors: as read_polygons and image_paths, and no image with an object.
+inline std::vector<OutlinedImage> read_yolo_folder(const std::filesystem::path& folder, Index classes) {
+  std::vector<OutlinedImage> all;
+  std::size_t objects = 0;
+  for (const std::filesystem::path& image : image_paths({(folder / "images").string()})) {
+    all.push_back({.image = image});
+    const auto file = (folder / "labels" / image.lexically_relative(folder / "images")).replace_extension(".txt");
+    if (std::filesystem::exists(file)) { all.back().objects = radapt::read_polygons(file, classes); }
+    objects += all.back().objects.size();
+  }
+  if (objects == 0) {
+    radapt::fail({.what = "reading outlines from '" + (folder / "labels").string() + "'",
+                  .expected = "a file with objects for at least one of " + std::to_string(all.size()) + " images",
+                  .got = "none",
+                  .hint = "images/a/b.jpg has its outlines in labels/a/b.txt"});
   }
   return all;
 }

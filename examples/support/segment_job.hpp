@@ -44,6 +44,27 @@ inline Picture side_by_side(const std::vector<Picture>& pictures) {
   return strip;
 }
 
+/// Pictures below each other, two white pixels apart, at the left.
+inline Picture below_each_other(const std::vector<Picture>& pictures) {
+  constexpr std::size_t gap = 2;
+  std::size_t width = 0, height = 0;
+  for (const Picture& p : pictures) {
+    width = std::max(width, p.width);
+    height += p.height + gap;
+  }
+  Picture sheet(width, height - gap);
+  std::fill(sheet.rgb.begin(), sheet.rgb.end(), std::uint8_t{255});
+  std::size_t top = 0;
+  for (const Picture& p : pictures) {
+    for (std::size_t y = 0; y < p.height; ++y) {
+      std::copy_n(p.rgb.begin() + static_cast<std::ptrdiff_t>(p.offset(0, y)), 3 * p.width,
+                  sheet.rgb.begin() + static_cast<std::ptrdiff_t>(sheet.offset(0, top + y)));
+    }
+    top += p.height + gap;
+  }
+  return sheet;
+}
+
 /// An image with the colours of a map over it, its longer side `side` pixels at most.
 inline Picture panel(const radapt::Image& image, const radapt::task::LabelMap& map, std::size_t side) {
   const radapt::Image full = radapt::task::overlay(image, map, 160);
@@ -121,41 +142,45 @@ inline SegmentImages segment_images(const SegmentSettings& settings, std::size_t
   return parts;
 }
 
-/// Goes through the images with every model. Prints, and writes overlays and the report.
-inline void segment(const SegmentSettings& settings, const std::vector<std::string>& labels,
-                    const std::vector<OutlinedImage>& images, const SegmentModels& models,
-                    std::chrono::steady_clock::time_point start) {
+/// What labelling the images gave: a row for every model and way, and pictures with what is said below them.
+struct SegmentOutcome {
+  std::vector<SegmentRow> rows = {};
+  std::size_t measured = 0;  ///< images with an object
+  std::vector<std::pair<Picture, std::string>> pictures = {};
+};
+
+/// Goes through the images with every model; writes overlays where there is a folder for them. The rows are only
+/// filled where outlines of the truth are there to measure with. Error: they are, and no image has an object.
+inline SegmentOutcome label_images(const SegmentSettings& settings, const std::vector<std::string>& labels,
+                                   const std::vector<OutlinedImage>& images, const SegmentModels& models,
+                                   bool measures) {
   namespace task = radapt::task;
-  const bool measures = !settings.truth.empty();
-  std::vector<SegmentRow> rows;
+  SegmentOutcome outcome;
+  std::vector<SegmentRow>& rows = outcome.rows;
   for (const auto& model : models.labellers) {
     rows.push_back({model->name() + ": patches", task::ConfusionMatrix(labels.size())});
     rows.push_back({model->name() + ": regions of the patches", task::ConfusionMatrix(labels.size())});
     if (measures) { rows.push_back({model->name() + ": regions of the truth", task::ConfusionMatrix(labels.size())}); }
   }
   if (!settings.overlays.empty()) { std::filesystem::create_directories(settings.overlays); }
-  Report report("radapt segment: labels for every pixel", encode_png);
-  report.paragraph(models.origin);
-  report.code(settings.command);
-  std::vector<std::pair<Picture, std::string>> pictures;
-  std::size_t measured = 0;
   radapt::Progress progress("segmenting", images.size());
   for (const OutlinedImage& outlined : images) {
     const radapt::Image image = radapt::to_rgb(radapt::open_image(outlined.image));
     const task::LabelMap truth = task::label_map(outlined.objects, image.width, image.height, -1);
     const std::vector<task::RegionMask> outlines = visible_objects(outlined.objects, image.width, image.height);
-    const bool shows = pictures.size() < settings.shown;
-    std::vector<Picture> panels;
+    const bool shows = outcome.pictures.size() < settings.shown;
+    std::vector<std::vector<Picture>> panels(1);  // strips: the image, the truth, what models say
     std::string said = outlined.image.filename().string();
     const auto show = [&](const std::string& name, const task::LabelMap& map) {
       if (!shows) { return; }
-      panels.push_back(panel(image, map, settings.panel));
+      panels.back().push_back(panel(image, map, settings.panel));
       said += "; " + name + ": " + labels_in(map, labels);
     };
-    if (shows) { panels.push_back(panel(image, task::LabelMap(image.width, image.height, -1), settings.panel)); }
+    if (shows) { panels[0].push_back(panel(image, task::LabelMap(image.width, image.height, -1), settings.panel)); }
     if (measures) { show("truth", truth); }
     std::size_t row = 0;
     for (const auto& model : models.labellers) {
+      if (settings.stacked) { panels.emplace_back(); }
       const auto take = [&](const task::LabelMap& map) {
         if (measures) { rows[row].matrix.add(map.labels, truth.labels, -1); }
         show(rows[row].name, map);
@@ -167,38 +192,53 @@ inline void segment(const SegmentSettings& settings, const std::vector<std::stri
       take(model->regions(image, connected_regions(dense, std::max<std::size_t>(least, 1)), dense));
       if (measures) { take(model->regions(image, outlines, task::LabelMap(image.width, image.height, -1))); }
     }
-    measured += outlines.empty() ? 0U : 1U;
+    outcome.measured += outlines.empty() ? 0U : 1U;
     if (shows) {
-      pictures.emplace_back(side_by_side(panels), said);
+      std::vector<Picture> strips;
+      for (const std::vector<Picture>& strip : panels) { strips.push_back(side_by_side(strip)); }
+      outcome.pictures.emplace_back(below_each_other(strips), said);
       if (!settings.overlays.empty()) {
-        save_png(settings.overlays / outlined.image.stem().concat(".png"), pictures.back().first);
+        save_png(settings.overlays / outlined.image.stem().concat(".png"), outcome.pictures.back().first);
       }
     }
     progress.advance();
   }
   progress.finish();
+  if (measures && outcome.measured == 0) {
+    radapt::fail({.what = "measuring the segmentation",
+                  .expected = "at least one image with an object",
+                  .got = "none of " + std::to_string(images.size()),
+                  .hint = "Give more images"});
+  }
+  return outcome;
+}
 
+/// What the rows of segment_table mean.
+inline constexpr const char* segment_note =
+    "Pixels that no object of the truth covers are not counted. Regions of the patches are the connected parts of the "
+    "map that the patches give; regions of the truth are its objects, so that only their names have to be found.";
+
+/// The whole program once there are models. Prints, and writes overlays and the report.
+inline void segment(const SegmentSettings& settings, const std::vector<std::string>& labels,
+                    const std::vector<OutlinedImage>& images, const SegmentModels& models,
+                    std::chrono::steady_clock::time_point start) {
+  const bool measures = !settings.truth.empty();
+  const SegmentOutcome outcome = label_images(settings, labels, images, models, measures);
+  Report report("radapt segment: labels for every pixel", encode_png);
+  report.paragraph(models.origin);
+  report.code(settings.command);
   if (measures) {
-    if (measured == 0) {
-      radapt::fail({.what = "measuring the segmentation",
-                    .expected = "at least one image with an object",
-                    .got = "none of " + std::to_string(images.size()),
-                    .hint = "Give more images"});
-    }
-    const ReportTable table = segment_table(rows, measured);
+    const ReportTable table = segment_table(outcome.rows, outcome.measured);
     print(table);
     report.heading("Results");
     report.table(table);
-    report.paragraph(
-        "Pixels that no object of the truth covers are not counted. Regions of the patches are the connected parts of "
-        "the "
-        "map that the patches give; regions of the truth are its objects, so that only their names have to be found.");
+    report.paragraph(segment_note);
   }
   report.heading("Pictures");
-  for (const auto& [picture, said] : pictures) { report.picture(picture, said); }
+  for (const auto& [picture, said] : outcome.pictures) { report.picture(picture, said); }
   report.write(settings.report);
   if (!measures) {
-    for (const auto& [picture, said] : pictures) { fmt::print("{}\n", said); }
+    for (const auto& [picture, said] : outcome.pictures) { fmt::print("{}\n", said); }
   }
   fmt::print("\nreport: {}   images: {}   total time: {:.0f} s\n", settings.report.string(), images.size(),
              seconds_since(start));

@@ -33,6 +33,7 @@ struct SegmentSettings {
   std::string vocabulary = {}, command = {};
   double alpha = 0.4;  ///< the paper's for segmentation (methods.md 1.10)
   std::size_t limit = 0, shown = 4, panel = 240;
+  bool stacked = false;  ///< pictures show each model in a strip of its own
   radapt::task::SegmenterOptions windows = {};
   double least_region = 0.01;  ///< share of the image's pixels that a proposal has at least
   std::uint64_t pretrain_steps = 600, seed = 0;

@@ -22,6 +22,7 @@ struct AxisOptions {
   std::string unit = {};            ///< put after every tick, such as "%"
   std::optional<double> low = {};   ///< where the axis starts at the latest; empty: just below the data
   std::optional<double> high = {};  ///< where it ends at the earliest; empty: just above the data
+  bool doubling = false;            ///< every power of two is a tick, all as far apart; for numbers above 0
 };
 
 /// A range of numbers with evenly spaced round ticks; its two ends are ticks.
@@ -31,13 +32,17 @@ struct Axis {
   double step = 1;
   int decimals = 0;  ///< digits that ticks need
   std::string unit;
+  bool doubling = false;  ///< low, high and step are of the logarithm to base 2
 
-  /// Where a value lies between the ends: 0 at `low`, 1 at `high`.
-  double share(double value) const { return (value - low) / (high - low); }
+  /// Where a value lies between the ends: 0 at the lower, 1 at the upper.
+  double share(double value) const { return ((doubling ? std::log2(value) : value) - low) / (high - low); }
   std::vector<double> ticks() const {
     std::vector<double> all;
     const auto count = static_cast<std::size_t>(std::lround((high - low) / step));
-    for (std::size_t i = 0; i <= count; ++i) { all.push_back(low + static_cast<double>(i) * step); }
+    for (std::size_t i = 0; i <= count; ++i) {
+      const double at = low + static_cast<double>(i) * step;
+      all.push_back(doubling ? std::exp2(at) : at);
+    }
     return all;
   }
   std::string label(double value, int more_decimals = 0) const {
@@ -45,12 +50,30 @@ struct Axis {
   }
 };
 
-/// The axis for data in [low, high]: about `wanted` steps of 1, 2, 2.5 or 5 times a power of ten.
+/// The axis from the power of two at or below `low` to that at or above `high`. Error: an end that is not above 0.
+inline Axis doubling_axis(double low, double high, const AxisOptions& options) {
+  if (!(low > 0)) {
+    radapt::fail({.what = "the axis '" + options.title + "', whose ticks are powers of two",
+                  .expected = "numbers above 0",
+                  .got = short_decimal(low, 6),
+                  .hint = "Leave zeros out, or use a plain axis"});
+  }
+  Axis axis{.low = std::floor(std::log2(low)), .high = std::ceil(std::log2(high)), .unit = options.unit};
+  axis.high = std::max(axis.high, axis.low + 1);
+  // A tick of 1/2^n has n digits behind the point.
+  axis.decimals = static_cast<int>(std::max(0.0, -axis.low));
+  axis.doubling = true;
+  return axis;
+}
+
+/// The axis for data in [low, high]: about `wanted` steps of 1, 2, 2.5 or 5 times a power of ten, or one from power of
+/// two to power of two where that is asked for.
 /// Errors: an end that is not finite, low > high, or a range too small for its numbers to differ.
 inline Axis round_axis(double low, double high, const AxisOptions& options = {}, int wanted = 6) {
   const std::string where = "the axis '" + options.title + "'";
   low = std::min(finite(low, where), finite(options.low.value_or(low), where));
   high = std::max(finite(high, where), finite(options.high.value_or(high), where));
+  if (options.doubling) { return doubling_axis(low, high, options); }
   if (low == high) {
     const double room = low == 0 ? 1 : std::abs(low) * 0.1;
     low -= room;

@@ -27,6 +27,7 @@
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/spurious_phrases.hpp"
 #include "radapt/clip/transfer.hpp"
+#include "radapt/clip/transfer_between_shapes.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/core/concepts.hpp"
 #include "radapt/core/copy.hpp"

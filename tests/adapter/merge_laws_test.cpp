@@ -148,6 +148,38 @@ TEST_CASE_TEMPLATE_DEFINE("the average of constant products is theirs and m^T of
 }
 TEST_CASE_TEMPLATE_APPLY(products, EveryKind);
 
+TEST_CASE("the product that a merge takes is exact on integers, at the edges of its tiles and blocks as inside") {
+  const auto integers = [](Eigen::Index rows, Eigen::Index columns, std::uint64_t seed) {
+    radapt::detail::DoubleMatrix m(rows, columns);
+    radapt::Random random(seed);
+    for (Eigen::Index i = 0; i < m.size(); ++i) { m.data()[i] = static_cast<double>(random.below(19)) - 9.0; }
+    return m;
+  };
+  // Tiles are of 4 by 8, blocks of 64 rows and of 256 numbers to add up.
+  for (const Eigen::Index rows : {1, 3, 4, 5, 63, 64, 65, 130}) {
+    for (const Eigen::Index inner : {0, 1, 255, 256, 257, 600}) {
+      for (const Eigen::Index columns : {1, 7, 8, 9, 33}) {
+        const auto a = integers(rows, inner, 1), b = integers(inner, columns, 2);
+        const auto c = radapt::detail::multiply(a, b);
+        REQUIRE(c.rows() == a.rows());
+        REQUIRE(c.cols() == b.cols());
+        bool exact = true;  // sums below 600 * 81 are integers that a double holds, in any order
+        for (Eigen::Index i = 0; i < a.rows(); ++i) {
+          for (Eigen::Index j = 0; j < b.cols(); ++j) {
+            double sum = 0;
+            for (Eigen::Index k = 0; k < a.cols(); ++k) { sum += a(i, k) * b(k, j); }
+            exact = exact && c(i, j) == sum;
+          }
+        }
+        CAPTURE(rows);
+        CAPTURE(inner);
+        CAPTURE(columns);
+        CHECK(exact);
+      }
+    }
+  }
+}
+
 TEST_CASE("the merged text tower computes what the adapted one does") {
   // The image tower is held against golden values, merged and not, in tests/clip.
   using Model = radapt::Clip<Small, radapt::RAdapter<full, no_scale>>;

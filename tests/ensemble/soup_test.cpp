@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ensemble/small_net.hpp"
+#include "radapt/ensemble/interpolate.hpp"
 #include "radapt/ensemble/learned_soup.hpp"
 #include "radapt/ensemble/soup.hpp"
 #include "radapt/test/central_difference.hpp"
@@ -45,6 +46,21 @@ TEST_CASE("a uniform soup is the mean, in double") {
   CHECK(same_bits(radapt::uniform_soup(std::vector<const HeadWeights*>{&a}), a));
   CHECK(same_bits(radapt::uniform_soup(std::vector<HeadWeights*>{const_cast<HeadWeights*>(&a)}), a));
   CHECK(same_bits(radapt::uniform_soup(std::array{&b, &b, &b, &b}), b));
+}
+
+TEST_CASE("WiSE-FT of a soup is one line, and the soup of WiSE-FTs") {
+  const auto zero_shot = head(9), a = head(1), b = head(2), c = head(3);
+  for (const double alpha : {0.0, 0.3, 1.0}) {
+    CAPTURE(alpha);
+    const auto mixed = radapt::interpolate(alpha, zero_shot, radapt::uniform_soup(std::array{&a, &b, &c}));
+    const auto wise_a = radapt::interpolate(alpha, zero_shot, a), wise_b = radapt::interpolate(alpha, zero_shot, b),
+               wise_c = radapt::interpolate(alpha, zero_shot, c);
+    const auto soup = radapt::uniform_soup(std::array{&wise_a, &wise_b, &wise_c});
+    for (Index i = 0; i < soup.buffer().size(); ++i) {
+      // Numbers near one in f32, rounded twice on either side.
+      CHECK(std::abs(static_cast<double>(mixed.buffer()[i]) - static_cast<double>(soup.buffer()[i])) < 1e-6);
+    }
+  }
 }
 
 TEST_CASE("a greedy soup keeps what raises the score, in the order of the single scores") {

@@ -23,6 +23,31 @@ has err.txt 'results.jsonl, line 18: no record of results, left out'
 count_is results.jsonl '"result":' 17
 grep '^R-Adapter' out.txt | diff - <(grep '^R-Adapter' first.txt) || die "the second run tells other results"
 
+# The same models at two other tasks, from what the first run kept: nothing is trained again.
+tasks=(--retrieval "$shared/data/flickr8k/dataset_flickr8k.json" --segmentation "$shared/data/coco128seg"
+  --segmentation-labels "$shared/data/clip_vitb32_features/text_coco80_names.json" --task-limit 6)
+run robustness "${pacs[@]}" --vocabulary "$shared/data/clip_bpe" "${rates[@]}" --seeds 1 --methods zero-shot,R-Adapter "${tasks[@]}" --report tasks.html
+count_is results.jsonl '"result":' 17
+has_not err.txt '^(measuring )?R-Adapter .*%'
+has out.txt '^Retrieval: recall in % and median rank among 6 images and 30 captions$'
+has out.txt '^Segmentation: Pixels of [1-6] images that have a label, in %$'
+has out.txt "^zero-shot( +[0-9.]+){8}$"
+has out.txt "^R-Adapter, alpha 1( +[0-9.]+){8}$"
+for way in patches 'regions of the patches' 'regions of the truth'; do
+  for model in zero-shot 'R-Adapter, alpha 1'; do has out.txt "^$model: $way( +[0-9.]+){3}$"; done
+done
+# Pictures: 3 of the shift, captions for 4 images, 3 images for 4 captions by each of at least two models, and 4 overlays.
+is_report tasks.html 3 35 'zero-shot: patches' 'R-Adapter, alpha 1: regions of the truth'
+has tasks.html '<h2>Retrieval: the same models on dataset_flickr8k.json</h2>'
+has tasks.html '<h2>Segmentation: the same models on coco128seg</h2>'
+has tasks.html 'class="(right|wrong)">. R-Adapter, alpha 1: '
+# Without the adapters of the first run they are trained again, and no result is written twice.
+rm results.r_adapter-*.safetensors
+run robustness "${pacs[@]}" --vocabulary "$shared/data/clip_bpe" "${rates[@]}" --seeds 1 --methods zero-shot,R-Adapter "${tasks[@]}" --report again.html
+has err.txt '^(measuring )?R-Adapter .*%'
+count_is results.jsonl '"result":' 17
+diff <(grep -o 'base64,[^"]*' tasks.html) <(grep -o 'base64,[^"]*' again.html) || die "the adapters that were trained again give other pictures"
+
 # Other settings are another study; without a vocabulary there are no spurious captions.
 run robustness "${pacs[@]}" "${rates[@]}" --seeds 2 --methods 'zero-shot,LoRA' --results other.jsonl
 has out.txt 'StarFT is left out'
@@ -32,3 +57,6 @@ count_is other.jsonl '"result":' 4
 refuses "--methods.*expected any of 'zero-shot', 'linear probe'.*got 'WISE'" \
   robustness "${pacs[@]}" --methods WISE --results ../other.jsonl
 refuses 'robustness: .*--seeds.*0 not in range' robustness "${pacs[@]}" --seeds 0
+refuses 'with --retrieval or --segmentation: expected --vocabulary' robustness "${pacs[@]}" --results ../other.jsonl "${tasks[@]}"
+refuses "option --retrieval: .*got 'none.json'" robustness "${pacs[@]}" --retrieval none.json
+refuses 'expected --segmentation-labels' robustness "${pacs[@]}" --segmentation "$shared/data/coco128seg"

@@ -248,6 +248,42 @@ TEST_CASE("axes of random data: few ticks, all round, labels that say the tick")
   }
 }
 
+TEST_CASE("an axis of doublings has a tick at every power of two, all as far apart") {
+  const Axis axis = round_axis(1, 16, {.title = "shots", .doubling = true});
+  CHECK(axis.ticks() == std::vector<double>{1, 2, 4, 8, 16});
+  CHECK(axis.label(8) == "8");
+  for (const double x : {1.0, 2.0, 4.0, 8.0, 16.0}) { CHECK(near(axis.share(x), std::log2(x) / 4, 1e-15)); }
+  CHECK(round_axis(3, 5, {.doubling = true}).ticks() == std::vector<double>{2, 4, 8});
+  CHECK(round_axis(0.3, 0.4, {.doubling = true}).label(0.25) == "0.25");
+  CHECK(round_axis(4, 4, {.doubling = true}).ticks().size() == 2);
+  CHECK_THROWS_WITH_AS(round_axis(0, 4, {.title = "shots", .doubling = true}),
+                       doctest::Contains("numbers above 0, got 0"), radapt::error);
+
+  LineChart chart = lines();
+  chart.x = {.title = "shots", .doubling = true};
+  chart.series = {{"probe", {{1, 31}, {2, 52}, {8, 64}}, {0.5, 0, 1}}};
+  const std::string svg = to_svg(chart);
+  const double x2 = text_of(svg, "2").at.x, x4 = text_of(svg, "4").at.x, x8 = text_of(svg, "8").at.x;
+  CHECK(near(x8 - x4, x4 - x2, 2 * rounding));
+  CHECK(near(marker(svg, "probe: 8, 64").x, x8));
+}
+
+TEST_CASE("error bars of lines reach as far as the error, and the axis holds them") {
+  LineChart chart = lines();
+  chart.series = {{"probe", {{0, 2}, {100, 3}}, {0, 1.5}}};
+  const std::string svg = to_svg(chart);
+  const XY at = marker(svg, "probe: 100, 3");
+  const double low = y_between(svg, "1", 1, "4", 4, 1.5), high = y_between(svg, "1", 1, "4", 4, 4.5);
+  bool found = false;
+  for (const Element& e : elements(svg)) {
+    // Beyond the upper tick by a sixth of the distance between the two: a sixth more rounding.
+    found = found || (e.tag == "line" && near(e.number("x1"), at.x) && near(e.number("x2"), at.x) &&
+                      near(e.number("y1"), low, 1.2 * rounding) && near(e.number("y2"), high, 1.2 * rounding));
+  }
+  CHECK(found);
+  CHECK(text_of(svg, "5").at.y < high + 4);  // a tick beyond 4.5
+}
+
 TEST_CASE("axes refuse what cannot be drawn") {
   CHECK_THROWS_AS(round_axis(nan_value, 1), radapt::error);
   CHECK_THROWS_AS(round_axis(0, infinite), radapt::error);
@@ -505,6 +541,11 @@ TEST_CASE("mistakes in a chart are one clear error that names the place") {
   CHECK_THROWS_WITH_AS(to_svg(l), doctest::Contains("series 'adapter'"), radapt::error);
   l.series[1].points.clear();
   CHECK_THROWS_AS(to_svg(l), radapt::error);
+  l = lines();
+  l.series[1].errors = {1, 1};
+  CHECK_THROWS_WITH_AS(to_svg(l), doctest::Contains("3 errors, one for each point, or none, got 2"), radapt::error);
+  l.series[1].errors = {1, -1, 1};
+  CHECK_THROWS_WITH_AS(to_svg(l), doctest::Contains("errors of at least 0, got -1"), radapt::error);
   CHECK_THROWS_AS(to_svg(LineChart{}), radapt::error);
 
   BarChart b = bars();

@@ -8,6 +8,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/reference/all.hpp"
 #include "radapt/loss/contrastive_distillation.hpp"
+#include "radapt/loss/margin_metric_softmax.hpp"
 #include "radapt/loss/masked_distillation.hpp"
 #include "radapt/loss/orthogonality.hpp"
 #include "radapt/loss/spurious_alignment.hpp"
@@ -107,6 +108,96 @@ TEST_CASE("distillation of contrastive logits does not know images from texts") 
   CHECK(normalised_error(swapped.dimage, given.dtext) < 1e-13);  // sums in another order
   CHECK(normalised_error(swapped.dtext, given.dimage) < 1e-13);
   CHECK(swapped.dlog_scale == doctest::Approx(given.dlog_scale).epsilon(1e-12));
+}
+
+TEST_CASE_TEMPLATE("spurious alignment: a student that is its teacher costs nothing and is not moved", S, InDouble,
+                   InFloat) {
+  for (const bool masks : {true, false}) {
+    CAPTURE(masks);
+    Features<S> f;
+    f.teacher_image = f.image;
+    f.teacher_extra = f.extra;
+    const radapt::loss::SpuriousAlignment term{.masks_same_class = masks};
+    // A divergence of a distribution from itself; both are made of the same logits by the same operations.
+    CHECK(f.add(term) == doctest::Approx(0).epsilon(1e-6));
+    for (const auto* gradient : {&f.dimage, &f.dextra, &f.dtext}) {
+      CHECK(std::all_of(gradient->begin(), gradient->end(), [](auto x) { return std::abs(x) < 1e-6; }));
+    }
+    // It does cost something when the teacher is another.
+    Features<S> other;
+    CHECK(other.add(term) > 0.01);
+  }
+}
+
+TEST_CASE_TEMPLATE("spurious alignment of a batch of one class is exactly zero, and pairs of one class have no part", S,
+                   InDouble, InFloat) {
+  const radapt::loss::SpuriousAlignment term;
+  Features<S> one_class;
+  std::fill(one_class.groups.begin(), one_class.groups.end(), 2);
+  CHECK(one_class.add(term) == 0.0);
+  for (const auto* gradient : {&one_class.dimage, &one_class.dextra}) {
+    CHECK(std::all_of(gradient->begin(), gradient->end(), [](auto x) { return x == 0; }));
+  }
+  // Every image of class 0 but the last, which is of class 1: rows of class 0 have one entry that counts, whose
+  // probability is one whatever the student says, so that only the last row is left, and with it the last image.
+  Features<S> two_classes;
+  std::fill(two_classes.groups.begin(), two_classes.groups.end(), 0);
+  two_classes.groups.back() = 1;
+  CHECK(two_classes.add(term) > 0.0);
+  for (Index i = 0; i < pairs; ++i) {
+    CAPTURE(i);
+    const auto is_zero = [&](const auto& gradient) {
+      return std::all_of(gradient.begin() + static_cast<std::ptrdiff_t>(i * width),
+                         gradient.begin() + static_cast<std::ptrdiff_t>((i + 1) * width),
+                         [](auto x) { return x == 0; });
+    };
+    CHECK(is_zero(two_classes.dimage) == (i + 1 != pairs));
+    CHECK(is_zero(two_classes.dextra) == (i + 1 == pairs));  // its own caption is masked in the last row
+  }
+}
+
+TEST_CASE_TEMPLATE("both forms of CLIPood's margins are one loss with one gradient", S, InDouble, InFloat) {
+  using T = typename S::T;
+  constexpr Index classes = 5;
+  constexpr double scale = 9;
+  std::vector<T> head = unit_rows<T>(classes, 7);
+  for (Index y = 0; y < classes; ++y) {  // of length `scale` to the last bit of T: the forms are equal for that alone
+    double squares = 0;
+    for (Index e = 0; e < width; ++e) { squares += std::pow(static_cast<double>(head[y * width + e]), 2); }
+    for (Index e = 0; e < width; ++e) {
+      T& x = head[y * width + e];
+      x = static_cast<T>(scale / std::sqrt(squares) * static_cast<double>(x));
+    }
+  }
+  const radapt::loss::MarginMetricSoftmax loss{.lambda = 0.3};
+  std::vector<T> subtracted(classes * classes), added(classes * classes);
+  loss.margins(head.data(), classes, width, subtracted.data());
+  for (Index y = 0; y < classes; ++y) {
+    for (Index k = 0; k < classes; ++k) {
+      double cosine = 0;
+      for (Index e = 0; e < width; ++e) {
+        cosine += static_cast<double>(head[y * width + e]) * static_cast<double>(head[k * width + e]) / (scale * scale);
+      }
+      added[y * classes + k] = y == k ? T{0} : static_cast<T>(scale * loss.lambda * (1 - cosine));
+    }
+  }
+  std::vector<T> logits(pairs * classes), first(logits.size()), second(logits.size());
+  radapt::Random random(8);
+  for (T& z : logits) { z = static_cast<T>(scale * random.normal()); }
+  const std::vector<std::int32_t> labels{0, 1, 2, 3, 4, 0, 2};
+  radapt::Context<typename S::backend> context;
+  const auto take = [&](const std::vector<T>& margins, std::vector<T>& gradient) {
+    double value = 0;
+    radapt::run(context, radapt::op::cross_entropy<T>{.logits = {logits.data(), pairs, classes},
+                                                      .labels = labels.data(),
+                                                      .loss = &value,
+                                                      .dlogits = {gradient.data(), pairs, classes},
+                                                      .margins = {margins.data(), classes, classes}});
+    return value;
+  };
+  const double a = take(subtracted, first), b = take(added, second);
+  CHECK(a == doctest::Approx(b).epsilon(sizeof(T) == 8 ? 1e-14 : 1e-6));  // logits of size ten, rounded
+  CHECK(normalised_error(first, second) < (sizeof(T) == 8 ? 1e-14 : 2e-6));
 }
 
 TEST_CASE("a student that is its teacher costs the entropies and has no gradient") {

@@ -11,6 +11,7 @@
 using namespace radapt_test;
 using radapt::loss::AverageSchedule;
 using radapt::loss::ContrastiveDistillation;
+using radapt::loss::CrossFNorm;
 using radapt::loss::Orthogonality;
 using radapt::loss::SelfDistillation;
 
@@ -160,6 +161,72 @@ TEST_CASE("the loss is FLYP's, the norm of W^T W - 1, and both cross entropies w
     cross_entropy -= std::exp(log_t[k]) * log_p[k] / static_cast<double>(batch);
   }
   CHECK(report.terms[1].value == doctest::Approx(1.5 * cross_entropy).epsilon(1e-12));
+}
+
+TEST_CASE("cross_fnorm is the norm of visual.proj text_projection^T, not squared") {
+  using CrossCaRot = radapt::recipe::carot<Tiny, CrossFNorm>;
+  CHECK(CrossCaRot::loss().term<CrossFNorm>().strength == 0.05);  // the released code's example
+  Disturbed<CrossCaRot> run;
+  Disturbed<CaRot> plain;
+  const Data data(1);
+  const auto report = objective_at(run.trainer, data);
+  REQUIRE(report.terms.size() == 3);
+  CHECK(report.terms[2].name == "cross_fnorm");
+  const auto tensor = [&](const char* name) {
+    const auto& slot = run.trainer.state().slot(name);
+    return std::span<const double>(run.trainer.state().parameter_buffer().data() + slot.offset, slot.size);
+  };
+  const auto v = tensor("visual.proj"), w = tensor("text_projection");
+  double squares = 0;
+  for (Index i = 0; i < v.size() / Tiny::embed; ++i) {
+    for (Index j = 0; j < w.size() / Tiny::embed; ++j) {
+      double product = 0;
+      for (Index e = 0; e < Tiny::embed; ++e) { product += v[i * Tiny::embed + e] * w[j * Tiny::embed + e]; }
+      squares += product * product;
+    }
+  }
+  CHECK(report.terms[2].value == doctest::Approx(0.05 * std::sqrt(squares)).epsilon(1e-13));
+  CHECK(report.loss == doctest::Approx(objective_at(plain.trainer, data).loss + report.terms[2].value).epsilon(1e-14));
+  check_slopes(run.trainer, data);
+  check_memory<CrossCaRot>(1, 0);
+  check_memory<CrossCaRot>(1, 4);
+}
+
+TEST_CASE("cross_fnorm moves one projection where the other is frozen, and neither where their product is zero") {
+  using ImageProjection =
+      radapt::Recipe<TinyClip, radapt::tune::only<radapt::role::tower::image>, radapt::ensemble::During<>,
+                     radapt::ensemble::After<>, radapt::loss::With<radapt::loss::Contrastive, CrossFNorm>>;
+  Disturbed<ImageProjection> run;
+  check_slopes(run.trainer, Data(1));
+
+  // Only the first columns of one and the last columns of the other: the product is zero, and its norm has no gradient.
+  using Both = radapt::Recipe<TinyClip, radapt::tune::everything, radapt::ensemble::During<>, radapt::ensemble::After<>,
+                              radapt::loss::With<radapt::loss::Contrastive, CrossFNorm>>;
+  auto base = first_weights<TinyClip>();
+  Index emptied = 0;
+  for (const auto& tensor : base.tensors()) {
+    const bool image = tensor.name() == "visual.proj", text = tensor.name() == "text_projection";
+    if (!image && !text) { continue; }
+    ++emptied;
+    for (Index i = 0; i < tensor.size(); ++i) {
+      if ((i % Tiny::embed < Tiny::embed / 2) == image) { tensor.data[i] = 0; }
+    }
+  }
+  REQUIRE(emptied == 2);
+  TrainerOf<Both> with(base, options(0, 0.0));
+  TrainerOf<Flyp> without(base, options(0, 0.0));
+  const Data data(1);
+  CHECK(objective_at(with, data).terms[0].value == 0.0);
+  objective_at(without, data);
+  CHECK(gradient_of(with) == gradient_of(without));
+}
+
+TEST_CASE("cross_fnorm needs both projections") {
+  using HeadAlone =
+      radapt::Recipe<radapt::Classifier<TinyClip>, radapt::tune::everything, radapt::ensemble::During<>,
+                     radapt::ensemble::After<>, radapt::loss::With<radapt::loss::CrossEntropy, CrossFNorm>>;
+  const auto base = first_weights<radapt::Classifier<TinyClip>>();
+  CHECK(fails_with("none of the name 'text_projection'", [&] { TrainerOf<HeadAlone> trainer(base, options()); }));
 }
 
 TEST_CASE("a teacher that is the student pulls nowhere") {

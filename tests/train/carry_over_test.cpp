@@ -1,5 +1,7 @@
 /// Linear probe and LP-FT: what the probe leaves alone, and where the second run begins.
 #include "radapt/train/carry_over.hpp"
+#include "radapt/ensemble/sweep.hpp"
+#include "radapt/train/deploy.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,6 +12,8 @@
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/zero_shot.hpp"
+#include "radapt/ensemble/sweep.hpp"
+#include "radapt/train/deploy.hpp"
 #include "radapt/train/recipes.hpp"
 
 using radapt::Index;
@@ -82,6 +86,37 @@ TEST_CASE("a linear probe moves the head and not one bit besides, and learns") {
     CAPTURE(before[k].name());
     const bool head = before[k].name().starts_with("head.");
     CHECK(std::equal(before[k].data, before[k].data + before[k].size(), now[k].data) == !head);
+  }
+}
+
+TEST_CASE("WiSE-FT of the head: along alpha the frozen features stay, and mixing weights is mixing logits") {
+  const Data data;
+  const auto base = zero_shot();
+  radapt::Trainer<radapt::recipe::wise_ft_linear<Tiny>, radapt::reference, double> trainer(base, options(1e-1));
+  for (int i = 0; i < 20; ++i) { trainer.step(data.get()); }
+  const auto zero_shot_logits = logits(base, data), tuned_logits = logits(trainer.weights(), data);
+  double moved = 0;
+  for (Index i = 0; i < tuned_logits.size(); ++i) {
+    moved = std::max(moved, std::abs(tuned_logits[i] - zero_shot_logits[i]));
+  }
+  CHECK(moved > 0.1);
+  CHECK(same_bits(radapt::deploy(trainer, 0.0).buffer(), base.buffer()));
+  CHECK(same_bits(radapt::deploy(trainer, 1.0).buffer(), trainer.weights().buffer()));
+  // One call returns the curve.
+  const auto tuned = trainer.weights();
+  const auto curve = radapt::alpha_sweep(radapt::alpha_grid(4), base, tuned,
+                                         [&](const auto& weights) { return logits(weights, data); },
+                                         {.mode = radapt::ProgressOptions::Mode::quiet});
+  REQUIRE(curve.size() == 5);
+  for (const auto& point : curve) {
+    CAPTURE(point.alpha);
+    CHECK(logits(radapt::deploy(trainer, point.alpha), data) == point.value);
+    double worst = 0;
+    for (Index i = 0; i < tuned_logits.size(); ++i) {
+      const double mixed = (1 - point.alpha) * zero_shot_logits[i] + point.alpha * tuned_logits[i];
+      worst = std::max(worst, std::abs(point.value[i] - mixed));
+    }
+    CHECK(worst < 1e-14);  // sums of eight products of numbers near one, rounded on either side
   }
 }
 

@@ -17,6 +17,7 @@ using radapt::loss::MaskedDistillation;
 namespace {
 
 using MaskFill = radapt::recipe::mask_fill<Tiny>;
+using NoFill = radapt::recipe::mask_fill<Tiny, radapt::loss::DroppedPatchDistillation>;
 using Free = radapt::recipe::full_fine_tuning<Tiny>;
 using Classifier = MaskFill::trained;
 constexpr Index patches = 4, per_image = TinyClip::PixelRow::width;
@@ -89,6 +90,127 @@ TEST_CASE("a term on filled images that is off, and one whose student is its tea
   CHECK(report.terms[0].value == 0.0);
   objective_at(at_base, data);
   CHECK(gradient_of(same) == gradient_of(at_base));
+}
+
+TEST_CASE("no fill: the gradient of the whole objective is that of central differences, tensor by tensor") {
+  const auto base = first_weights<Classifier>();
+  TrainerOf<NoFill> trainer(base, options(0, 0.0));
+  disturb(trainer);
+  check_slopes(trainer, Data(0));
+}
+
+TEST_CASE(
+    "no fill does not see how a batch is split, and takes what was planned at most, with all patches exactly that") {
+  check_micro_batches<NoFill>(Data(0));
+  const auto base = first_weights<Classifier>();
+  for (const Index micro : {Index{0}, Index{4}}) {
+    for (const bool all : {true, false}) {
+      CAPTURE(micro);
+      CAPTURE(all);
+      TrainerOf<NoFill> trainer(base, options(micro));
+      const auto plan = TrainerOf<NoFill>::memory(base, options(micro));
+      objective_at(trainer, Data(0, /*full_captions=*/all));  // then all patches are kept
+      const Index scratch = trainer.context().arena.scratch_peak();
+      CHECK((all ? scratch == plan.scratch : scratch <= plan.scratch));
+      CHECK(trainer.context().arena.kept_peak() <= plan.activations);
+    }
+  }
+  CHECK(TrainerOf<NoFill>::memory(base, options()).features > TrainerOf<MaskFill>::memory(base, options()).features);
+}
+
+TEST_CASE("no fill with all patches is the distillation on the images as they are, to the bit") {
+  const auto base = first_weights<Classifier>();
+  TrainerOf<NoFill> kept(base, options(0, 0.0));
+  TrainerOf<MaskFill> filled(base, options(0, 0.0));
+  disturb(kept);
+  disturb(filled);
+  Data data(0);
+  data.filled = data.pixels;
+  std::fill(data.kept.begin(), data.kept.end(), std::uint8_t{1});
+  const auto report = objective_at(kept, data);
+  CHECK(report.terms[0].name == "dropped_patch_distillation");
+  CHECK(report.loss == objective_at(filled, data).loss);
+  CHECK(gradient_of(kept) == gradient_of(filled));
+}
+
+TEST_CASE("a patch that is left out has no part in the term: not its pixels, and not its position") {
+  const auto base = first_weights<Classifier>();
+  TrainerOf<NoFill> trainer(base, options(0, 0.0));
+  disturb(trainer);
+  Data data(0);
+  for (Index i = 0; i < batch; ++i) {  // the second of four patches in no image, the fourth in every second one
+    for (Index p = 0; p < patches; ++p) { data.kept[i * patches + p] = p == 0 || p == 2 || (p == 3 && i % 2 == 0); }
+  }
+  const double before = objective_at(trainer, data).terms[0].value;
+  CHECK(before > 0.0);
+  const auto moved_pixels = [&](Index image, Index patch) {
+    Data other = data;
+    other.pixels[image * per_image + (patch / 2) * 4 * 8 + (patch % 2) * 4] += 1;  // its first pixel, red
+    return objective_at(trainer, other).terms[0].value;
+  };
+  CHECK(moved_pixels(0, 1) == before);
+  CHECK(moved_pixels(1, 3) == before);
+  CHECK(moved_pixels(0, 3) != before);
+  CHECK(moved_pixels(1, 2) != before);
+  const auto& slot = trainer.state().slot("visual.positional_embedding");
+  const Index width = slot.size / (1 + patches);
+  const auto moved_position = [&](Index patch) {
+    double& x = trainer.state().parameter_buffer()[slot.offset + (1 + patch) * width];
+    const double kept = x;
+    x += 1;
+    const double value = objective_at(trainer, data).terms[0].value;
+    x = kept;
+    return value;
+  };
+  CHECK(moved_position(1) == before);
+  for (const Index patch : {Index{0}, Index{2}, Index{3}}) { CHECK(moved_position(patch) != before); }
+  // Without any patch the class token is alone.
+  std::fill(data.kept.begin(), data.kept.end(), std::uint8_t{0});
+  CHECK(std::isfinite(objective_at(trainer, data).loss));
+}
+
+TEST_CASE("no fill in f32 on oneDNN is that in double on the reference") {
+  using InFloat = radapt::Trainer<NoFill, radapt::onednn, float>;
+  const auto base = first_weights<Classifier>();
+  radapt::Weights<Classifier> in_float(base.classes());
+  std::copy(base.buffer().begin(), base.buffer().end(), in_float.buffer().begin());
+  TrainerOf<NoFill> trainer(base, options());
+  InFloat second(in_float, options());
+  const Data data(0);
+  const std::vector<float> pixels(data.pixels.begin(), data.pixels.end());
+  for (int step = 0; step < 3; ++step) {
+    CAPTURE(step);
+    const auto expected = trainer.step(data.batch_of<TrainerOf<NoFill>>());
+    const auto got = second.step({.pixels = pixels, .labels = data.groups, .kept = data.kept});
+    // Three steps of rate 1e-3 in f32: losses agree to some hundred roundings.
+    CHECK(got.loss == doctest::Approx(expected.loss).epsilon(2e-5));
+    CHECK(got.terms[0].value == doctest::Approx(expected.terms[0].value).epsilon(2e-3));
+  }
+}
+
+TEST_CASE("patches that are kept are those that fill_masked leaves, and flags must be there") {
+  const Data data(0);
+  std::vector<double> relevance(batch * patches), filled(data.pixels.size());
+  radapt::Random random(2);
+  for (double& r : relevance) { r = random.uniform(0, 1); }
+  std::fill_n(relevance.begin(), patches, 0.0);  // relevant nowhere: all of it is kept
+  std::vector<std::uint8_t> kept(relevance.size());
+  for (const double threshold : {0.0, 0.3, 0.75}) {
+    radapt::keep_unmasked<Tiny>(std::span<const double>(relevance), std::span(kept), threshold);
+    radapt::fill_masked<Tiny>(std::span<const double>(data.pixels), std::span<const double>(relevance),
+                              std::span<double>(filled), {.threshold = threshold});
+    for (Index i = 0; i < kept.size(); ++i) {
+      const Index at = i / patches * per_image + (i % patches / 2) * 4 * 8 + (i % 2) * 4;
+      CHECK((kept[i] == 1) == (filled[at] == data.pixels[at]));
+    }
+  }
+  CHECK(fails_with("as many flags",
+                   [&] { radapt::keep_unmasked<Tiny>(std::span<const double>(relevance), std::span(kept).first(3)); }));
+  CHECK(fails_with("a number from 0 to 1",
+                   [&] { radapt::keep_unmasked<Tiny>(std::span<const double>(relevance), std::span(kept), 1.5); }));
+  const auto base = first_weights<Classifier>();
+  TrainerOf<NoFill> trainer(base, options());
+  CHECK(fails_with("24 flags in kept", [&] { trainer.step({.pixels = data.pixels, .labels = data.groups}); }));
 }
 
 TEST_CASE("a batch without filled images is refused") {

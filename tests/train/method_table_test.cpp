@@ -54,6 +54,7 @@ std::string table() {
          row<recipe::r_adapter<Arch, radapt::low_rank<64>>>(
              "R-Adapter of rank 64", "recipe::r_adapter<Arch, low_rank<64>>", in_all_blocks(rank_64)) +
          row<recipe::wise_ft<Arch>>("WiSE-FT", "recipe::wise_ft<Arch>", image_tower + head_parameters) +
+         row<recipe::wise_ft_linear<Arch>>("WiSE-FT of the head", "recipe::wise_ft_linear<Arch>", head_parameters) +
          row<recipe::full_fine_tuning<Arch>>("full fine-tuning", "recipe::full_fine_tuning<Arch>",
                                              image_tower + head_parameters) +
          row<recipe::linear_probe<Arch>>("linear probe", "recipe::linear_probe<Arch>", head_parameters) +
@@ -65,7 +66,12 @@ std::string table() {
          row<recipe::star_ft<Arch, radapt::loss::CrossEntropy>>(
              "StarFT on cross entropy", "recipe::star_ft<Arch, loss::CrossEntropy>", clip + head_parameters) +
          row<recipe::carot<Arch>>("CaRot", "recipe::carot<Arch>", clip) +
+         row<recipe::carot<Arch, radapt::loss::CrossFNorm>>("CaRot with cross_fnorm",
+                                                            "recipe::carot<Arch, loss::CrossFNorm>", clip) +
          row<recipe::mask_fill<Arch>>("Mask-fill", "recipe::mask_fill<Arch>", image_tower + head_parameters) +
+         row<recipe::mask_fill<Arch, radapt::loss::DroppedPatchDistillation>>(
+             "Mask-fill, no fill", "recipe::mask_fill<Arch, loss::DroppedPatchDistillation>",
+             image_tower + head_parameters) +
          row<recipe::clipood<Arch>>("CLIPood", "recipe::clipood<Arch>", image_tower) +
          row<recipe::lora<Arch>>("LoRA of rank 8 on q and v", "recipe::lora<Arch>",
                                  12 * lora_of_q_and_v(768) + head_parameters) +

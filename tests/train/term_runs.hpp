@@ -28,6 +28,7 @@ struct Data {
   std::vector<double> pixels = std::vector<double>(batch * TinyClip::PixelRow::width), filled = pixels;
   radapt::Captions captions = radapt::Captions::of<TinyClip>();
   std::vector<std::int32_t> groups{0, 1, 2, 0, 3, 1};
+  std::vector<std::uint8_t> kept = std::vector<std::uint8_t>(batch * (TinyClip::image_tokens - 1));
   explicit Data(Index captions_per_pair, bool full_captions = false, std::uint64_t which = 0) {
     radapt::Random random(5, which);
     for (double& x : pixels) { x = random.normal(); }
@@ -39,12 +40,15 @@ struct Data {
       captions.add(ids);
     }
     for (double& x : filled) { x = random.normal(); }
+    for (Index i = 0; i < kept.size(); ++i) { kept[i] = i % 3 == 0 || full_captions ? 1 : 0; }
   }
   template <class Trainer>
   typename Trainer::Batch batch_of() const {
     if constexpr (std::is_same_v<typename Trainer::recipe::loss::needs, radapt::needs_head>) {
       typename Trainer::Batch labelled{.pixels = pixels, .labels = groups};
-      if constexpr (radapt::loss::term_needs<typename Trainer::recipe::loss>::filled_images) {
+      if constexpr (radapt::loss::term_needs<typename Trainer::recipe::loss>::kept_patches) {
+        labelled.kept = kept;
+      } else if constexpr (radapt::loss::term_needs<typename Trainer::recipe::loss>::filled_images) {
         labelled.filled = filled;
       }
       return labelled;

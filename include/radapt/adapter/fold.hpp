@@ -31,32 +31,57 @@ DoubleMatrix in_double(Matrix<T> m) {
   return out;
 }
 
-/// a b, in tiles of 4 rows by 8 columns. Loops and not Eigen's product, which costs every program that merges a second
-/// of compilation; it is three to five times as fast (0.1 to 0.2 s against 0.5 s for 768 x 768 by 768 x 3072).
+/// a b. Blocks of `deep` rows of b and `high` rows of a are copied so that tiles of 4 rows by 8 columns read them one
+/// number after the other; a tile's sums stay in registers. The order of every sum follows from the extents alone.
+/// Loops and not Eigen's product, which costs every program that merges a second of compilation.
 inline DoubleMatrix multiply(const DoubleMatrix& a, const DoubleMatrix& b) {
-  constexpr Index tall = 4, wide = 8;
+  constexpr Index tall = 4, wide = 8, deep = 256, high = 64;
   const auto rows = static_cast<Index>(a.rows()), inner = static_cast<Index>(a.cols());
   const auto columns = static_cast<Index>(b.cols());
   DoubleMatrix c(a.rows(), b.cols());
-  std::vector<double> panel(inner * wide);  // `wide` columns of b, zeros behind the last
-  for (Index j = 0; j < columns; j += wide) {
-    const Index width = std::min(wide, columns - j);
-    for (Index k = 0; k < inner; ++k) {
-      for (Index t = 0; t < wide; ++t) { panel[k * wide + t] = t < width ? b.data()[k * columns + j + t] : 0.0; }
+  std::fill(c.data(), c.data() + rows * columns, 0.0);
+  const Index panels = (columns + wide - 1) / wide;
+  std::vector<double> tall_rows(std::min(deep, inner) * high), wide_columns(std::min(deep, inner) * panels * wide);
+  for (Index first = 0; first < inner; first += deep) {
+    const Index depth = std::min(deep, inner - first);
+    double* packed = wide_columns.data();
+    for (Index j = 0; j < columns; j += wide) {
+      const Index width = std::min(wide, columns - j);
+      for (Index k = first; k < first + depth; ++k, packed += wide) {
+        std::copy_n(b.data() + k * columns + j, width, packed);
+        std::fill(packed + width, packed + wide, 0.0);  // behind the last column
+      }
     }
-    for (Index i = 0; i < rows; i += tall) {
-      double sum[tall][wide] = {};
-      const double* row[tall];
-      for (Index r = 0; r < tall; ++r) { row[r] = a.data() + std::min(i + r, rows - 1) * inner; }
-      const double* y = panel.data();
-      for (Index k = 0; k < inner; ++k, y += wide) {
-        for (Index r = 0; r < tall; ++r) {
-          const double x = row[r][k];
-          for (Index t = 0; t < wide; ++t) { sum[r][t] += x * y[t]; }
+    for (Index top = 0; top < rows; top += high) {
+      const Index height = std::min(high, rows - top);
+      packed = tall_rows.data();
+      for (Index i = 0; i < height; i += tall) {
+        for (Index k = first; k < first + depth; ++k) {
+          for (Index r = i; r < i + tall; ++r) { *packed++ = r < height ? a.data()[(top + r) * inner + k] : 0.0; }
         }
       }
-      for (Index r = 0; r < std::min(tall, rows - i); ++r) {
-        std::copy(sum[r], sum[r] + width, c.data() + (i + r) * columns + j);
+      for (Index j = 0; j < columns; j += wide) {
+        for (Index i = 0; i < height; i += tall) {
+          const double* x = tall_rows.data() + i * depth;
+          const double* y = wide_columns.data() + j * depth;
+          double sum0[wide] = {}, sum1[wide] = {}, sum2[wide] = {}, sum3[wide] = {};
+          for (Index k = 0; k < depth; ++k, x += tall, y += wide) {
+#ifdef _OPENMP
+#pragma omp simd
+#endif
+            for (Index t = 0; t < wide; ++t) {
+              sum0[t] += x[0] * y[t];
+              sum1[t] += x[1] * y[t];
+              sum2[t] += x[2] * y[t];
+              sum3[t] += x[3] * y[t];
+            }
+          }
+          const double* const sums[tall] = {sum0, sum1, sum2, sum3};
+          for (Index r = 0; r < std::min(tall, height - i); ++r) {
+            double* const to = c.data() + (top + i + r) * columns + j;
+            for (Index t = 0; t < std::min(wide, columns - j); ++t) { to[t] += sums[r][t]; }
+          }
+        }
       }
     }
   }

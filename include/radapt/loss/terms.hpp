@@ -48,6 +48,13 @@ struct FilledFeatures {
   double share = 1.0;                // of these n images in the batch
 };
 
+/// One of the two tensors that a term on parameters couples.
+template <class T>
+struct PairedTensor {
+  Matrix<const T> value;
+  Matrix<T> gradient{};  // added to; null where the tensor is not trained
+};
+
 /// A term on features: `add(context, PairFeatures, position)` returns its value and adds its gradients.
 /// `extra_captions` says how many captions for each pair it reads beside the first; they stand behind all first
 /// captions of a batch. One that reads the first captions says `reads_captions = true`. Where it has `weight(position)`
@@ -69,6 +76,8 @@ concept filled_image_term = requires {
 /// A term on parameters: `strength` times a penalty on every trained tensor whose name it `reaches`, the squared
 /// distance from the frozen value. A term with a penalty of its own has `add(context, gradient, value, scratch)`, which
 /// returns it and adds its gradient, and `scratch_elements(rows, columns)` of workspace for a tensor of these extents.
+/// One that couples two tensors names them `first` and `second`, gets both as PairedTensor in `add(context, first,
+/// second, scratch)`, and has `scratch_elements(rows of the first, rows of the second, columns of both)`.
 template <class Term>
 concept parameter_term = requires(const Term& t) {
   requires std::is_convertible_v<decltype(Term::name), std::string_view>;
@@ -117,6 +126,12 @@ template <class Term>
 inline constexpr bool follows_average = false;
 template <class Term>
 inline constexpr bool follows_average<FromAverage<Term>> = true;
+
+/// Whether a term on filled images takes kept patches in their place (LabelledBatch::kept).
+template <class Term>
+inline constexpr bool drops_patches = requires {
+  requires Term::drops_patches;
+};
 
 template <class Base, class... Terms>
 struct With;
@@ -226,6 +241,7 @@ template <class Base, class... Terms>
 struct With : Base, check_terms<decltype(detail::terms_reason<Base, (feature_term<Terms> || ...), Terms...>())> {
   static constexpr bool reads_features = (feature_term<Terms> || ...);
   static constexpr bool reads_filled_images = (filled_image_term<Terms> || ...);
+  static constexpr bool reads_kept_patches = (drops_patches<Terms> || ...);
   static constexpr bool has_frozen_teacher = ((feature_term<Terms> && !follows_average<Terms>) || ...);
   static constexpr bool has_average_teacher = (follows_average<Terms> || ...);
   static constexpr Index term_count = sizeof...(Terms);
@@ -268,14 +284,14 @@ constexpr Index captions_per_pair() {
 /// The teachers and images that the terms of a loss read; none for a loss without terms.
 template <class Loss>
 struct term_needs {
-  static constexpr bool frozen_teacher = false, average_teacher = false, filled_images = false;
+  static constexpr bool frozen_teacher = false, average_teacher = false, filled_images = false, kept_patches = false;
   static constexpr Index count = 0;
 };
 template <class Base, class... Terms>
 struct term_needs<With<Base, Terms...>> {
   using Loss = With<Base, Terms...>;
   static constexpr bool frozen_teacher = Loss::has_frozen_teacher, average_teacher = Loss::has_average_teacher,
-                        filled_images = Loss::reads_filled_images;
+                        filled_images = Loss::reads_filled_images, kept_patches = Loss::reads_kept_patches;
   static constexpr Index count = Loss::term_count;
 };
 

@@ -28,12 +28,13 @@ struct PairBatch {
 };
 
 /// Images with class ids. A loss with a term on filled images takes as many in `filled`: the same ones with parts
-/// filled in.
+/// filled in; one with a term that drops patches takes flags in `kept` instead.
 template <class T>
 struct LabelledBatch {
   std::span<const T> pixels;
   std::span<const std::int32_t> labels;
   std::span<const T> filled{};
+  std::span<const std::uint8_t> kept{};  ///< (N, patches), 0 for a patch that is left out; for terms that drop patches
 };
 
 /// Bytes that a step works in, known before it runs.

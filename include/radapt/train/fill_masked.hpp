@@ -1,5 +1,5 @@
 #pragma once
-/// Images with parts filled in from other images of the batch, for Mask-fill (methods.md 7.11).
+/// Images with parts filled in from other images of the batch, or left out, for Mask-fill (methods.md 7.11).
 #include <algorithm>
 #include <cstdint>
 #include <span>
@@ -35,6 +35,19 @@ inline std::vector<Index> donors(Index images, Random& random) {
   for (Index i = images; i-- > 1;) { std::swap(of[i], of[random.below(static_cast<std::uint32_t>(i))]); }
   return of;
 }
+
+/// Whether a patch is masked, of an image whose largest relevance is `most`.
+template <class T>
+bool is_masked(T relevance, double most, double threshold) {
+  return most > 0.0 && static_cast<double>(relevance) > threshold * most;
+}
+inline void check_threshold(const char* what, double threshold) {
+  if (threshold >= 0.0 && threshold <= 1.0) { return; }
+  fail({.what = std::string(what) + ": option threshold",
+        .expected = "a number from 0 to 1",
+        .got = std::to_string(threshold),
+        .hint = "0.3 masks the object; published values go up to 0.75"});
+}
 }  // namespace detail
 
 /// The images of a batch with their masked patches replaced by the same patches of other images. pixels and filled
@@ -55,12 +68,7 @@ void fill_masked(std::span<const T> pixels, std::span<const T> relevance, std::s
                  std::to_string(relevance.size()) + " values",
           .hint = "What is masked is filled from another image of the batch"});
   }
-  if (!(options.threshold >= 0.0 && options.threshold <= 1.0)) {
-    fail({.what = "fill_masked: option threshold",
-          .expected = "a number from 0 to 1",
-          .got = std::to_string(options.threshold),
-          .hint = "0.3 masks the object; published values go up to 0.75"});
-  }
+  detail::check_threshold("fill_masked", options.threshold);
   std::copy(pixels.begin(), pixels.end(), filled.begin());
   Random random(options.seed, options.step);
   const std::vector<Index> donor_of = detail::donors(images, random);
@@ -73,7 +81,7 @@ void fill_masked(std::span<const T> pixels, std::span<const T> relevance, std::s
         // Drawn for every patch, masked or not: a draw does not depend on the relevance of others.
         donor = (i + 1 + random.below(static_cast<std::uint32_t>(images - 1))) % images;
       }
-      if (!(most > 0.0 && static_cast<double>(map[p]) > options.threshold * most)) { continue; }
+      if (!detail::is_masked(map[p], most, options.threshold)) { continue; }
       for (Index channel = 0; channel < 3; ++channel) {
         for (Index row = 0; row < patch; ++row) {
           const Index at = (channel * size + (p / grid) * patch + row) * size + (p % grid) * patch;
@@ -82,6 +90,25 @@ void fill_masked(std::span<const T> pixels, std::span<const T> relevance, std::s
         }
       }
     }
+  }
+}
+
+/// The patches that are not masked, for DroppedPatchDistillation ("no fill"): 1 or 0 in kept (N, patches). relevance
+/// and threshold as in fill_masked. Errors: sizes that do not fit, a threshold outside 0 .. 1.
+template <class Arch, class T>
+void keep_unmasked(std::span<const T> relevance, std::span<std::uint8_t> kept, double threshold = 0.3) {
+  constexpr Index grid = Arch::image / Arch::patch, patches = grid * grid;
+  if (relevance.empty() || relevance.size() % patches != 0 || kept.size() != relevance.size()) {
+    fail({.what = "keep_unmasked",
+          .expected = std::to_string(patches) + " values of relevance for each image, and as many flags",
+          .got = std::to_string(relevance.size()) + " and " + std::to_string(kept.size()),
+          .hint = ""});
+  }
+  detail::check_threshold("keep_unmasked", threshold);
+  for (Index first = 0; first < relevance.size(); first += patches) {
+    const std::span<const T> map = relevance.subspan(first, patches);
+    const double most = static_cast<double>(*std::max_element(map.begin(), map.end()));
+    for (Index p = 0; p < patches; ++p) { kept[first + p] = detail::is_masked(map[p], most, threshold) ? 0 : 1; }
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/classifier.hpp"
+#include "radapt/clip/kept_patches.hpp"
 #include "radapt/loss/terms.hpp"
 #include "radapt/op/loss.hpp"
 #include "radapt/op/update.hpp"
@@ -14,14 +15,21 @@
 namespace radapt {
 
 namespace detail {
-/// What filled images go through: the image tower of a Classifier, for losses that read them.
-template <class Model, bool Read>
+/// What filled images go through: the image tower of a Classifier, for losses that read them; the same on kept patches.
+template <class Model, bool Read, bool Kept>
 struct filled_image_tower {
   using type = Model;
+  using row = typename Model::PixelRow;
 };
 template <class Model>
-struct filled_image_tower<Model, true> {
+struct filled_image_tower<Model, true, false> {
   using type = typename Model::clip::Image;
+  using row = typename Model::PixelRow;
+};
+template <class Model>
+struct filled_image_tower<Model, true, true> {
+  using type = KeptPatchTower<typename Model::clip::Image>;
+  using row = Samples<type::template layer_at<0>::input_width>;
 };
 }  // namespace detail
 
@@ -37,8 +45,10 @@ class LabelObjective {
     l.margins(head, Index{1}, Index{1}, out);
   };
   using Needs = loss::term_needs<Loss>;
-  using Tower = typename detail::filled_image_tower<Model, Needs::filled_images>::type;
-  using TowerPlan = Plan<Tower, typename Model::PixelRow, T, Tune, false>;
+  using Filled = detail::filled_image_tower<Model, Needs::filled_images, Needs::kept_patches>;
+  using Tower = typename Filled::type;
+  using FilledRow = typename Filled::row;
+  using TowerPlan = Plan<Tower, FilledRow, T, Tune, false>;
   using ModelPlan = Plan<Model, typename Model::PixelRow, T, Tune, false>;
 
   LabelObjective(Loss loss, BatchSize size, Index classes)
@@ -50,6 +60,7 @@ class LabelObjective {
         *b = Buffer<T>(size.micro() * Model::arch::embed);
       }
     }
+    if constexpr (Needs::kept_patches) { kept_images_ = Buffer<T>(size.micro() * FilledRow::width); }
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -58,11 +69,12 @@ class LabelObjective {
     need.features =
         padded(size.micro() * classes * sizeof(T)) + (has_margins ? padded(classes * classes * sizeof(T)) : 0);
     if constexpr (Needs::filled_images) {
-      const auto filled = detail::tower_need<Tower, typename Model::PixelRow, T, Tune>(
-          Model::image_sequences(size.micro()).extent(), true);
+      const auto filled =
+          detail::tower_need<Tower, FilledRow, T, Tune>(Model::image_sequences(size.micro()).extent(), true);
       need.kept = std::max(need.kept, filled.kept);
       need.scratch = std::max(need.scratch, filled.scratch);
       need.features += 4 * padded(size.micro() * Model::arch::embed * sizeof(T));
+      if constexpr (Needs::kept_patches) { need.features += padded(size.micro() * FilledRow::width * sizeof(T)); }
     }
     return need;
   }
@@ -123,17 +135,17 @@ class LabelObjective {
       if constexpr (loss::filled_image_term<Term>) { active = active || loss::is_active(term, at); }
     });
     if (!active) { return 0.0; }
-    const View<const T, typename Model::PixelRow> x{batch.filled.data() + part.first * Model::PixelRow::width,
-                                                    part.count};
+    const Sequences whole = c.sequences;
+    const View<const T, FilledRow> x = filled_images(c, batch, part);
     const auto rows = [&](Buffer<T>& b) { return View<T, Samples<Model::arch::embed>>{b.data(), part.count}; };
     const Phase phase = c.phase;
     c.phase = Phase{};
     Unsaved none;
-    Tower::template forward<T, typename Model::PixelRow>(c, child<"visual">(frozen), x, rows(teacher_features_), none);
+    Tower::template forward<T, FilledRow>(c, child<"visual">(frozen), x, rows(teacher_features_), none);
     c.phase = phase;
     c.phase.next_site = 0;
     typename TowerPlan::Saved saved;
-    Tower::template forward<T, typename Model::PixelRow>(c, child<"visual">(values), x, rows(features_), saved);
+    Tower::template forward<T, FilledRow>(c, child<"visual">(values), x, rows(features_), saved);
     run(c, op::clear<T>{.x = rows(dfeatures_)});
     const loss::FilledFeatures<T> f{.features = rows(features_),
                                     .teacher_features = rows(teacher_features_),
@@ -153,10 +165,28 @@ class LabelObjective {
       ++position;
     });
     if constexpr (TowerPlan::runs_backward) {
-      Tower::template backward<T, typename Model::PixelRow>(c, child<"visual">(values), child<"visual">(gradients), x,
-                                                            Dropped{}, saved, rows(dfeatures_), Discard{});
+      Tower::template backward<T, FilledRow>(c, child<"visual">(values), child<"visual">(gradients), x, Dropped{},
+                                             saved, rows(dfeatures_), Discard{});
     }
+    c.sequences = whole;
     return sum;
+  }
+  /// What the tower of filled images reads: those of the batch, or the images as they are with flags of kept patches
+  /// behind them, and then the sequences of the kept tokens.
+  View<const T, FilledRow> filled_images(Context<Backend>& c, const Batch& batch, Part part) {
+    constexpr Index pixels = Model::PixelRow::width;
+    if constexpr (Needs::kept_patches) {
+      constexpr Index patches = FilledRow::width - pixels;
+      const auto kept = batch.kept.subspan(part.first * patches, part.count * patches);
+      std::copy_n(batch.pixels.data() + part.first * pixels, part.count * pixels, kept_images_.data());
+      std::transform(kept.begin(), kept.end(), kept_images_.data() + part.count * pixels,
+                     [](std::uint8_t flag) { return flag != 0 ? T{1} : T{0}; });
+      offsets_ = kept_offsets(kept, patches);
+      c.sequences = {.count = part.count, .offsets = offsets_.data()};
+      return {kept_images_.data(), part.count};
+    } else {
+      return {batch.filled.data() + part.first * pixels, part.count};
+    }
   }
 
   /// Margins between the classes of the frozen head, taken once.
@@ -174,7 +204,15 @@ class LabelObjective {
     detail::check_batch(batch.labels.size(), size_.batch);
     detail::check_pixels(batch.pixels, batch.labels.size(), Model::PixelRow::width);
     detail::check_labels(batch.labels, classes_);
-    if constexpr (Needs::filled_images) {
+    if constexpr (Needs::kept_patches) {
+      constexpr Index patches = FilledRow::width - Model::PixelRow::width;
+      if (batch.kept.size() != batch.labels.size() * patches) {
+        fail({.what = "a training batch",
+              .expected = std::to_string(batch.labels.size() * patches) + " flags in kept, one for each patch",
+              .got = std::to_string(batch.kept.size()),
+              .hint = "The loss has a term on images without masked patches: see keep_unmasked()"});
+      }
+    } else if constexpr (Needs::filled_images) {
       if (batch.filled.size() != batch.pixels.size()) {
         fail({.what = "a training batch",
               .expected =
@@ -190,6 +228,8 @@ class LabelObjective {
   Index classes_;
   Buffer<T> logits_, margins_;
   Buffer<T> features_, teacher_features_, dfeatures_, workspace_;  ///< of filled images
+  Buffer<T> kept_images_;                                          ///< pixels and flags of a micro-batch
+  std::vector<Index> offsets_;                                     ///< of its kept tokens
   std::vector<double> term_values_;
   bool margins_known_ = false;
 };

@@ -11,9 +11,9 @@
 #include "radapt/loss/terms.hpp"
 #include "radapt/op/linear.hpp"
 #include "radapt/op/loss.hpp"
-#include "radapt/op/norm.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/batch.hpp"
+#include "radapt/train/pair_towers.hpp"
 
 namespace radapt {
 
@@ -28,11 +28,13 @@ namespace radapt {
 /// moving average. They are computed first, without masks, and share the scratch memory.
 template <class Model, class Tune, class Loss, class T, class Backend>
 class PairObjective {
+  using Towers = detail::PairTowers<Model, Tune, loss::captions_per_pair<Loss>(), T, Backend>;
+
  public:
   using S = statistic_t<T>;
   using Batch = PairBatch<T>;
-  using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, T, Tune, false>;
-  using TextPlan = Plan<typename Model::Text, TokenRow, T, Tune, false>;
+  using ImagePlan = typename Towers::ImagePlan;
+  using TextPlan = typename Towers::TextPlan;
   static constexpr bool has_head = std::is_same_v<typename Loss::needs, needs_both_towers_and_head>;
   using Needs = loss::term_needs<Loss>;
   static constexpr bool has_teacher = Needs::frozen_teacher || Needs::average_teacher;
@@ -43,15 +45,13 @@ class PairObjective {
         size_(size),
         classes_(classes),
         targets_(size.batch),
-        image_(size.batch),
-        text_(size.batch * captions_per_pair),
+        towers_(size.batch, size.micro()),
         frozen_(Needs::frozen_teacher ? size.batch : 0),
         average_(Needs::average_teacher ? size.batch : 0),
         term_values_(Needs::count) {
     logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0));
     teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0);
     log_sums_ = Buffer<S>(2 * size.batch);
-    offsets_.resize(size.micro() * captions_per_pair + 1);
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -83,38 +83,40 @@ class PairObjective {
     const Index micro = size_.micro();
     const Arena::Mark before = c.arena.mark();
     if constexpr (Needs::frozen_teacher) {
-      if (has_active_term<false>(at)) { run_teacher(c, frozen_, frozen, batch, count); }
+      if (has_active_term<false>(at)) { towers_.run_teacher(c, frozen_, frozen, batch, count); }
     }
     if constexpr (Needs::average_teacher) {
-      if (has_active_term<true>(at)) { run_teacher(c, average_, average == nullptr ? frozen : *average, batch, count); }
+      if (has_active_term<true>(at)) {
+        towers_.run_teacher(c, average_, average == nullptr ? frozen : *average, batch, count);
+      }
     }
     double loss = 0;
     if (count <= micro) {
       typename ImagePlan::Saved image_saved;
       typename TextPlan::Saved text_saved;
-      run_images(c, values, batch, {0, count}, image_saved);
-      run_texts(c, values, batch, texts_of({0, count}), text_saved);
+      towers_.run_images(c, values, batch, {0, count}, image_saved);
+      towers_.run_texts(c, values, batch, Towers::texts_of({0, count}), text_saved);
       loss = take_loss(c, values, gradients, batch, count, at);
-      image_backward(c, values, gradients, batch, {0, count}, image_saved);
-      text_backward(c, values, gradients, batch, texts_of({0, count}), text_saved);
+      towers_.image_backward(c, values, gradients, batch, {0, count}, image_saved);
+      towers_.text_backward(c, values, gradients, batch, Towers::texts_of({0, count}), text_saved);
     } else {
-      for_each_part(count, [&](Part part) {
+      towers_.for_each_part(count, [&](Part part) {
         Unsaved none;
-        run_images(c, values, batch, part, none);
-        run_texts(c, values, batch, texts_of(part), none);
+        towers_.run_images(c, values, batch, part, none);
+        towers_.run_texts(c, values, batch, Towers::texts_of(part), none);
       });
       loss = take_loss(c, values, gradients, batch, count, at);
-      for_each_part(count, [&](Part part) {
+      towers_.for_each_part(count, [&](Part part) {
         if constexpr (ImagePlan::runs_backward) {
           typename ImagePlan::Saved image_saved;
-          run_images(c, values, batch, part, image_saved);
-          image_backward(c, values, gradients, batch, part, image_saved);
+          towers_.run_images(c, values, batch, part, image_saved);
+          towers_.image_backward(c, values, gradients, batch, part, image_saved);
         }
         c.arena.release(before);
         if constexpr (TextPlan::runs_backward) {
           typename TextPlan::Saved text_saved;
-          run_texts(c, values, batch, texts_of(part), text_saved);
-          text_backward(c, values, gradients, batch, texts_of(part), text_saved);
+          towers_.run_texts(c, values, batch, Towers::texts_of(part), text_saved);
+          towers_.text_backward(c, values, gradients, batch, Towers::texts_of(part), text_saved);
         }
         c.arena.release(before);
       });
@@ -124,50 +126,21 @@ class PairObjective {
   }
 
   /// Features of the last step, not normalised, (B, embed): what a diagnosis looks at first.
-  std::span<const T> image_features() const { return {image_.features.data(), image_.features.size()}; }
-  std::span<const T> text_features() const { return {text_.features.data(), text_.features.size()}; }
-  std::span<const T> image_feature_gradients() const { return {image_.dfeatures.data(), image_.dfeatures.size()}; }
-  std::span<const T> text_feature_gradients() const { return {text_.dfeatures.data(), text_.dfeatures.size()}; }
+  std::span<const T> image_features() const { return {towers_.image.features.data(), towers_.image.features.size()}; }
+  std::span<const T> text_features() const { return {towers_.text.features.data(), towers_.text.features.size()}; }
+  std::span<const T> image_feature_gradients() const {
+    return {towers_.image.dfeatures.data(), towers_.image.dfeatures.size()};
+  }
+  std::span<const T> text_feature_gradients() const {
+    return {towers_.text.dfeatures.data(), towers_.text.dfeatures.size()};
+  }
   Loss& loss() { return loss_; }
   /// What each term on features added to the last loss, by its place in the list of terms.
   const std::vector<double>& term_values() const { return term_values_; }
 
  private:
-  static constexpr Index embed = Model::arch::embed;
-  /// Consecutive images, or consecutive captions.
-  struct Part {
-    Index first, count;
-  };
-  /// The captions that run together with those images: as many for each of them. Which caption belongs to which image
-  /// only the loss knows.
-  static constexpr Part texts_of(Part images) {
-    return {images.first * captions_per_pair, images.count * captions_per_pair};
-  }
-  template <class F>
-  void for_each_part(Index count, F&& f) const {
-    for (Index first = 0; first < count; first += size_.micro()) {
-      f(Part{first, std::min(size_.micro(), count - first)});
-    }
-  }
-  /// One tower's features and what the loss makes of them, all (rows, embed).
-  struct Side {
-    explicit Side(Index rows)
-        : features(rows * embed),
-          normalised(rows * embed),
-          dnormalised(rows * embed),
-          dfeatures(rows * embed),
-          norms(rows) {}
-    Buffer<T> features, normalised, dnormalised, dfeatures;
-    Buffer<S> norms;
-  };
-  /// Normalised features of other weights than the student's, for as many pairs.
-  struct Teacher {
-    explicit Teacher(Index pairs) : image(pairs * embed), text(pairs * captions_per_pair * embed) {}
-    Buffer<T> image, text;
-    double scale = 1.0;  // exp(logit_scale)
-  };
-  static View<T, Samples<embed>> rows(Buffer<T>& b, Part part) { return {b.data() + part.first * embed, part.count}; }
-  static View<S, Samples<1>> norms(Side& side, Index count) { return {side.norms.data(), count}; }
+  using Part = typename Towers::Part;
+  using Teacher = typename Towers::Teacher;
 
   Index check(const Batch& batch) const {
     const Index captions = batch.captions == nullptr ? 0 : batch.captions->size();
@@ -190,39 +163,6 @@ class PairObjective {
     return count;
   }
 
-  template <class Saved>
-  void run_images(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
-    begin_images(c, part);
-    c.phase.next_site = 0;
-    Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
-                                                                rows(image_.features, part), saved);
-    text_site_ = c.phase.next_site;
-  }
-  template <class Saved>
-  void run_texts(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
-    begin_texts(c, batch, part);
-    c.phase.next_site = text_site_;
-    Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, part), rows(text_.features, part), saved);
-  }
-  template <class Saved>
-  void image_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                      const Batch& batch, Part part, const Saved& saved) {
-    if constexpr (ImagePlan::runs_backward) {
-      begin_images(c, part);
-      Model::Image::template backward<T, typename Model::PixelRow>(c, values.image, gradients.image,
-                                                                   pixels(batch, part), Dropped{}, saved,
-                                                                   rows(image_.dfeatures, part), Discard{});
-    }
-  }
-  template <class Saved>
-  void text_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                     const Batch& batch, Part part, const Saved& saved) {
-    if constexpr (TextPlan::runs_backward) {
-      begin_texts(c, batch, part);
-      Model::Text::template backward<T, TokenRow>(c, values.text, gradients.text, ids(batch, part), Dropped{}, saved,
-                                                  rows(text_.dfeatures, part), Discard{});
-    }
-  }
   template <bool FromAverage>
   bool has_active_term(loss::StepPosition at) const {
     bool any = false;
@@ -233,62 +173,24 @@ class PairObjective {
     });
     return any;
   }
-  void run_teacher(Context<Backend>& c, Teacher& teacher, const Values<Model, T>& values, const Batch& batch,
-                   Index count) {
-    teacher.scale = std::exp(static_cast<double>(*values.logit_scale.data));
-    const Phase phase = c.phase;
-    c.phase = Phase{};
-    for_each_part(count, [&](Part part) {
-      Unsaved none;
-      begin_images(c, part);
-      Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
-                                                                  rows(teacher.image, part), none);
-      begin_texts(c, batch, texts_of(part));
-      Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, texts_of(part)),
-                                                 rows(teacher.text, texts_of(part)), none);
-    });
-    const auto normalise = [&](Buffer<T>& b, Index n) {
-      const auto x = rows(b, {0, n});
-      run(c, op::l2_normalize_forward<T>{.y = x, .x = x});
-    };
-    normalise(teacher.image, count);
-    normalise(teacher.text, count * captions_per_pair);
-    c.phase = phase;
-  }
-
-  void begin_images(Context<Backend>& c, Part part) const {
-    c.sequences = Model::image_sequences(part.count);
-    c.phase.first_sequence = part.first;
-  }
-  void begin_texts(Context<Backend>& c, const Batch& batch, Part part) {
-    c.sequences = batch.captions->slice(part.first, part.count, offsets_);
-    c.phase.first_sequence = part.first;
-  }
-  static View<const T, typename Model::PixelRow> pixels(const Batch& batch, Part part) {
-    return {batch.pixels.data() + part.first * Model::PixelRow::width, part.count};
-  }
-  static View<const std::int32_t, TokenRow> ids(const Batch& batch, Part part) {
-    return {batch.captions->ids(part.first), batch.captions->tokens(part.first, part.count)};
-  }
-
   double take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
                    const Batch& batch, Index count, loss::StepPosition at) {
-    const Part images{0, count}, texts = texts_of(images);
-    normalise(c, image_, images);
-    normalise(c, text_, texts);
+    const Part images{0, count}, texts = Towers::texts_of(images);
+    towers_.normalise(c, towers_.image, images);
+    towers_.normalise(c, towers_.text, texts);
     double loss = 0;
     if constexpr (has_head) {
       loss = head_loss(c, values, gradients, batch.groups, count);
-      run(c, op::clear<T>{.x = rows(text_.dnormalised, texts)});
+      run(c, op::clear<T>{.x = Towers::rows(towers_.text.dnormalised, texts)});
     } else {
       loss = contrastive_loss(c, values, gradients, batch.groups, count);
       if constexpr (captions_per_pair > 1) {
-        run(c, op::clear<T>{.x = rows(text_.dnormalised, {count, texts.count - count})});
+        run(c, op::clear<T>{.x = Towers::rows(towers_.text.dnormalised, {count, texts.count - count})});
       }
     }
     if constexpr (has_teacher) { loss += add_terms(c, values, gradients, batch.groups, count, at); }
-    if constexpr (ImagePlan::runs_backward) { normalise_backward(c, image_, images); }
-    if constexpr (TextPlan::runs_backward) { normalise_backward(c, text_, texts); }
+    if constexpr (ImagePlan::runs_backward) { towers_.normalise_backward(c, towers_.image, images); }
+    if constexpr (TextPlan::runs_backward) { towers_.normalise_backward(c, towers_.text, texts); }
     return loss;
   }
 
@@ -297,8 +199,8 @@ class PairObjective {
     if (targets_.size() != count) { targets_ = loss::ContrastiveTargets<S>(count); }
     loss_.targets(groups, targets_);
     double loss = 0;
-    op::contrastive_loss<T> o{.image = rows(image_.normalised, {0, count}),
-                              .text = rows(text_.normalised, {0, count}),
+    op::contrastive_loss<T> o{.image = Towers::rows(towers_.image.normalised, {0, count}),
+                              .text = Towers::rows(towers_.text.normalised, {0, count}),
                               .labels = targets_.labels.data(),
                               .positive = {targets_.positive.data(), count},
                               .negative = {targets_.negative.data(), count},
@@ -308,8 +210,8 @@ class PairObjective {
                               .log_sums = {log_sums_.data(), 2 * count},
                               .loss = &loss};
     if constexpr (Loss::uses_logit_scale) { o.log_scale = values.logit_scale.data; }
-    if constexpr (ImagePlan::runs_backward) { o.dimage = rows(image_.dnormalised, {0, count}); }
-    if constexpr (TextPlan::runs_backward) { o.dtext = rows(text_.dnormalised, {0, count}); }
+    if constexpr (ImagePlan::runs_backward) { o.dimage = Towers::rows(towers_.image.dnormalised, {0, count}); }
+    if constexpr (TextPlan::runs_backward) { o.dtext = Towers::rows(towers_.text.dnormalised, {0, count}); }
     if constexpr (Loss::uses_logit_scale && wanted<decltype(gradients.logit_scale)>) {
       o.dlog_scale = gradients.logit_scale.data;
     }
@@ -321,7 +223,7 @@ class PairObjective {
   double head_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
                    std::span<const std::int32_t> labels, Index count) {
     const Matrix<T> logits{logits_.data(), count, classes_};
-    const auto x = rows(image_.normalised, {0, count});
+    const auto x = Towers::rows(towers_.image.normalised, {0, count});
     double loss = 0;
     run(c, op::linear_forward<T>{.y = logits, .x = x, .weight = values.head.weight, .bias = values.head.bias});
     run(c,
@@ -332,8 +234,9 @@ class PairObjective {
       run(c, op::linear_backward_bias<T>{.db = gradients.head.bias, .dy = logits});
     }
     if constexpr (ImagePlan::runs_backward) {
-      run(c, op::linear_backward_input<T>{
-                 .dx = rows(image_.dnormalised, {0, count}), .dy = logits, .weight = values.head.weight});
+      run(c,
+          op::linear_backward_input<T>{
+              .dx = Towers::rows(towers_.image.dnormalised, {0, count}), .dy = logits, .weight = values.head.weight});
     }
     return loss;
   }
@@ -361,51 +264,38 @@ class PairObjective {
                                         Index count) {
     constexpr Index own = captions_per_pair - Loss::extra_captions;
     const Part images{0, count}, extra{own * count, count};
-    loss::PairFeatures<T> f{.image = rows(image_.normalised, images),
-                            .teacher_image = rows(teacher.image, images),
+    loss::PairFeatures<T> f{.image = Towers::rows(towers_.image.normalised, images),
+                            .teacher_image = Towers::rows(teacher.image, images),
                             .groups = groups.empty() ? nullptr : groups.data(),
                             .scale = std::exp(static_cast<double>(*values.logit_scale.data)),
                             .teacher_scale = teacher.scale,
                             .logits = {logits_.data(), count, count},
                             .teacher_logits = {teacher_logits_.data(), count, count},
-                            .dfeatures = rows(image_.dfeatures, images)};
-    if constexpr (ImagePlan::runs_backward) { f.dimage = rows(image_.dnormalised, images); }
+                            .dfeatures = Towers::rows(towers_.image.dfeatures, images)};
+    if constexpr (ImagePlan::runs_backward) { f.dimage = Towers::rows(towers_.image.dnormalised, images); }
     if constexpr (own > 0) {
-      f.text = rows(text_.normalised, images);
-      f.teacher_text = rows(teacher.text, images);
-      if constexpr (TextPlan::runs_backward) { f.dtext = rows(text_.dnormalised, images); }
+      f.text = Towers::rows(towers_.text.normalised, images);
+      f.teacher_text = Towers::rows(teacher.text, images);
+      if constexpr (TextPlan::runs_backward) { f.dtext = Towers::rows(towers_.text.dnormalised, images); }
     }
     if constexpr (Loss::extra_captions > 0) {
-      f.extra_text = rows(text_.normalised, extra);
-      f.teacher_extra_text = rows(teacher.text, extra);
-      if constexpr (TextPlan::runs_backward) { f.dextra_text = rows(text_.dnormalised, extra); }
+      f.extra_text = Towers::rows(towers_.text.normalised, extra);
+      f.teacher_extra_text = Towers::rows(teacher.text, extra);
+      if constexpr (TextPlan::runs_backward) { f.dextra_text = Towers::rows(towers_.text.dnormalised, extra); }
     }
     if constexpr (wanted<decltype(gradients.logit_scale)>) { f.dlog_scale = gradients.logit_scale.data; }
     return f;
-  }
-
-  void normalise(Context<Backend>& c, Side& side, Part part) {
-    run(c, op::l2_normalize_forward<T>{
-               .y = rows(side.normalised, part), .x = rows(side.features, part), .norm = norms(side, part.count)});
-  }
-  void normalise_backward(Context<Backend>& c, Side& side, Part part) {
-    run(c, op::l2_normalize_backward<T>{.dx = rows(side.dfeatures, part),
-                                        .dy = rows(side.dnormalised, part),
-                                        .y = rows(side.normalised, part),
-                                        .norm = norms(side, part.count)});
   }
 
   Loss loss_;
   BatchSize size_;
   Index classes_;
   loss::ContrastiveTargets<S> targets_;
-  Side image_, text_;
+  Towers towers_;
   Teacher frozen_, average_;
   std::vector<double> term_values_;
   Buffer<T> logits_, teacher_logits_;
   Buffer<S> log_sums_;
-  std::vector<Index> offsets_;
-  std::uint32_t text_site_ = 0;
 };
 
 }  // namespace radapt

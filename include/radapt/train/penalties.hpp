@@ -17,12 +17,35 @@ inline constexpr bool has_own_penalty = loss::parameter_term<Term>&& requires {
   Term::scratch_elements(Index{}, Index{});
 };
 
-/// Bytes of scratch that the terms of a loss take at most, one tensor at a time.
+/// A penalty on two tensors together.
+template <class Term>
+inline constexpr bool couples_tensors = loss::parameter_term<Term>&& requires {
+  Term::scratch_elements(Index{}, Index{}, Index{});
+};
+
+/// The position of a tensor that a term couples with another. Errors: the model has none of that name.
+template <class Term, class T>
+Index position_of(std::string_view name, const std::vector<Tensor<const T>>& tensors) {
+  for (Index k = 0; k < tensors.size(); ++k) {
+    if (tensors[k].name() == name) { return k; }
+  }
+  fail({.what = "loss term " + std::string(Term::name),
+        .expected =
+            "a model with the tensors '" + std::string(Term::first) + "' and '" + std::string(Term::second) + "'",
+        .got = "none of the name '" + std::string(name) + "'",
+        .hint = "Use it with a loss that reads both towers"});
+}
+
+/// Bytes of scratch that the terms of a loss take at most, one term at a time.
 template <class T, class Loss>
 Index penalty_scratch(const Loss& loss, const std::vector<Tensor<const T>>& tensors) {
   Index most = 0;
   loss.each_term([&]<class Term>(const Term& term) {
-    if constexpr (has_own_penalty<Term>) {
+    if constexpr (couples_tensors<Term>) {
+      const Matrix<const T> first = tensors[position_of<Term>(Term::first, tensors)].matrix();
+      const Matrix<const T> second = tensors[position_of<Term>(Term::second, tensors)].matrix();
+      most = std::max(most, padded(Term::scratch_elements(first.rows, second.rows, first.columns) * sizeof(T)));
+    } else if constexpr (has_own_penalty<Term>) {
       for (const Tensor<const T>& tensor : tensors) {
         if (!term.reaches(tensor.name())) { continue; }
         const Matrix<const T> matrix = tensor.matrix();
@@ -33,32 +56,62 @@ Index penalty_scratch(const Loss& loss, const std::vector<Tensor<const T>>& tens
   return most;
 }
 
+/// The same for a term on two tensors.
+template <class T, class Term, class State, class Backend>
+double add_coupled_penalty(Context<Backend>& c, const Term& term, State& state,
+                           const std::vector<Tensor<const T>>& frozen) {
+  const auto tensor = [&](std::string_view name) {
+    const Index position = position_of<Term>(name, frozen);
+    loss::PairedTensor<T> found{.value = frozen[position].matrix()};
+    for (const auto& slot : state.slots()) {
+      if (slot.position != position) { continue; }
+      const Matrix<const T> extents = found.value;
+      found.value = {state.parameter_buffer().data() + slot.offset, extents.rows, extents.columns};
+      found.gradient = {state.gradient_buffer().data() + slot.offset, extents.rows, extents.columns};
+    }
+    return found;
+  };
+  const auto first = tensor(Term::first), second = tensor(Term::second);
+  const Arena::Mark before = c.arena.mark();
+  T* const scratch = c.arena
+                         .template scratch<T, Samples<1>>(
+                             Term::scratch_elements(first.value.rows, second.value.rows, first.value.columns))
+                         .data;
+  const double penalty = term.add(c, first, second, scratch);
+  c.arena.release(before);
+  return penalty;
+}
+
 /// Adds a term's gradients to those of the trained tensors that it reaches, and returns its value. `frozen` are the
 /// tensors of the weights that the run began with.
 template <class T, class Term, class State, class Backend>
 double add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen) {
   double sum = 0;
   if (term.strength == 0.0) { return sum; }  // not even the sign of a zero changes
-  for (const auto& slot : state.slots()) {
-    if (!term.reaches(slot.name)) { continue; }
-    T* const gradient = state.gradient_buffer().data() + slot.offset;
-    const T* const value = state.parameter_buffer().data() + slot.offset;
-    const Tensor<const T>& anchor = frozen[slot.position];
-    if constexpr (has_own_penalty<Term>) {
-      const Index rows = anchor.matrix().rows, columns = anchor.matrix().columns;
-      const Arena::Mark before = c.arena.mark();
-      T* const scratch = c.arena.template scratch<T, Samples<1>>(Term::scratch_elements(rows, columns)).data;
-      sum += term.add(c, Matrix<T>{gradient, rows, columns}, Matrix<const T>{value, rows, columns}, scratch);
-      c.arena.release(before);
-    } else {
-      run(c, op::distance_penalty<T>{.gradients = {gradient, slot.size},
-                                     .parameters = {value, slot.size},
-                                     .anchor = {anchor.data, slot.size},
-                                     .strength = term.strength,
-                                     .loss = &sum});
+  if constexpr (couples_tensors<Term>) {
+    return add_coupled_penalty<T>(c, term, state, frozen);
+  } else {
+    for (const auto& slot : state.slots()) {
+      if (!term.reaches(slot.name)) { continue; }
+      T* const gradient = state.gradient_buffer().data() + slot.offset;
+      const T* const value = state.parameter_buffer().data() + slot.offset;
+      const Tensor<const T>& anchor = frozen[slot.position];
+      if constexpr (has_own_penalty<Term>) {
+        const Index rows = anchor.matrix().rows, columns = anchor.matrix().columns;
+        const Arena::Mark before = c.arena.mark();
+        T* const scratch = c.arena.template scratch<T, Samples<1>>(Term::scratch_elements(rows, columns)).data;
+        sum += term.add(c, Matrix<T>{gradient, rows, columns}, Matrix<const T>{value, rows, columns}, scratch);
+        c.arena.release(before);
+      } else {
+        run(c, op::distance_penalty<T>{.gradients = {gradient, slot.size},
+                                       .parameters = {value, slot.size},
+                                       .anchor = {anchor.data, slot.size},
+                                       .strength = term.strength,
+                                       .loss = &sum});
+      }
     }
+    return sum;
   }
-  return sum;
 }
 
 /// A term on parameters that reaches nothing is a mistake in a recipe, as is a schedule that moves no teacher.

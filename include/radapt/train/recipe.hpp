@@ -9,6 +9,8 @@
 #include "radapt/loss/contrastive.hpp"
 #include "radapt/loss/contrastive_distillation.hpp"
 #include "radapt/loss/cross_entropy.hpp"
+#include "radapt/loss/cross_fnorm.hpp"
+#include "radapt/loss/dropped_patch_distillation.hpp"
 #include "radapt/loss/margin_metric_softmax.hpp"
 #include "radapt/loss/masked_distillation.hpp"
 #include "radapt/loss/mpm_nce.hpp"

@@ -31,6 +31,12 @@ template <class Arch>
 using linear_probe =
     Recipe<Clip<Arch>, tune::only<role::head>, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
 
+/// WiSE-FT of a linear classifier (methods.md 2.1): the head alone is trained and interpolated, so that the ensemble of
+/// weights is the ensemble of logits.
+template <class Arch>
+using wise_ft_linear =
+    Recipe<Clip<Arch>, tune::only<role::head>, ensemble::During<>, ensemble::After<Interpolate>, loss::CrossEntropy>;
+
 /// LP-FT (Kumar et al., ICLR 2022): a linear probe to convergence, then everything from its head with a small rate,
 /// 1e-5 here (methods.md 7.3). Two runs: `carry_over<typename lp_ft<Arch>::tuning>(probe)` is where the second begins.
 template <class Arch>
@@ -54,16 +60,18 @@ using star_ft = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensembl
                        loss::With<Base, loss::SpuriousAlignment>>;
 
 /// CaRot (Oh et al., NeurIPS 2024): FLYP, the columns of the image tower's projection pulled towards orthonormal, and
-/// distillation from a moving average of the run. The student is deployed, not the teacher.
-template <class Arch>
+/// distillation from a moving average of the run. The student is deployed, not the teacher. `carot<Arch,
+/// loss::CrossFNorm>` adds the released code's optional penalty.
+template <class Arch, class... More>
 using carot = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
-                     loss::With<loss::Contrastive, loss::Orthogonality, loss::SelfDistillation>>;
+                     loss::With<loss::Contrastive, loss::Orthogonality, loss::SelfDistillation, More...>>;
 
 /// Mask-fill (Xiao et al., CVPR 2023): full fine-tuning whose features of images with filled parts stay those of the
-/// frozen model. LabelledBatch::filled holds these images.
-template <class Arch>
-using mask_fill = Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>,
-                         loss::With<loss::CrossEntropy, loss::MaskedDistillation>>;
+/// frozen model. LabelledBatch::filled holds these images; with loss::DroppedPatchDistillation nothing is filled, and
+/// LabelledBatch::kept says which patches are there.
+template <class Arch, class Term = loss::MaskedDistillation>
+using mask_fill =
+    Recipe<Clip<Arch>, tune::everything, ensemble::During<>, ensemble::After<>, loss::With<loss::CrossEntropy, Term>>;
 
 /// CLIPood (Shu et al., ICML 2023): the image tower under the margin metric softmax, deployed as its Beta average. Set
 /// TrainOptions::average.kind to Average::Kind::beta.

@@ -1,0 +1,69 @@
+/// Features of images, by a plain CLIP and by one whose adapters are folded in.
+#include <optional>
+#include <span>
+
+#include "bench/support/flops.hpp"
+#include "bench/worker/files.hpp"
+#include "bench/worker/work.hpp"
+#include "radapt/adapter/r_adapter.hpp"
+#include "radapt/backend/onednn/all.hpp"
+#include "radapt/clip/merge.hpp"
+#include "radapt/clip/session.hpp"
+#include "radapt/io/load.hpp"
+
+namespace radapt_bench {
+namespace {
+
+template <class Model>
+class Images : public Work {
+ public:
+  Images(radapt::Weights<Model> weights, const Request& request)
+      : weights_(std::move(weights)),
+        batch_(request.batch),
+        pixels_(read_floats(request.pixels, batch_ * Model::PixelRow::width)),
+        features_(batch_ * Model::arch::embed),
+        session_(weights_, {.images = batch_, .captions = 1}) {}
+  void run() override { session_.encode_images(pixels_, features_); }
+  std::string unit() const override { return "images"; }
+  Index items() const override { return batch_; }
+  double flops() const override { return image_flops<Model>(batch_); }
+  std::vector<float> output() const override { return features_; }
+
+ private:
+  radapt::Weights<Model> weights_;
+  Index batch_;
+  std::vector<float> pixels_, features_;
+  radapt::Session<Model, radapt::onednn> session_;
+};
+
+/// Adapters that do something, so that a merge that lost them would show: F is far from its first value 0.
+template <class Model>
+void fill_adapters(radapt::Weights<Model>& weights) {
+  radapt::Random random(4);
+  for (const auto& tensor : weights.tensors()) {
+    if (!tensor.facts.is_adapter || tensor.size() == 1) { continue; }
+    for (Index i = 0; i < tensor.size(); ++i) { tensor.data[i] = static_cast<float>(0.02 * random.normal()); }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Work> image_work(const Request& request) {
+  return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16, radapt::arch::ViT_L_14>(
+      request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
+        using Model = radapt::Clip<Arch>;
+        return std::make_unique<Images<Model>>(radapt::load<Model>(request.weights), request);
+      });
+}
+
+std::unique_ptr<Work> merged_work(const Request& request) {
+  return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16>(
+      request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
+        using Model = radapt::Clip<Arch>;
+        auto adapted = radapt::with_adapters<radapt::RAdapter<>>(radapt::load<Model>(request.weights));
+        fill_adapters(adapted);
+        return std::make_unique<Images<Model>>(radapt::merge(0.5, adapted), request);
+      });
+}
+
+}  // namespace radapt_bench
