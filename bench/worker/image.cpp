@@ -22,7 +22,7 @@ class Images : public Work {
         batch_(request.batch),
         pixels_(read_floats(request.pixels, batch_ * Model::PixelRow::width)),
         features_(batch_ * Model::arch::embed),
-        session_(weights_, {.images = batch_, .captions = 1}) {}
+        session_(weights_, {.images = batch_, .captions = 1, .constant_weights = true}) {}
   void run() override { session_.encode_images(pixels_, features_); }
   std::string unit() const override { return "images"; }
   Index items() const override { return batch_; }
