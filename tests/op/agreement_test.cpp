@@ -10,7 +10,7 @@
 #include "cases/all.hpp"
 #include "cases/backends.hpp"
 #include "cases/reference_kernels.hpp"
-#include "op/allocations.hpp"
+#include "support/allocations.hpp"
 #include "op/threads.hpp"
 
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cases/blocks.hpp"
-#include "op/allocations.hpp"
+#include "support/allocations.hpp"
 #include "radapt/backend/onednn/all.hpp"
 
 namespace {

@@ -1,5 +1,5 @@
 #pragma once
-/// Counts the allocations of the executable. Its operators new and delete are defined in allocations_test.cpp.
+/// Counts the allocations of the executable. Its operators new and delete are in counting_operators.hpp.
 #include <atomic>
 
 namespace radapt_test {
