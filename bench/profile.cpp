@@ -2,7 +2,7 @@
 ///
 ///     bench_profile                     # the step of R-Adapter on ViT-B/32, 64 pairs
 ///     bench_profile step-B-16 32        # the same on ViT-B/16, 32 pairs
-///     bench_profile image-B-32 32       # its image tower
+///     bench_profile image-B-32 32 bf16  # its image tower, with products in bf16
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -25,8 +25,8 @@ namespace arch = radapt::arch;
 using Clock = std::chrono::steady_clock;
 
 /// Prints what `repetitions` calls of `pass` took, the longest operations first.
-template <class F>
-void profile(timed& device, int repetitions, double flops, F&& pass) {
+template <class Device, class F>
+void profile(timed<Device>& device, int repetitions, double flops, F&& pass) {
   pass();
   device.times.clear();
   const auto begin = Clock::now();
@@ -49,14 +49,14 @@ void profile(timed& device, int repetitions, double flops, F&& pass) {
               flops / seconds / 1e9, 100 * flops / seconds / roofline(), roofline() / 1e9);
 }
 
-template <class Arch>
+template <class Arch, class Device>
 void step(Index batch) {
   using Recipe = radapt::recipe::r_adapter<Arch>;
   using Model = typename Recipe::trained;
   radapt::TrainOptions options;
   options.size.batch = batch;
   options.schedule.total = 1'000'000;
-  radapt::Trainer<Recipe, timed> trainer(random_weights<Model>(), options);
+  radapt::Trainer<Recipe, timed<Device>> trainer(random_weights<Model>(), options);
   const auto pixels = random_pixels<Model>(batch);
   const auto captions = random_captions<Model>(batch, caption_lengths);
   std::vector<std::int32_t> groups(batch);
@@ -74,10 +74,11 @@ void step(Index batch) {
           [&] { trainer.step({.pixels = pixels, .captions = &captions, .groups = groups}); });
 }
 
-template <class Arch>
+template <class Arch, class Device>
 void image(Index batch) {
   using Model = radapt::Clip<Arch>;
-  radapt::Session<Model, timed> session(random_weights<Model>(), {.images = batch, .captions = 1});
+  radapt::Session<Model, timed<Device>> session(random_weights<Model>(),
+                                                {.images = batch, .captions = 1, .constant_weights = true});
   const auto pixels = random_pixels<Model>(batch);
   std::vector<float> features(batch * Model::arch::embed);
   profile(session.context().device, 5, image_flops<Model>(batch), [&] { session.encode_images(pixels, features); });
@@ -93,17 +94,22 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto size = static_cast<Index>(batch);
-  if (work == "step-B-32") {
-    step<arch::ViT_B_32>(size);
-  } else if (work == "step-B-16") {
-    step<arch::ViT_B_16>(size);
-  } else if (work == "image-B-32") {
-    image<arch::ViT_B_32>(size);
-  } else if (work == "image-B-16") {
-    image<arch::ViT_B_16>(size);
-  } else {
-    std::fprintf(stderr, "radapt: work: expected step-B-32, step-B-16, image-B-32 or image-B-16, got '%s'\n",
-                 work.c_str());
+  const std::string precision = argc > 3 ? argv[3] : "f32";
+  const auto run = [&]<class Device>() {
+    if (work == "step-B-32") { return step<arch::ViT_B_32, Device>(size), true; }
+    if (work == "step-B-16") { return step<arch::ViT_B_16, Device>(size), true; }
+    if (work == "image-B-32") { return image<arch::ViT_B_32, Device>(size), true; }
+    if (work == "image-B-16") { return image<arch::ViT_B_16, Device>(size), true; }
+    return false;
+  };
+  const bool known = precision == "f32"    ? run.operator()<radapt::onednn>()
+                     : precision == "bf16" ? run.operator()<radapt::onednn_bf16>()
+                                           : false;
+  if (!known) {
+    std::fprintf(stderr,
+                 "radapt: expected step-B-32, step-B-16, image-B-32 or image-B-16, a batch, and f32 or bf16; got '%s' "
+                 "and '%s'\n",
+                 work.c_str(), precision.c_str());
     return 2;
   }
   return 0;

@@ -15,11 +15,18 @@ struct OperationTime {
   double seconds = 0;
 };
 
-/// Runs every operation on `onednn` and adds up what it took, by its name and the widths that it reads and writes.
+/// Runs every operation on Device and adds up what it took, by its name and the widths that it reads and writes.
+template <class Device>
 struct timed {
   static constexpr auto name = "timed";
-  radapt::onednn device;
+  static constexpr bool packs_frozen_weights = true;
+  Device device;
   std::map<std::string, OperationTime> times;
+
+  /// Where Device packs frozen weights only; for others a promise changes what they compute by.
+  void promise_constant(const float* begin, radapt::Index elements) {
+    if constexpr (requires { Device::packs_frozen_weights; }) { device.promise_constant(begin, elements); }
+  }
 };
 
 namespace detail {
@@ -38,9 +45,9 @@ std::string title(const Op& o) {
 }
 }  // namespace detail
 
-template <class Op>
-requires radapt::has_kernel<Op, radapt::onednn>
-void launch(timed& device, const Op& o) {
+template <class Device, class Op>
+requires radapt::has_kernel<Op, Device>
+void launch(timed<Device>& device, const Op& o) {
   using Clock = std::chrono::steady_clock;
   const auto begin = Clock::now();
   launch(device.device, o);

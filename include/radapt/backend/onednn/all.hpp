@@ -1,7 +1,8 @@
 #pragma once
-/// The whole oneDNN backend: every operation in float.
+/// The whole oneDNN backend: every operation in float, and onednn_bf16 with products in bf16.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/backend/onednn/columns.hpp"
 #include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"

@@ -189,6 +189,11 @@ class onednn {
     return true;
   }
 
+  dnnl_engine_t engine() const { return engine_.get(); }
+  dnnl_stream_t stream() const { return stream_.get(); }
+  /// Whether a pointer lies in memory that was promised to be constant.
+  bool is_constant(const float* weight) const { return packed_.covers(weight); }
+
   /// y = act(x), n elements; x and y may be the same memory.
   void activate(Activation kind, float* y, const float* x, Index n) {
     in_blocks(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
@@ -253,9 +258,9 @@ class onednn {
 
   detail::cpu::OwnedEngine engine_;
   detail::cpu::OwnedStream stream_;
+  PackedWeights packed_;
   std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
   Room workspace_, row_table_;
-  PackedWeights packed_;
 };
 
 }  // namespace radapt

@@ -21,18 +21,18 @@ using LayoutView = const_dnnl_memory_desc_t;
 using LayoutView = const dnnl_memory_desc_t*;
 #endif
 
-/// How the floats of a matrix lie in memory.
+/// How the numbers of a matrix lie in memory.
 class MatrixLayout {
  public:
   /// With the tags of oneDNN: dnnl_ab is row-major, dnnl_ba its transpose, dnnl_format_tag_any leaves it to oneDNN.
-  MatrixLayout(Index rows, Index columns, dnnl_format_tag_t tag) {
+  MatrixLayout(Index rows, Index columns, dnnl_format_tag_t tag, dnnl_data_type_t type = dnnl_f32) {
     const dnnl_dims_t extents = {static_cast<dnnl_dim_t>(rows), static_cast<dnnl_dim_t>(columns)};
 #if DNNL_VERSION_MAJOR >= 3
     dnnl_memory_desc_t made = nullptr;
-    check_status(dnnl_memory_desc_create_with_tag(&made, 2, extents, dnnl_f32, tag), "describe a matrix");
+    check_status(dnnl_memory_desc_create_with_tag(&made, 2, extents, type, tag), "describe a matrix");
     description_.reset(made);
 #else
-    check_status(dnnl_memory_desc_init_by_tag(&description_, 2, extents, dnnl_f32, tag), "describe a matrix");
+    check_status(dnnl_memory_desc_init_by_tag(&description_, 2, extents, type, tag), "describe a matrix");
 #endif
   }
   /// A copy of a description that oneDNN owns.
@@ -64,17 +64,16 @@ inline OwnedMemory memory_at(dnnl_engine_t engine, LayoutView layout, const void
   return OwnedMemory{made};
 }
 
-/// y = x W^T for one number of rows, with W laid out as `weight` says.
-inline OwnedPrimitiveDescription describe_product(dnnl_engine_t engine, Index rows, Index in, Index out,
-                                                  const MatrixLayout& weight) {
-  const MatrixLayout x{rows, in, dnnl_ab}, y{rows, out, dnnl_ab};
+/// c = a b.
+inline OwnedPrimitiveDescription describe_product(dnnl_engine_t engine, const MatrixLayout& c, const MatrixLayout& a,
+                                                  const MatrixLayout& b) {
   dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl_status_t status =
-      dnnl_matmul_primitive_desc_create(&made, engine, x.get(), weight.get(), nullptr, y.get(), nullptr);
+      dnnl_matmul_primitive_desc_create(&made, engine, a.get(), b.get(), nullptr, c.get(), nullptr);
 #else
   dnnl_matmul_desc_t operation;
-  dnnl_status_t status = dnnl_matmul_desc_init(&operation, x.get(), weight.get(), nullptr, y.get());
+  dnnl_status_t status = dnnl_matmul_desc_init(&operation, a.get(), b.get(), nullptr, c.get());
   if (status == dnnl_success) { status = dnnl_primitive_desc_create(&made, &operation, nullptr, engine, nullptr); }
 #endif
   check_status(status, "describe a product");
@@ -85,6 +84,46 @@ inline OwnedPrimitive make_primitive(const_dnnl_primitive_desc_t description) {
   dnnl_primitive_t made = nullptr;
   check_status(dnnl_primitive_create(&made, description), "create a primitive");
   return OwnedPrimitive{made};
+}
+
+template <std::size_t Count>
+void execute(dnnl_primitive_t primitive, dnnl_stream_t stream, const std::array<dnnl_exec_arg_t, Count>& arguments,
+             const char* what) {
+  check_status(dnnl_primitive_execute(primitive, stream, static_cast<int>(Count), arguments.data()), what);
+  check_status(dnnl_stream_wait(stream), what);
+}
+
+/// From one layout or element type to another.
+inline OwnedPrimitive make_reorder(dnnl_engine_t engine, const MatrixLayout& from, const MatrixLayout& to) {
+  dnnl_primitive_desc_t made = nullptr;
+  check_status(dnnl_reorder_primitive_desc_create(&made, from.get(), engine, to.get(), engine, nullptr),
+               "describe a change of layout");
+  const OwnedPrimitiveDescription description{made};
+  return make_primitive(description.get());
+}
+
+/// A matrix in a layout that oneDNN has chosen.
+struct PackedMatrix {
+  MatrixLayout layout;
+  Buffer<char> bytes;
+  OwnedMemory memory;
+};
+
+/// The matrix `plain` at `weight` as the second factor of products, as elements of `type`.
+inline PackedMatrix pack(dnnl_engine_t engine, dnnl_stream_t stream, Index rows, Index columns, dnnl_format_tag_t plain,
+                         const float* weight, dnnl_data_type_t type) {
+  constexpr Index typical_rows = 64;  // of the first factor: the layout that oneDNN asks for does not depend on it
+  const auto description = describe_product(engine, MatrixLayout{typical_rows, columns, dnnl_ab},
+                                            MatrixLayout{typical_rows, rows, dnnl_ab, type},
+                                            MatrixLayout{rows, columns, dnnl_format_tag_any, type});
+  MatrixLayout layout{dnnl_primitive_desc_query_md(description.get(), dnnl_query_weights_md, 0)};
+  Buffer<char> bytes(dnnl_memory_desc_get_size(layout.get()));
+  OwnedMemory packed = memory_at(engine, layout.get(), bytes.data());
+  const MatrixLayout source_layout{rows, columns, plain};
+  const OwnedMemory source = memory_at(engine, source_layout.get(), weight);
+  const OwnedPrimitive reorder = make_reorder(engine, source_layout, layout);
+  execute<2>(reorder.get(), stream, {{{DNNL_ARG_FROM, source.get()}, {DNNL_ARG_TO, packed.get()}}}, "pack weights");
+  return {std::move(layout), std::move(bytes), std::move(packed)};
 }
 
 }  // namespace detail::cpu
@@ -112,27 +151,22 @@ class PackedWeights {
                 const float* weight) {
     using namespace detail::cpu;
     auto found = matrices_.find(weight);
-    if (found == matrices_.end()) { found = matrices_.emplace(weight, pack(engine, stream, in, out, weight)).first; }
-    PackedMatrix& w = found->second;
-    Product& product = product_of(engine, rows, in, out, w);
+    if (found == matrices_.end()) {
+      found = matrices_.emplace(weight, pack(engine, stream, in, out, dnnl_ba, weight, dnnl_f32)).first;
+    }
+    Product& product = product_of(engine, rows, in, out, found->second);
     check_status(dnnl_memory_set_data_handle(product.x.get(), const_cast<float*>(x)), "take a pointer");
     check_status(dnnl_memory_set_data_handle(product.y.get(), y), "take a pointer");
-    const std::array<dnnl_exec_arg_t, 3> arguments{
-        {{DNNL_ARG_SRC, product.x.get()}, {DNNL_ARG_WEIGHTS, w.memory.get()}, {DNNL_ARG_DST, product.y.get()}}};
-    check_status(
-        dnnl_primitive_execute(product.primitive.get(), stream, static_cast<int>(arguments.size()), arguments.data()),
-        "multiply matrices");
-    check_status(dnnl_stream_wait(stream), "finish a product");
+    execute<3>(product.primitive.get(), stream,
+               {{{DNNL_ARG_SRC, product.x.get()},
+                 {DNNL_ARG_WEIGHTS, found->second.memory.get()},
+                 {DNNL_ARG_DST, product.y.get()}}},
+               "multiply matrices");
   }
 
  private:
   struct Range {
     const float *begin, *end;
-  };
-  struct PackedMatrix {
-    detail::cpu::MatrixLayout layout;
-    Buffer<char> bytes;
-    detail::cpu::OwnedMemory memory;
   };
   struct Product {
     Index rows, in, out;
@@ -140,42 +174,21 @@ class PackedWeights {
     detail::cpu::OwnedMemory x, y;
   };
 
-  static PackedMatrix pack(dnnl_engine_t engine, dnnl_stream_t stream, Index in, Index out, const float* weight) {
-    using namespace detail::cpu;
-    constexpr Index typical_rows = 64;  // the layout that oneDNN asks for does not depend on it
-    const auto description =
-        describe_product(engine, typical_rows, in, out, MatrixLayout{in, out, dnnl_format_tag_any});
-    MatrixLayout layout{dnnl_primitive_desc_query_md(description.get(), dnnl_query_weights_md, 0)};
-    Buffer<char> bytes(dnnl_memory_desc_get_size(layout.get()));
-    OwnedMemory packed = memory_at(engine, layout.get(), bytes.data());
-    const MatrixLayout plain{in, out, dnnl_ba};
-    const OwnedMemory source = memory_at(engine, plain.get(), weight);
-    dnnl_primitive_desc_t made = nullptr;
-    check_status(dnnl_reorder_primitive_desc_create(&made, plain.get(), engine, layout.get(), engine, nullptr),
-                 "describe a change of layout");
-    const OwnedPrimitiveDescription reorder{made};
-    const OwnedPrimitive primitive = make_primitive(reorder.get());
-    const std::array<dnnl_exec_arg_t, 2> arguments{{{DNNL_ARG_FROM, source.get()}, {DNNL_ARG_TO, packed.get()}}};
-    check_status(dnnl_primitive_execute(primitive.get(), stream, static_cast<int>(arguments.size()), arguments.data()),
-                 "pack weights");
-    check_status(dnnl_stream_wait(stream), "finish packing weights");
-    return {std::move(layout), std::move(bytes), std::move(packed)};
-  }
-
   /// A primitive is made for one number of rows, in some 0.3 ms. The last ones are kept; captions, whose rows vary, go
   /// round them.
-  Product& product_of(dnnl_engine_t engine, Index rows, Index in, Index out, const PackedMatrix& w) {
+  Product& product_of(dnnl_engine_t engine, Index rows, Index in, Index out, const detail::cpu::PackedMatrix& w) {
     using namespace detail::cpu;
     for (Product& p : products_) {
       if (p.rows == rows && p.in == in && p.out == out) { return p; }
     }
-    const auto description = describe_product(engine, rows, in, out, w.layout);
+    const MatrixLayout x{rows, in, dnnl_ab}, y{rows, out, dnnl_ab};
+    const auto description = describe_product(engine, y, x, w.layout);
     Product made{rows,
                  in,
                  out,
                  make_primitive(description.get()),
-                 memory_at(engine, MatrixLayout{rows, in, dnnl_ab}.get(), DNNL_MEMORY_NONE),
-                 memory_at(engine, MatrixLayout{rows, out, dnnl_ab}.get(), DNNL_MEMORY_NONE)};
+                 memory_at(engine, x.get(), DNNL_MEMORY_NONE),
+                 memory_at(engine, y.get(), DNNL_MEMORY_NONE)};
     if (products_.size() < most_products) { return products_.emplace_back(std::move(made)); }
     Product& oldest = products_[next_];
     next_ = (next_ + 1) % most_products;
@@ -184,7 +197,7 @@ class PackedWeights {
 
   static constexpr Index most_products = 32;
   std::vector<Range> constant_;
-  std::unordered_map<const float*, PackedMatrix> matrices_;
+  std::unordered_map<const float*, detail::cpu::PackedMatrix> matrices_;
   std::vector<Product> products_;
   Index next_ = 0;
 };
