@@ -19,14 +19,17 @@ struct OperationTime {
 template <class Device>
 struct timed {
   static constexpr auto name = "timed";
-  static constexpr bool packs_frozen_weights = true;
+  static bool packs_frozen_weights() {
+    if constexpr (requires { Device::packs_frozen_weights(); }) {
+      return Device::packs_frozen_weights();
+    } else {
+      return false;
+    }
+  }
   Device device;
   std::map<std::string, OperationTime> times;
 
-  /// Where Device packs frozen weights only; for others a promise changes what they compute by.
-  void promise_constant(const float* begin, radapt::Index elements) {
-    if constexpr (requires { Device::packs_frozen_weights; }) { device.promise_constant(begin, elements); }
-  }
+  void promise_constant(const float* begin, radapt::Index elements) { device.promise_constant(begin, elements); }
 };
 
 namespace detail {

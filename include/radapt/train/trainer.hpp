@@ -117,8 +117,10 @@ class Trainer {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
     context_.arena.reserve(need.kept, need.scratch);
-    if constexpr (requires { Backend::packs_frozen_weights; }) {
-      context_.device.promise_constant(base.buffer().data(), base.buffer().size());
+    if constexpr (requires { Backend::packs_frozen_weights(); }) {
+      if (Backend::packs_frozen_weights()) {
+        context_.device.promise_constant(base.buffer().data(), base.buffer().size());
+      }
     }
     if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size());

@@ -17,9 +17,6 @@ namespace radapt {
 class onednn_bf16 : public onednn {
  public:
   static constexpr auto name = "onednn_bf16";
-  /// A trainer promises that its frozen weights stay.
-  static constexpr bool packs_frozen_weights = true;
-
   /// Whether products run in bf16 on this processor.
   static bool multiplies_bf16() {
     static const bool can = [] {
@@ -29,6 +26,9 @@ class onednn_bf16 : public onednn {
     }();
     return can;
   }
+
+  /// Whether a trainer shall promise that its frozen weights stay.
+  static bool packs_frozen_weights() { return multiplies_bf16(); }
 
   /// c = a b with a (rows, inner), c (rows, columns) row-major and b = W or, `transposed`, W^T of a row-major W.
   void multiply(float* c, const float* a, Index rows, Index inner, Index columns, const float* weight,
