@@ -58,7 +58,7 @@ class Rates {
 };
 
 void product(State& state, ProductSize size) {
-  Product product(size.rows, size.in, size.out);
+  Product<> product(size.rows, size.in, size.out);
   product();
   Rates rates(state);
   for (auto _ : state) { product(); }
@@ -156,7 +156,7 @@ void add(const std::string& name, const std::vector<Index>& batches, F&& run) {
 /// Benchmarks of one model follow each other, so that its weights are drawn once.
 void add_all(const Batches& batches) {
   for (const ProductSize size : roofline_sizes) {
-    add("roofline/" + Product(size.rows, size.in, size.out).title(), [size](State& state) { product(state, size); });
+    add("roofline/" + Product<>(size.rows, size.in, size.out).title(), [size](State& state) { product(state, size); });
   }
   using B_32 = radapt::Clip<arch::ViT_B_32>;
   add("image/ViT-B-32", batches.or_else({1, 8}), image_tower<B_32>);

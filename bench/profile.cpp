@@ -14,6 +14,7 @@
 #include "bench/support/inputs.hpp"
 #include "bench/support/roofline.hpp"
 #include "bench/support/timed_backend.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"

@@ -23,6 +23,7 @@
 #include <string>
 
 #include "bench/support/roofline.hpp"
+#include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
 #include "radapt/version.hpp"
 
@@ -95,16 +96,17 @@ class Worker {
                              std::to_string(onednn->patch)},
               {"compiler", __VERSION__}}},
             {"works", names},
-            {"precisions", {"f32"}}};
+            {"precisions", radapt::onednn_bf16::multiplies_bf16() ? json{"f32", "bf16"} : json{"f32"}}};
   }
 
-  static void check_precision(const std::string& precision) {
-    if (precision != "f32") {
-      radapt::fail({.what = "precision of a work",
-                    .expected = "f32",
-                    .got = "'" + precision + "'",
-                    .hint = "This worker was built without it"});
+  static void check_precision(const std::string& precision, bool bf16_is_known) {
+    if (precision == "f32" || (precision == "bf16" && bf16_is_known && radapt::onednn_bf16::multiplies_bf16())) {
+      return;
     }
+    radapt::fail({.what = "precision of a work",
+                  .expected = "f32; or bf16 of image, text and train_step, on a processor that multiplies bf16",
+                  .got = "'" + precision + "'",
+                  .hint = {}});
   }
 
   json prepare(const json& message) {
@@ -118,7 +120,7 @@ class Worker {
                                   .captions = message.value("captions", ""),
                                   .prompts = message.value("prompts", ""),
                                   .pictures = message.value("pictures", "")};
-    check_precision(request.precision);
+    check_precision(request.precision, radapt_bench::knows_bf16(request.work));
     omp_set_num_threads(message.value("threads", 1));
     for (const auto& [name, make] : radapt_bench::works) {
       if (name == request.work) { work_ = make(request); }
@@ -153,11 +155,16 @@ class Worker {
 
   /// The best rates of a product of every size, each repeated for a third of a second.
   static json roofline(const json& message) {
-    check_precision(message.value("precision", "f32"));
+    const std::string precision = message.value("precision", "f32");
+    check_precision(precision, true);
     omp_set_num_threads(message.value("threads", 1));
+    return precision == "bf16" ? best_product<radapt::onednn_bf16>() : best_product<radapt::onednn>();
+  }
+  template <class Backend>
+  static json best_product() {
     double rate = 0, processor_rate = 0;
     for (const auto& size : radapt_bench::roofline_sizes) {
-      radapt_bench::Product product(size.rows, size.in, size.out);
+      radapt_bench::Product<Backend> product(size.rows, size.in, size.out);
       product();
       const Time begin = Time::now();
       for (Time before = begin; (before - begin).seconds < 0.3;) {

@@ -4,9 +4,9 @@
 
 #include "bench/support/flops.hpp"
 #include "bench/worker/files.hpp"
+#include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
 #include "radapt/adapter/r_adapter.hpp"
-#include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/load.hpp"
@@ -14,7 +14,7 @@
 namespace radapt_bench {
 namespace {
 
-template <class Model>
+template <class Model, class Backend>
 class Images : public Work {
  public:
   Images(radapt::Weights<Model> weights, const Request& request)
@@ -33,7 +33,7 @@ class Images : public Work {
   radapt::Weights<Model> weights_;
   Index batch_;
   std::vector<float> pixels_, features_;
-  radapt::Session<Model, radapt::onednn> session_;
+  radapt::Session<Model, Backend> session_;
 };
 
 /// Adapters that do something, so that a merge that lost them would show: F is far from its first value 0.
@@ -52,7 +52,9 @@ std::unique_ptr<Work> image_work(const Request& request) {
   return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16, radapt::arch::ViT_L_14>(
       request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
         using Model = radapt::Clip<Arch>;
-        return std::make_unique<Images<Model>>(radapt::load<Model>(request.weights), request);
+        return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
+          return std::make_unique<Images<Model, Backend>>(radapt::load<Model>(request.weights), request);
+        });
       });
 }
 
@@ -62,7 +64,7 @@ std::unique_ptr<Work> merged_work(const Request& request) {
         using Model = radapt::Clip<Arch>;
         auto adapted = radapt::with_adapters<radapt::RAdapter<>>(radapt::load<Model>(request.weights));
         fill_adapters(adapted);
-        return std::make_unique<Images<Model>>(radapt::merge(0.5, adapted), request);
+        return std::make_unique<Images<Model, radapt::onednn>>(radapt::merge(0.5, adapted), request);
       });
 }
 

@@ -1,22 +1,22 @@
 /// Features of captions, and the zero-shot head.
 #include "bench/support/flops.hpp"
 #include "bench/worker/files.hpp"
+#include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
-#include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/io/load.hpp"
 
 namespace radapt_bench {
 namespace {
 
-template <class Model>
+template <class Model, class Backend>
 class Texts : public Work {
  public:
   explicit Texts(const Request& request)
       : weights_(radapt::load<Model>(request.weights)),
         captions_(captions_of<Model>(read_json(request.captions)["captions"], request.batch)),
         features_(captions_.size() * Model::arch::embed),
-        session_(weights_, {.images = 1, .captions = captions_.size()}) {}
+        session_(weights_, {.images = 1, .captions = captions_.size(), .constant_weights = true}) {}
   void run() override { session_.encode_texts(captions_, features_); }
   std::string unit() const override { return "captions"; }
   Index items() const override { return captions_.size(); }
@@ -27,10 +27,10 @@ class Texts : public Work {
   radapt::Weights<Model> weights_;
   radapt::Captions captions_;
   std::vector<float> features_;
-  radapt::Session<Model, radapt::onednn> session_;
+  radapt::Session<Model, Backend> session_;
 };
 
-template <class Model>
+template <class Model, class Backend>
 class Head : public Work {
  public:
   explicit Head(const Request& request) : Head(request, read_json(request.prompts)) {}
@@ -51,15 +51,18 @@ class Head : public Work {
   radapt::Captions prompts_;
   std::vector<Index> per_class_;
   std::vector<float> head_;
-  radapt::Session<Model, radapt::onednn> session_;
+  radapt::Session<Model, Backend> session_;
 };
 
-template <template <class> class Kind>
+template <template <class, class> class Kind>
 std::unique_ptr<Work> make(const Request& request) {
   // The text towers of B/32 and B/16 have the same sizes, but their files differ.
   return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16, radapt::arch::ViT_L_14>(
-      request,
-      [&]<class Arch>(Arch) -> std::unique_ptr<Work> { return std::make_unique<Kind<radapt::Clip<Arch>>>(request); });
+      request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
+        return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
+          return std::make_unique<Kind<radapt::Clip<Arch>, Backend>>(request);
+        });
+      });
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 
 #include "bench/support/flops.hpp"
 #include "bench/worker/files.hpp"
+#include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
-#include "radapt/backend/onednn/all.hpp"
 #include "radapt/io/load.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
@@ -15,11 +15,11 @@ namespace {
 /// Steps whose losses and gradient norms are compared; their masks come from a file, since no two libraries draw alike.
 inline constexpr int compared_steps = 2;
 
-template <class Arch>
+template <class Arch, class Backend>
 class Steps : public Work {
   using Recipe = radapt::recipe::r_adapter<Arch>;
   using Model = typename Recipe::trained;
-  using Trainer = radapt::Trainer<Recipe, radapt::onednn>;
+  using Trainer = radapt::Trainer<Recipe, Backend>;
 
  public:
   explicit Steps(const Request& request) : Steps(request, read_json(request.captions)) {}
@@ -86,7 +86,11 @@ class Steps : public Work {
 
 std::unique_ptr<Work> train_step_work(const Request& request) {
   return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16>(
-      request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> { return std::make_unique<Steps<Arch>>(request); });
+      request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
+        return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
+          return std::make_unique<Steps<Arch, Backend>>(request);
+        });
+      });
 }
 
 }  // namespace radapt_bench

@@ -7,6 +7,7 @@
 
 #include "cases/linear.hpp"
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/core/element.hpp"
 
 namespace {

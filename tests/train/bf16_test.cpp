@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/train/recipes.hpp"

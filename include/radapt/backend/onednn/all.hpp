@@ -1,8 +1,7 @@
 #pragma once
-/// The whole oneDNN backend: every operation in float, and onednn_bf16 with products in bf16.
+/// The whole oneDNN backend: every operation in float. Products in bf16 are bf16.hpp, beside it.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
-#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/backend/onednn/columns.hpp"
 #include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"

@@ -9,8 +9,9 @@
 
 namespace radapt {
 
-/// Precision as a type: `Session<Model, onednn_bf16>`, `Trainer<Recipe, onednn_bf16>`. It takes half the time of a
-/// product on processors that multiply bf16 (AVX512-BF16, AMX). On others it is `onednn`, number for number.
+/// Precision as a type: `Session<Model, onednn_bf16>`, `Trainer<Recipe, onednn_bf16>`; include this header beside
+/// all.hpp. A product takes half the time on processors that multiply bf16 (AVX512-BF16, AMX). On others it is
+/// `onednn`, number for number.
 ///
 /// Weights that were promised to be constant are kept as packed bf16 copies, one for each direction in which they are
 /// multiplied by; others are rounded in every call.
