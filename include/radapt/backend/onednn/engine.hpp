@@ -15,38 +15,12 @@ namespace radapt {
 
 namespace detail::cpu {
 
-/// The layout of `elements` floats in a row.
-class FlatLayout {
- public:
-  explicit FlatLayout(Index elements) {
-    const dnnl_dims_t extents = {static_cast<dnnl_dim_t>(elements)};
-#if DNNL_VERSION_MAJOR >= 3
-    dnnl_memory_desc_t made = nullptr;
-    check_status(dnnl_memory_desc_create_with_tag(&made, 1, extents, dnnl_f32, dnnl_a), "describe a vector");
-    description_.reset(made);
-#else
-    check_status(dnnl_memory_desc_init_by_tag(&description_, 1, extents, dnnl_f32, dnnl_a), "describe a vector");
-#endif
-  }
-#if DNNL_VERSION_MAJOR >= 3
-  const_dnnl_memory_desc_t get() const { return description_.get(); }
-
- private:
-  Owned<dnnl_memory_desc_t, &dnnl_memory_desc_destroy> description_;
-#else
-  const dnnl_memory_desc_t* get() const { return &description_; }
-
- private:
-  dnnl_memory_desc_t description_{};
-#endif
-};
-
 /// An activation or its derivative on a fixed number of elements. Made once, then run on any memory of that size.
 class ActivationPrimitive {
  public:
   ActivationPrimitive() = default;
   ActivationPrimitive(dnnl_engine_t engine, Activation kind, bool backward, Index elements) {
-    const FlatLayout layout{elements};
+    const MatrixLayout layout{1, elements, dnnl_ab};
     const auto forward = describe_forward(engine, kind, layout);
     const auto description = backward ? describe_backward(engine, kind, layout, forward.get()) : nullptr;
     dnnl_primitive_t made = nullptr;
@@ -82,7 +56,7 @@ class ActivationPrimitive {
   /// Of swish, x sigmoid(slope x), and of relu below 0; the other algorithms do not read it.
   static constexpr float slope_of(Activation kind) { return kind == Activation::relu ? 0.0F : 1.702F; }
 
-  static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const FlatLayout& layout) {
+  static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl_status_t status =
@@ -97,7 +71,7 @@ class ActivationPrimitive {
     check_status(status, "describe an activation");
     return OwnedPrimitiveDescription{made};
   }
-  static OwnedPrimitiveDescription describe_backward(dnnl_engine_t engine, Activation kind, const FlatLayout& layout,
+  static OwnedPrimitiveDescription describe_backward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout,
                                                      const_dnnl_primitive_desc_t forward) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
