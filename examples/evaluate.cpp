@@ -26,6 +26,7 @@
 #include "radapt/train/progress.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/outputs.hpp"
 
 namespace {
 
@@ -146,6 +147,7 @@ struct Job {
 
   template <class Arch>
   void operator()() const {
+    example::check_output_file(out);
     std::optional<task::BaselineLine> line;
     if (!baseline.empty()) { line = read_baseline(baseline); }
     const std::vector<std::string> names = classes.empty() ? names_of_folder(id) : read_class_names(classes);

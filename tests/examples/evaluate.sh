@@ -29,6 +29,7 @@ has out.txt 'pacs/photo +60 +7 '
 refuses "expected a JSON list of the classes' names" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar"
 refuses "class names in '.*config.json'.*expected a JSON list of strings" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar" --classes "$shared/fixtures/tiny_clip_vocab49408/config.json"
 refuses "no-such-000.tar'" evaluate "${tiny[@]}" --classes "$shift/classnames.json" --id no-such-000.tar
+refuses "writing 'no-such-folder/results.jsonl': expected a folder" evaluate "${tiny[@]}" "${shards[@]}" --out no-such-folder/results.jsonl
 echo '["airplane", "automobile"]' >two.json
 refuses "the label of '.*cifar10-test-000.tar:.*expected a number from 0 to 1, got" evaluate "${tiny[@]}" --classes "$PWD/two.json" --id "$shift/cifar10-test-000.tar"
 echo '{"id": 1}' >broken.jsonl
