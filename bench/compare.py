@@ -75,7 +75,7 @@ def arguments(argv):
     )
     add("--note", default="", help="a sentence about the circumstances, kept with the results")
     add("--results", type=pathlib.Path, help="the JSON file; by default bench/results/cpu-MODEL.json")
-    add("--figure", type=pathlib.Path, help="an SVG picture of the ratios")
+    add("--figure", type=pathlib.Path, help="an SVG picture of all ratios in the JSON file")
     options = parser.parse_args(argv)
     if options.works is None:
         options.works = [work for work in rows.DEFAULTS if options.pictures or work not in rows.PICTURES]
@@ -120,7 +120,7 @@ def main(argv):
             disagree += entry.get("agrees") is False
     print(report.table(kept.rows))
     if options.figure:
-        report.write_atomically(options.figure, report.figure(kept.rows, machine["cpu"]))
+        report.write_atomically(options.figure, report.figure(kept.earlier + kept.rows, machine["cpu"]))
     print(f"\nkept in {results}")
     if disagree:
         print(f"radapt: {disagree} rows disagree with ours beyond their bounds", file=sys.stderr)
