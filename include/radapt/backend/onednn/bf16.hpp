@@ -2,6 +2,7 @@
 /// The CPU backend with matrix products in bfloat16: factors are rounded to bf16 (8 bits of precision), sums are taken
 /// and results are left in float. Everything else, layer norm, softmax, activations, residual streams, losses, the
 /// update and the trained parameters themselves, is that of `onednn`, in float.
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -37,7 +38,7 @@ class onednn_bf16 : public onednn {
     using namespace detail::cpu;
     if (rows == 0) { return; }
     const dnnl_format_tag_t tag = transposed ? dnnl_ba : dnnl_ab;
-    dnnl_bf16_t* const a16 = rounded(first_, a, rows * inner);
+    Bits* const a16 = rounded(first_, a, rows * inner);
     if (is_constant(weight)) {
       const PackedMatrix& w = packed(weight, inner, columns, tag);
       run({rows, inner, columns, dnnl_ab, tag, true}, w.layout, c, a16, w.memory.get());
@@ -50,7 +51,7 @@ class onednn_bf16 : public onednn {
   /// dy^T x with dy (rows, out) and x (rows, in): (out, in), until the next call.
   const float* multiply_transposed(const float* dy, const float* x, Index rows, Index out, Index in) {
     using namespace detail::cpu;
-    dnnl_bf16_t* const dy16 = rounded(first_, dy, rows * out);
+    Bits* const dy16 = rounded(first_, dy, rows * out);
     const MatrixLayout layout{rows, in, dnnl_ab, dnnl_bf16};
     const OwnedMemory x16 = memory_at(engine(), layout.get(), rounded(second_, x, rows * in));
     if (product_.size() < out * in) { product_ = Buffer<float>(out * in); }
@@ -59,7 +60,7 @@ class onednn_bf16 : public onednn {
   }
 
  private:
-  using dnnl_bf16_t = std::uint16_t;
+  using Bits = std::uint16_t;  // of a bf16
   /// What a primitive is made for.
   struct Key {
     Index rows, inner, columns;
@@ -83,10 +84,10 @@ class onednn_bf16 : public onednn {
     detail::cpu::PackedMatrix matrix;
   };
 
-  void run(const Key& key, const detail::cpu::MatrixLayout& b, float* c, dnnl_bf16_t* a, dnnl_memory_t weights) {
+  void run(const Key& key, const detail::cpu::MatrixLayout& b, float* c, Bits* a, dnnl_memory_t weights) {
     using namespace detail::cpu;
-    Product& p = entry(
-        products_, next_product_, [&](const Product& made) { return made.key == key; },
+    Product& p = recent_entry(
+        products_, next_product_, most_primitives, [&](const Product& made) { return made.key == key; },
         [&] {
           const MatrixLayout a_layout{key.rows, key.inner, key.a, dnnl_bf16}, c_layout{key.rows, key.columns, dnnl_ab};
           const auto description = describe_product(engine(), c_layout, a_layout, b);
@@ -101,11 +102,11 @@ class onednn_bf16 : public onednn {
   }
 
   /// `n` floats rounded to bf16, ties to even, in `room`.
-  dnnl_bf16_t* rounded(Buffer<dnnl_bf16_t>& room, const float* x, Index n) {
+  Bits* rounded(Buffer<Bits>& room, const float* x, Index n) {
     using namespace detail::cpu;
-    if (room.size() < n) { room = Buffer<dnnl_bf16_t>(n); }
-    Rounding& r = entry(
-        roundings_, next_rounding_, [&](const Rounding& made) { return made.elements == n; },
+    if (room.size() < n) { room = Buffer<Bits>(n); }
+    Rounding& r = recent_entry(
+        roundings_, next_rounding_, most_primitives, [&](const Rounding& made) { return made.elements == n; },
         [&] {
           const MatrixLayout from{1, n, dnnl_ab}, to{1, n, dnnl_ab, dnnl_bf16};
           return Rounding{n, make_reorder(engine(), from, to), memory_at(engine(), from.get(), DNNL_MEMORY_NONE),
@@ -126,24 +127,12 @@ class onednn_bf16 : public onednn {
     return packed_.back().matrix;
   }
 
-  /// The entry that `fits`, or a new one in the place of the oldest. A primitive is made in some 0.3 ms.
-  template <class Entry, class Fits, class Make>
-  static Entry& entry(std::vector<Entry>& all, Index& next, Fits&& fits, Make&& make) {
-    constexpr Index most = 256;
-    for (Entry& e : all) {
-      if (fits(e)) { return e; }
-    }
-    if (all.size() < most) { return all.emplace_back(make()); }
-    Entry& oldest = all[next];
-    next = (next + 1) % most;
-    return oldest = make();
-  }
-
+  static constexpr Index most_primitives = 256;  // of each kind
   std::vector<Packed> packed_;
   std::vector<Product> products_;
   std::vector<Rounding> roundings_;
   Index next_product_ = 0, next_rounding_ = 0;
-  Buffer<dnnl_bf16_t> first_, second_;
+  Buffer<Bits> first_, second_;
   Buffer<float> product_;
 };
 

@@ -102,6 +102,19 @@ inline OwnedPrimitive make_reorder(dnnl_engine_t engine, const MatrixLayout& fro
   return make_primitive(description.get());
 }
 
+/// The entry of a cache that `fits`, or what `make` gives, in the place of the oldest once there are `most`. `next` is
+/// the oldest. A primitive is made for one number of rows, in some 0.3 ms, and captions have many.
+template <class Entry, class Fits, class Make>
+Entry& recent_entry(std::vector<Entry>& all, Index& next, Index most, Fits&& fits, Make&& make) {
+  for (Entry& e : all) {
+    if (fits(e)) { return e; }
+  }
+  if (all.size() < most) { return all.emplace_back(make()); }
+  Entry& oldest = all[next];
+  next = (next + 1) % most;
+  return oldest = make();
+}
+
 /// A matrix in a layout that oneDNN has chosen.
 struct PackedMatrix {
   MatrixLayout layout;
@@ -174,25 +187,20 @@ class PackedWeights {
     detail::cpu::OwnedMemory x, y;
   };
 
-  /// A primitive is made for one number of rows, in some 0.3 ms. The last ones are kept; captions, whose rows vary, go
-  /// round them.
   Product& product_of(dnnl_engine_t engine, Index rows, Index in, Index out, const detail::cpu::PackedMatrix& w) {
     using namespace detail::cpu;
-    for (Product& p : products_) {
-      if (p.rows == rows && p.in == in && p.out == out) { return p; }
-    }
-    const MatrixLayout x{rows, in, dnnl_ab}, y{rows, out, dnnl_ab};
-    const auto description = describe_product(engine, y, x, w.layout);
-    Product made{rows,
-                 in,
-                 out,
-                 make_primitive(description.get()),
-                 memory_at(engine, x.get(), DNNL_MEMORY_NONE),
-                 memory_at(engine, y.get(), DNNL_MEMORY_NONE)};
-    if (products_.size() < most_products) { return products_.emplace_back(std::move(made)); }
-    Product& oldest = products_[next_];
-    next_ = (next_ + 1) % most_products;
-    return oldest = std::move(made);
+    return recent_entry(
+        products_, next_, most_products, [&](const Product& p) { return p.rows == rows && p.in == in && p.out == out; },
+        [&] {
+          const MatrixLayout x{rows, in, dnnl_ab}, y{rows, out, dnnl_ab};
+          const auto description = describe_product(engine, y, x, w.layout);
+          return Product{rows,
+                         in,
+                         out,
+                         make_primitive(description.get()),
+                         memory_at(engine, x.get(), DNNL_MEMORY_NONE),
+                         memory_at(engine, y.get(), DNNL_MEMORY_NONE)};
+        });
   }
 
   static constexpr Index most_products = 32;
