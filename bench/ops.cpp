@@ -49,7 +49,7 @@ void add_rows() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  cases::for_each_case([]<class C>() { for_each_backend([]<class Backend>() { add_rows<C, Backend>(); }); });
+  cases::for_each_case([]<class C>() { for_each_backend<host_backends>([]<class Backend>() { add_rows<C, Backend>(); }); });
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) { return 2; }
   benchmark::RunSpecifiedBenchmarks();

@@ -301,7 +301,7 @@ TEST_CASE("masks are drawn with the probability of dropping, anew for every samp
   constexpr Index draws = 100000;
   const auto kept = [&](const radapt::Phase& p, std::uint32_t site) {
     std::vector<bool> mask(draws);
-    for (Index i = 0; i < draws; ++i) { mask[i] = p.keeps(site, i); }
+    for (Index i = 0; i < draws; ++i) { mask[i] = p.draws_of(site).keeps(i); }
     return mask;
   };
   // A fair draw of independent entries is within four standard deviations of its mean: of 0.8, and of the 0.68 with

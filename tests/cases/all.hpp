@@ -5,6 +5,7 @@
 #include "cases/activation.hpp"
 #include "cases/attention.hpp"
 #include "cases/columns.hpp"
+#include "cases/draw_mask.hpp"
 #include "cases/dropout.hpp"
 #include "cases/elementwise.hpp"
 #include "cases/embed.hpp"
@@ -23,7 +24,7 @@ using all =
                LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward, L2NormalizeBackward,
                ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
                AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
-               PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, ContrastiveLoss,
+               PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, DrawMask, ContrastiveLoss,
                CrossEntropy, Distillation, Adamw, DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear>;
 
 /// The name of the operation that case C is for.

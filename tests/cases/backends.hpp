@@ -1,6 +1,10 @@
 #pragma once
 /// The backends under test and what each promises: the agreement test, the support matrix and the benchmarks walk this
 /// list. A further backend is one more entry in it, and one more Promises.
+#include <vector>
+
+#include "cuda/operands.hpp"
+#include "radapt/backend/cuda/all.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/reference/all.hpp"
 #include "radapt/backend/run.hpp"
@@ -11,18 +15,29 @@ namespace radapt_test {
 /// What a backend says of itself beyond its results.
 template <class Backend>
 struct Promises;
+struct OperandsOnTheHeap {
+  /// The kinds of memory that operands are tried in.
+  static std::vector<const radapt::MemorySource*> operand_memories() { return {&radapt::host_memory}; }
+};
 template <>
-struct Promises<radapt::reference> {
+struct Promises<radapt::reference> : OperandsOnTheHeap {
   static constexpr bool repeated_calls_allocate_nothing = false;  // Eigen's products and the scores of attention do
   static constexpr bool loops_do_not_depend_on_threads = false;   // it has none; Eigen's products are up to Eigen
 };
 template <>
-struct Promises<radapt::onednn> {
+struct Promises<radapt::onednn> : OperandsOnTheHeap {
   static constexpr bool repeated_calls_allocate_nothing = true;
   static constexpr bool loops_do_not_depend_on_threads = true;
 };
 
-using backends = radapt::op::list<radapt::reference, radapt::onednn>;
+template <>
+struct Promises<radapt::cuda> : OperandsOfCuda {
+  static constexpr bool repeated_calls_allocate_nothing = false;  // operands on the heap make it list what to copy back
+  static constexpr bool loops_do_not_depend_on_threads = false;   // it has none on the host
+};
+
+using host_backends = radapt::op::list<radapt::reference, radapt::onednn>;
+using backends = radapt::op::list<radapt::reference, radapt::onednn, radapt::cuda>;
 
 /// One device of each backend for all tests, so that its workspace is dirty and its caches are warm.
 template <class Backend>
@@ -31,10 +46,10 @@ Backend& device_of() {
   return device;
 }
 
-/// Calls f.template operator()<Backend>() for every backend.
-template <class F>
+/// Calls f.template operator()<Backend>() for every backend of a list.
+template <class List = backends, class F>
 void for_each_backend(F&& f) {
-  [&]<class... B>(radapt::op::list<B...>*) { (f.template operator()<B>(), ...); }(static_cast<backends*>(nullptr));
+  [&]<class... B>(radapt::op::list<B...>*) { (f.template operator()<B>(), ...); }(static_cast<List*>(nullptr));
 }
 /// Calls f.template operator()<Backend, T>() for every backend in every element type.
 template <class F>

@@ -22,12 +22,14 @@ class Blocks {
  public:
   enum class Use { read, written };
 
+  explicit Blocks(const radapt::MemorySource& source = radapt::host_memory) : source_(&source) {}
+
   /// n elements that `fill(i)` gives. No elements: a null pointer, which is what an empty batch may hold.
   template <class T, class Fill>
   T* take(Index n, Use use, Fill&& fill) {
     // An odd number of guards: no buffer begins on the boundary of a vector register.
     constexpr Index guard = guard_elements * sizeof(T);
-    Block b{radapt::Buffer<unsigned char>{2 * guard + n * sizeof(T)}, {}, guard, n, use, stored_as<T>};
+    Block b{radapt::Buffer<unsigned char>{2 * guard + n * sizeof(T), *source_}, {}, guard, n, use, stored_as<T>};
     std::memset(b.storage.data(), sentinel, b.storage.size());
     T* const data = reinterpret_cast<T*>(b.storage.data() + guard);
     for (Index i = 0; i < n; ++i) { data[i] = fill(i); }
@@ -79,10 +81,11 @@ class Blocks {
   static constexpr Index guard_elements = 17;
   static constexpr unsigned char sentinel = 0xA5;
   static constexpr std::uint64_t seed = 20240924;
-  enum class Stored { f32, f64, other };
+  enum class Stored { f32, f64, byte, other };
   template <class T>
   static constexpr Stored stored_as = std::is_same_v<T, float>    ? Stored::f32
                                       : std::is_same_v<T, double> ? Stored::f64
+                                      : sizeof(T) == 1            ? Stored::byte
                                                                   : Stored::other;
 
   struct Block {
@@ -101,12 +104,15 @@ class Blocks {
           out[i] = static_cast<double>(reinterpret_cast<const float*>(begin())[i]);
         } else if (stored == Stored::f64) {
           out[i] = reinterpret_cast<const double*>(begin())[i];
+        } else if (stored == Stored::byte) {
+          out[i] = static_cast<double>(begin()[i]);
         }
       }
       return out;
     }
   };
 
+  const radapt::MemorySource* source_;
   std::vector<Block> blocks_;
 };
 

@@ -72,7 +72,7 @@ TEST_CASE("masks of a phase depend on seed, step, site and entry alone") {
   const auto mask = [](std::uint64_t seed, std::uint64_t step, std::uint32_t site, double drop) {
     radapt::Phase phase{.training = true, .adapter_drop = drop, .seed = seed, .step = step};
     std::vector<bool> kept(4000);
-    for (radapt::Index i = 0; i < kept.size(); ++i) { kept[i] = phase.keeps(site, i); }
+    for (radapt::Index i = 0; i < kept.size(); ++i) { kept[i] = phase.draws_of(site).keeps(i); }
     return kept;
   };
   const auto first = mask(1, 2, 3, 0.2);

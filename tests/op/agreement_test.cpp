@@ -27,11 +27,11 @@ struct Subject {
   bool same_bits_with_one_thread, allocates_nothing;
 };
 
-void compare(const Subject& subject, const Blocks& expected) {
+void compare(const Subject& subject, const Blocks& expected, const radapt::MemorySource& memory) {
   INFO(subject.title);
   INFO(subject.reason);
   use_threads(subject.threads);
-  Blocks first, again, alone;
+  Blocks first(memory), again(memory), alone(memory);
   const auto call = subject.prepare(first);
   call();
   CHECK(first.error_against(expected) <= subject.tolerance);
@@ -56,7 +56,10 @@ Subject subject(const typename C::Size& size) {
           .prepare =
               [&size](Blocks& blocks) {
                 Memory<T> memory(blocks);
-                return [o = C::template build<T>(memory, size)] { launch(device_of<Backend>(), o); };
+                return [o = C::template build<T>(memory, size)] {
+                  launch(device_of<Backend>(), o);
+                  if constexpr (requires(Backend& b) { b.synchronize(); }) { device_of<Backend>().synchronize(); }
+                };
               },
           .tolerance = C::tolerance.template of<T>(),
           .reason = C::tolerance.reason,
@@ -78,7 +81,9 @@ TEST_CASE_TEMPLATE_DEFINE("every backend agrees with the reference in double", C
     launched(C::template build<double>(memory, size))();
     for_each_backend_and_element([&]<class Backend, class T>() {
       if constexpr (radapt::has_kernel<typename C::template operation<T>, Backend>) {
-        compare(subject<C, Backend, T>(size), expected);
+        for (const radapt::MemorySource* source : Promises<Backend>::operand_memories()) {
+          compare(subject<C, Backend, T>(size), expected, *source);
+        }
       }
     });
   }

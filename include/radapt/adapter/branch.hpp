@@ -1,9 +1,11 @@
 #pragma once
 /// What the branches of all adapters share: the coefficient, the draw of the mask, the rows it keeps.
+#include <algorithm>
 #include <cstdint>
 
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/op/draw_mask.hpp"
 #include "radapt/op/kept_rows.hpp"
 
 namespace radapt::detail {
@@ -20,16 +22,18 @@ struct AdapterBranch : layer_defaults {
   }
 
   /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped.
+  template <class T>
   static op::KeptRows draw(auto& c, std::uint8_t* mask) {
     const std::uint32_t site = c.phase.next_site++;
     if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
     const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
     const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
-    for (Index i = 0; i < entries; ++i) {
-      const Index sample = by_sample ? c.phase.first_sequence + i : i;
-      const bool keeps =
-          c.phase.given_masks == nullptr ? c.phase.keeps(site, sample) : c.phase.given_masks[site][sample] != 0;
-      mask[i] = keeps ? 1 : 0;
+    const Index first = by_sample ? c.phase.first_sequence : 0;
+    if (c.phase.given_masks == nullptr) {
+      run(c, op::draw_mask<T>{.mask = mask, .entries = entries, .first = first, .draws = c.phase.draws_of(site)});
+    } else {
+      finish(c);  // what was launched may still read the mask that was here before
+      std::copy_n(c.phase.given_masks[site] + first, entries, mask);
     }
     return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
   }

@@ -151,7 +151,7 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     } else {
       mask = c.arena.template scratch<std::uint8_t, typename base::Mask>(x.rows);
     }
-    const auto kept = base::draw(c, mask.data);
+    const auto kept = base::template draw<T>(c, mask.data);
     const auto z = c.arena.template scratch<T, X>(x.rows);
     run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.F, .kept = kept});
     run(c, op::scaled_add<T>{.y = y,
@@ -269,7 +269,7 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
       mask = c.arena.template scratch<std::uint8_t, typename base::Mask>(x.rows);
       z = c.arena.template scratch<T, Inner<X>>(x.rows);
     }
-    const auto kept = base::draw(c, mask.data);
+    const auto kept = base::template draw<T>(c, mask.data);
     const auto uz = c.arena.template scratch<T, X>(x.rows);
     run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.D, .kept = kept});
     run(c, op::linear_forward<T>{.y = uz, .x = z, .weight = p.U, .kept = kept});

@@ -28,4 +28,10 @@ template <class Op, class Backend>
   if constexpr (has_kernel<Op, Backend>) { launch(c.device, o); }
 }
 
+/// Waits for what was launched. Backends that return from a launch before its work is done have `synchronize()`.
+template <class Backend>
+void finish(Context<Backend>& c) {
+  if constexpr (requires { c.device.synchronize(); }) { c.device.synchronize(); }
+}
+
 }  // namespace radapt

@@ -9,6 +9,7 @@
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/captions.hpp"
 #include "radapt/clip/classifier.hpp"
+#include "radapt/core/resident.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/op/norm.hpp"
 
@@ -33,12 +34,13 @@ class Session {
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// `weights` must outlive the session.
-  explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
+  explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
     using ImagePlan = Plan<typename M::Image, typename M::PixelRow, T, tune::nothing, false>;
     using TextPlan = Plan<typename M::Text, TokenRow, T, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
     const Extent captions{size.captions * M::arch::context, size.captions};
-    context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)));
+    context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)),
+                           memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
     if constexpr (requires { context_.device.promise_constant(weights.buffer().data(), Index{}); }) {
       if (size.constant_weights) { context_.device.promise_constant(weights.buffer().data(), weights.buffer().size()); }
@@ -93,12 +95,12 @@ class Session {
   }
 
   /// exp(logit_scale): what cosines are multiplied with.
-  T scale() const { return std::exp(*weights_->tree().logit_scale.data); }
-  const Weights<M, T>& weights() const { return *weights_; }
+  T scale() const { return std::exp(*weights().tree().logit_scale.data); }
+  const Weights<M, T>& weights() const { return weights_.original(); }
   Context<Backend>& context() { return context_; }
 
  private:
-  const Weights<M, T>* weights_;
+  Resident<Backend, Weights<M, T>> weights_;
   SessionSize size_;
   Context<Backend> context_;
   std::vector<Index> offsets_;
@@ -111,9 +113,10 @@ class ClassifierSession {
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// `weights` must outlive the session.
-  explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(&weights), size_(size) {
+  explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
     using ModelPlan = Plan<M, typename M::PixelRow, T, tune::nothing, false>;
-    context_.arena.reserve(0, ModelPlan::forward_scratch(M::image_sequences(size.images).extent()));
+    context_.arena.reserve(0, ModelPlan::forward_scratch(M::image_sequences(size.images).extent()),
+                           memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
   }
 
@@ -138,7 +141,7 @@ class ClassifierSession {
   }
 
  private:
-  const Weights<M, T>* weights_;
+  Resident<Backend, Weights<M, T>> weights_;
   SessionSize size_;
   Context<Backend> context_;
 };

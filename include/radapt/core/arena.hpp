@@ -25,10 +25,10 @@ class Arena {
   Arena(Index kept_bytes, Index scratch_bytes) { reserve(kept_bytes, scratch_bytes); }
 
   /// Replaces the memory. Everything taken before is gone; may only be called between steps.
-  void reserve(Index kept_bytes, Index scratch_bytes) {
+  void reserve(Index kept_bytes, Index scratch_bytes, const MemorySource& source = host_memory) {
     kept_capacity_ = padded(kept_bytes);
     scratch_capacity_ = padded(scratch_bytes);
-    memory_ = Buffer<char>(kept_capacity_ + scratch_capacity_);
+    memory_ = Buffer<char>(kept_capacity_ + scratch_capacity_, source);
     reset();
   }
   /// Empties both stacks and forgets the peaks.

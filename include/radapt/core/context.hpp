@@ -16,6 +16,21 @@ enum class DropGranularity {
   per_token_position,  ///< one position of every sequence, as the released code does on (L, N, D) tensors
 };
 
+/// What the mask of one stochastic layer in one pass is drawn from.
+struct MaskDraws {
+  double probability = 0.0;  ///< of dropping, 0 <= p < 1
+  std::uint64_t seed = 0, step = 0;
+  std::uint32_t site = 0;
+
+  /// Whether entry `i` is kept.
+  constexpr bool keeps(Index i) const {
+    const auto word = philox(
+        {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), site, static_cast<std::uint32_t>(step)},
+        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+    return static_cast<double>(unit_interval(word[0])) >= probability;
+  }
+};
+
 /// The draws of one pass. A mask depends on (seed, step, site, sample) alone: splitting a batch into micro-batches, or
 /// running it twice, gives the same masks.
 struct Phase {
@@ -30,13 +45,8 @@ struct Phase {
   std::uint32_t next_site = 0;  ///< counts the stochastic layers of a pass, in the order in which forward meets them
   const std::uint8_t* const* given_masks = nullptr;  ///< masks by site instead of drawn ones: for reproducing a run
 
-  /// Whether entry `i` of the mask of `site` is kept.
-  bool keeps(std::uint32_t site, Index i) const {
-    const auto word = philox(
-        {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i >> 32), site, static_cast<std::uint32_t>(step)},
-        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
-    return static_cast<double>(unit_interval(word[0])) >= adapter_drop;
-  }
+  /// The draws of the adapter of that site.
+  constexpr MaskDraws draws_of(std::uint32_t site) const { return {adapter_drop, seed, step, site}; }
 };
 
 /// A backend with the memory it works in. Passes are not re-entrant: one context, one pass at a time.

@@ -1,5 +1,6 @@
 #pragma once
-/// Owned memory of the host: 64-byte aligned, zeroed, never resized.
+/// Owned memory, 64-byte aligned, zeroed, never resized: of the host, or shared with a device.
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -21,23 +22,54 @@ constexpr Index padded_elements(Index elements) {
   return padded(elements * sizeof(T)) / sizeof(T);
 }
 
+/// Where the memory of a Buffer comes from. Whatever the source, the host can read and write it.
+struct MemorySource {
+  void* (*take)(Index bytes);               ///< zeroed, aligned; bytes > 0
+  void (*give_back)(void* memory) noexcept;  ///< null does nothing
+};
+
+/// The heap.
+inline constexpr MemorySource host_memory{
+    .take =
+        [](Index bytes) {
+          void* const memory = ::operator new (padded(bytes), std::align_val_t{alignment});
+          std::memset(memory, 0, padded(bytes));
+          return memory;
+        },
+    .give_back = [](void* memory) noexcept { ::operator delete (memory, std::align_val_t{alignment}); }};
+
+/// Whether a backend's kernels work in memory of their own.
+template <class Backend>
+concept has_own_memory = requires {
+  { Backend::memory() } -> std::convertible_to<const MemorySource&>;
+};
+/// The memory in which a backend's kernels work best.
+template <class Backend>
+const MemorySource& memory_of() {
+  if constexpr (has_own_memory<Backend>) {
+    return Backend::memory();
+  } else {
+    return host_memory;
+  }
+}
+
 /// A fixed block of T, zero at first. Move only.
 template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Index elements) : size_(elements) {
-    if (elements == 0) { return; }
-    data_ = static_cast<T*>(::operator new (padded(elements * sizeof(T)), std::align_val_t{alignment}));
-    std::memset(static_cast<void*>(data_), 0, padded(elements * sizeof(T)));
+  explicit Buffer(Index elements, const MemorySource& source = host_memory) : source_(&source), size_(elements) {
+    if (elements != 0) { data_ = static_cast<T*>(source.take(elements * sizeof(T))); }
   }
-  Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Buffer(Buffer&& other) noexcept
+      : source_(other.source_), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(source_, other.source_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
   }
-  ~Buffer() { ::operator delete (data_, std::align_val_t{alignment}); }
+  ~Buffer() { source_->give_back(data_); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }
@@ -50,6 +82,7 @@ class Buffer {
   const T& operator[](Index i) const { return data_[i]; }
 
  private:
+  const MemorySource* source_ = &host_memory;
   T* data_ = nullptr;
   Index size_ = 0;
 };

@@ -35,11 +35,13 @@ class Weights {
   using ConstTree = Values<M, const T>;
 
   /// Zeroed weights. `classes` is the value of a dynamic extent, for models that have one.
-  explicit Weights(Index classes = 1) : classes_(classes) {
-    buffer_ = Buffer<T>(bind<T>(tree_, nullptr, classes));
+  explicit Weights(Index classes = 1, const MemorySource& source = host_memory) : classes_(classes) {
+    buffer_ = Buffer<T>(bind<T>(tree_, nullptr, classes), source);
     bind(tree_, buffer_.data(), classes);
   }
-  Weights(const Weights& other) : Weights(other.classes_) { copy_from(other); }
+  Weights(const Weights& other, const MemorySource& source = host_memory) : Weights(other.classes_, source) {
+    copy_from(other);
+  }
   Weights& operator=(const Weights& other) {
     if (this != &other) { *this = Weights(other); }
     return *this;

@@ -3,6 +3,7 @@
 #include "radapt/op/activation.hpp"
 #include "radapt/op/attention.hpp"
 #include "radapt/op/columns.hpp"
+#include "radapt/op/draw_mask.hpp"
 #include "radapt/op/dropout.hpp"
 #include "radapt/op/elementwise.hpp"
 #include "radapt/op/embed.hpp"
@@ -25,7 +26,7 @@ using all = list<linear_forward<T>, linear_backward_input<T>, linear_backward_we
                  attention_forward<T>, attention_backward<T>, extract_patches<T>, assemble_tokens_forward<T>,
                  assemble_tokens_backward<T>, embed_tokens_forward<T>, embed_tokens_backward<T>, pool_forward<T>,
                  pool_backward<T>, add<T>, scaled_add<T>, scaled_add_backward_scale<T>, take_columns<T>, add_columns<T>,
-                 dropout<T>, contrastive_loss<T>, cross_entropy<T>, distillation<T>, adamw<T>, distance_penalty<T>,
+                 dropout<T>, draw_mask<T>, contrastive_loss<T>, cross_entropy<T>, distillation<T>, adamw<T>, distance_penalty<T>,
                  orthogonality_penalty<T>, sum_of_squares<T>, clear<T>>;
 
 }  // namespace radapt::op

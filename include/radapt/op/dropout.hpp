@@ -17,12 +17,12 @@ struct ElementDraws {
   Index first_sequence = 0;  ///< position of the batch's first sequence among all
 
   /// The words of elements 4 group .. 4 group + 3 of a sequence, counted through its rows.
-  std::array<std::uint32_t, 4> words(Index sequence, Index group) const {
+  constexpr std::array<std::uint32_t, 4> words(Index sequence, Index group) const {
     return philox({static_cast<std::uint32_t>(group), static_cast<std::uint32_t>(first_sequence + sequence), site,
                    static_cast<std::uint32_t>(step)},
                   {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   }
-  bool keeps(std::uint32_t word) const { return static_cast<double>(unit_interval(word)) >= probability; }
+  constexpr bool keeps(std::uint32_t word) const { return static_cast<double>(unit_interval(word)) >= probability; }
 };
 
 /// y = x / (1 - p) where an element is kept, 0 where it is dropped. Its own derivative: dx from dy.

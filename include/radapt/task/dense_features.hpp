@@ -5,6 +5,7 @@
 #include <string>
 
 #include "radapt/clip/clip.hpp"
+#include "radapt/core/resident.hpp"
 #include "radapt/core/weights.hpp"
 
 namespace radapt::task {
@@ -33,19 +34,20 @@ class DenseSession<Clip<Arch>, Backend, T> {
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// `weights` must outlive the session; `images` are worked on at once.
-  explicit DenseSession(const Weights<M, T>& weights, Index images = 8) : weights_(&weights), images_(images) {
+  explicit DenseSession(const Weights<M, T>& weights, Index images = 8) : weights_(weights), images_(images) {
     if (images == 0) {
       fail({.what = "DenseSession", .expected = "at least one image at once", .got = "0", .hint = {}});
     }
     const Extent e = M::image_sequences(images).extent();
     const Index rows = e.tokens * width;
-    for (Buffer<T>* b : {&x_, &y_}) { *b = Buffer<T>(rows); }
-    features_ = Buffer<T>(e.tokens * std::max(embed, width));
+    for (Buffer<T>* b : {&x_, &y_}) { *b = Buffer<T>(rows, memory_of<Backend>()); }
+    features_ = Buffer<T>(e.tokens * std::max(embed, width), memory_of<Backend>());
     using Front = Plan<PatchLayer, typename M::PixelRow, T, tune::nothing, false>;
     using Middle = Plan<Block, Row, T, tune::nothing, false>;
     using Last = Plan<MlpLayer, Row, T, tune::nothing, false>;
     context_.arena.reserve(0,
-                           std::max({Front::forward_scratch(e), Middle::forward_scratch(e), Last::forward_scratch(e)}));
+                           std::max({Front::forward_scratch(e), Middle::forward_scratch(e), Last::forward_scratch(e)}),
+                           memory_of<Backend>());
   }
 
   /// Features of normalised pixels (N, 3 S S) into (N, grid, grid, embed), rows of patches from the top; not
@@ -62,6 +64,7 @@ class DenseSession<Clip<Arch>, Backend, T> {
     for (Index first = 0; first < count; first += images_) {
       const Index n = std::min(images_, count - first);
       run_images(pixels.data() + first * pixels_per_image, n);
+      finish(context_);
       for (Index i = 0; i < n; ++i) {
         const T* const from = features_.data() + (i * M::image_tokens + 1) * embed;
         std::copy(from, from + patches * embed, features.data() + (first + i) * patches * embed);
@@ -119,7 +122,7 @@ class DenseSession<Clip<Arch>, Backend, T> {
     run(context_, op::add<T>{.y = x, .x = free});
   }
 
-  const Weights<M, T>* weights_;
+  Resident<Backend, Weights<M, T>> weights_;
   Index images_;
   Context<Backend> context_;
   Buffer<T> x_, y_, features_;

@@ -15,8 +15,8 @@ class AverageTeacher {
  public:
   /// Begins at the trained tensors as they are. `base` and `state` are those of the trainer.
   template <class State>
-  void begin(const Weights<Model, T>& base, State& state) {
-    buffer_ = Buffer<T>(state.size());
+  void begin(const Weights<Model, T>& base, State& state, const MemorySource& source = host_memory) {
+    buffer_ = Buffer<T>(state.size(), source);
     std::copy(state.parameter_buffer().begin(), state.parameter_buffer().end(), buffer_.begin());
     values_ = base.tree();
     const auto places = leaves<T>(values_);

@@ -53,11 +53,11 @@ class LabelObjective {
 
   LabelObjective(Loss loss, BatchSize size, Index classes)
       : loss_(loss), size_(size), classes_(classes), term_values_(Needs::count) {
-    logits_ = Buffer<T>(size.micro() * classes);
+    logits_ = Buffer<T>(size.micro() * classes, memory_of<Backend>());
     margins_ = Buffer<T>(has_margins ? classes * classes : 0);
     if constexpr (Needs::filled_images) {
       for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_, &workspace_}) {
-        *b = Buffer<T>(size.micro() * Model::arch::embed);
+        *b = Buffer<T>(size.micro() * Model::arch::embed, memory_of<Backend>());
       }
     }
     if constexpr (Needs::kept_patches) { kept_images_ = Buffer<T>(size.micro() * FilledRow::width); }

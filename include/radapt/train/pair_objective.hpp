@@ -49,9 +49,9 @@ class PairObjective {
         frozen_(Needs::frozen_teacher ? size.batch : 0),
         average_(Needs::average_teacher ? size.batch : 0),
         term_values_(Needs::count) {
-    logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0));
-    teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0);
-    log_sums_ = Buffer<S>(2 * size.batch);
+    logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), memory_of<Backend>());
+    teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, memory_of<Backend>());
+    log_sums_ = Buffer<S>(2 * size.batch, memory_of<Backend>());
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {

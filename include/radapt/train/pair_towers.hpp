@@ -39,17 +39,18 @@ class PairTowers {
   /// One tower's features and what the loss makes of them, all (rows, embed).
   struct Side {
     explicit Side(Index rows)
-        : features(rows * embed),
-          normalised(rows * embed),
-          dnormalised(rows * embed),
-          dfeatures(rows * embed),
-          norms(rows) {}
+        : features(rows * embed, memory_of<Backend>()),
+          normalised(rows * embed, memory_of<Backend>()),
+          dnormalised(rows * embed, memory_of<Backend>()),
+          dfeatures(rows * embed, memory_of<Backend>()),
+          norms(rows, memory_of<Backend>()) {}
     Buffer<T> features, normalised, dnormalised, dfeatures;
     Buffer<S> norms;
   };
   /// Normalised features of other weights than the student's, for as many pairs.
   struct Teacher {
-    explicit Teacher(Index pairs) : image(pairs * embed), text(pairs * captions_per_pair * embed) {}
+    explicit Teacher(Index pairs)
+        : image(pairs * embed, memory_of<Backend>()), text(pairs * captions_per_pair * embed, memory_of<Backend>()) {}
     Buffer<T> image, text;
     double scale = 1.0;  // exp(logit_scale)
   };

@@ -39,7 +39,8 @@ class Trainable : check_tuning<Model, Tune> {
   }
 
   /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
-  Trainable(const Weights<Model, T>& base, DecayRule rule) : base_(&base), values_(base.tree()) {
+  Trainable(const Weights<Model, T>& base, DecayRule rule, const MemorySource& source = host_memory)
+      : base_(&base), values_(base.tree()) {
     const auto tensors = base.tensors();
     const auto gradients = leaves<T>(gradient_tree_);  // null where the policy freezes
     for (const bool decayed : {true, false}) {
@@ -51,7 +52,9 @@ class Trainable : check_tuning<Model, Tune> {
       }
       if (decayed) { decayed_ = size_; }
     }
-    for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) { *b = Buffer<T>(size_); }
+    for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) {
+      *b = Buffer<T>(size_, source);
+    }
     const auto values = leaves<T>(values_);
     for (const Slot& slot : slots_) {
       const T* from = tensors[slot.position].data;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "radapt/core/resident.hpp"
 #include "radapt/ensemble/product_average.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/average.hpp"
@@ -110,23 +111,23 @@ class Trainer {
 
   /// Takes all memory. `base` must outlive the trainer.
   Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
-      : base_(&base),
+      : base_(base),
         options_(checked(options)),
-        state_(base, options.optimizer.rule),
+        state_(*base_, options.optimizer.rule, memory_of<Backend>()),
         objective_(loss, options.size, base.classes()) {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
-    context_.arena.reserve(need.kept, need.scratch);
+    context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>());
     if constexpr (requires { Backend::packs_frozen_weights(); }) {
       if (Backend::packs_frozen_weights()) {
         context_.device.promise_constant(base.buffer().data(), base.buffer().size());
       }
     }
     if (averages() && options_.average.target == Average::Target::factors) {
-      average_ = Buffer<T>(state_.size());
+      average_ = Buffer<T>(state_.size(), memory_of<Backend>());
       std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());
     }
-    if constexpr (Terms::average_teacher) { teacher_.begin(base, state_); }
+    if constexpr (Terms::average_teacher) { teacher_.begin(*base_, state_, memory_of<Backend>()); }
     if constexpr (has_products) {
       if (averages() && options_.average.target == Average::Target::product) { products_.emplace(state_.values()); }
     }
@@ -188,6 +189,7 @@ class Trainer {
       if (products_.has_value()) { products_->update(state_.values(), momentum); }
     }
     ++step_;
+    finish(context_);
     return report;
   }
 
@@ -197,7 +199,7 @@ class Trainer {
   State& state() { return state_; }
   Objective& objective() { return objective_; }
   Context<Backend>& context() { return context_; }
-  const Base& base() const { return *base_; }
+  const Base& base() const { return base_.original(); }
 
   /// The model as trained so far.
   Base weights() { return state_.assemble(state_.parameter_buffer()); }
@@ -341,7 +343,7 @@ class Trainer {
               "batch for non-finite pixels; f16 checkpoints must be trained in f32"});
   }
 
-  const Base* base_;
+  Resident<Backend, Base> base_;
   TrainOptions options_;
   Context<Backend> context_;
   State state_;

@@ -3,6 +3,7 @@
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
 #include "radapt/backend/onednn/columns.hpp"
+#include "radapt/backend/onednn/draw_mask.hpp"
 #include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"
 #include "radapt/backend/onednn/embed.hpp"

@@ -1,0 +1,71 @@
+#pragma once
+/// The CUDA backend as a host program sees it: no CUDA header is needed here. The kernels are in kernels/*.cuh, compiled
+/// once into the target radapt::cuda, or by a .cu file of your own that includes backend/cuda/kernels.cuh.
+#include <concepts>
+#include <memory>
+#include <string>
+
+#include "radapt/core/memory.hpp"
+#include "radapt/op/all.hpp"
+
+namespace radapt {
+
+namespace detail::gpu {
+class Device;
+struct DeleteDevice {
+  void operator()(Device*) const;
+};
+}  // namespace detail::gpu
+
+/// Kernels on one NVIDIA GPU, in float.
+///
+/// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
+/// entry point of the library that hands results to the host does so itself. All memory that the library takes for this
+/// backend (weights, the state of a run, activations) is shared: the GPU and the host read it at the same addresses.
+/// Operations may also be given ordinary host memory; it is copied for the call, and outputs are waited for.
+///
+/// Equal calls give equal bits: no kernel adds in an order that depends on timing.
+class cuda {
+ public:
+  static constexpr auto name = "cuda";
+
+  /// On the current device. Error: there is none, or it is older than sm_80.
+  cuda();
+  /// Waits until everything that was launched is done. Error: a kernel failed.
+  void synchronize();
+  /// Memory that the GPU and the host share.
+  static const MemorySource& memory();
+
+  detail::gpu::Device& device() const { return *device_; }
+
+ private:
+  std::unique_ptr<detail::gpu::Device, detail::gpu::DeleteDevice> device_;
+};
+
+/// Whether a `cuda` can be made here; if not, why.
+struct CudaAvailability {
+  bool available = false;
+  std::string reason;  ///< one sentence; the device's name where there is one
+};
+CudaAvailability cuda_availability();
+
+/// What the CUDA kernels are compiled for.
+template <class T>
+concept cuda_element = std::same_as<T, float>;
+
+#define RADAPT_CUDA_OPERATIONS(F)                                                                                  \
+  F(linear_forward) F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward) \
+  F(layer_norm_backward_input) F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward)      \
+  F(activation_forward) F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)       \
+  F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward)          \
+  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns) \
+  F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation) F(adamw) F(distance_penalty)        \
+  F(orthogonality_penalty) F(sum_of_squares) F(clear)
+
+#define RADAPT_CUDA_DECLARE(operation) \
+  template <cuda_element T>            \
+  void launch(cuda&, const op::operation<T>&);
+RADAPT_CUDA_OPERATIONS(RADAPT_CUDA_DECLARE)
+#undef RADAPT_CUDA_DECLARE
+
+}  // namespace radapt

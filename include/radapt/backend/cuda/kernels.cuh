@@ -1,0 +1,34 @@
+#pragma once
+/// All CUDA kernels, and the backend's own functions. For one .cu file of a program, as kernels.cu is.
+#include "radapt/backend/cuda/kernels/elementwise.cuh"
+
+namespace radapt {
+
+namespace detail::gpu {
+void DeleteDevice::operator()(Device* device) const { delete device; }
+
+inline constexpr MemorySource shared_memory{.take =
+                                                [](Index bytes) {
+                                                  void* const memory = runtime::take_shared_memory(padded(bytes));
+                                                  VisibleMemory::all().add(memory, padded(bytes));
+                                                  return memory;
+                                                },
+                                            .give_back =
+                                                [](void* memory) noexcept {
+                                                  if (memory == nullptr) { return; }
+                                                  VisibleMemory::all().remove(memory);
+                                                  runtime::give_back_shared_memory(memory);
+                                                }};
+}  // namespace detail::gpu
+
+cuda::cuda() : device_(new detail::gpu::Device) {}
+void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
+const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
+
+CudaAvailability cuda_availability() {
+  try {
+    return {true, detail::gpu::runtime::device_name()};
+  } catch (const error& e) { return {false, e.what()}; }
+}
+
+}  // namespace radapt

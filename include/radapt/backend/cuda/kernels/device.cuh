@@ -1,0 +1,102 @@
+#pragma once
+/// The state behind a `cuda`: its stream, and the device memory that calls work in.
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "radapt/backend/cuda/cuda.hpp"
+#include "radapt/backend/cuda/kernels/runtime.cuh"
+
+namespace radapt::detail::gpu {
+
+/// Which addresses kernels can follow: what the library took from the runtime.
+class VisibleMemory {
+ public:
+  void add(const void* memory, Index bytes) {
+    const std::lock_guard lock(mutex_);
+    ranges_[address(memory)] = bytes;
+  }
+  void remove(const void* memory) {
+    const std::lock_guard lock(mutex_);
+    ranges_.erase(address(memory));
+  }
+  bool contains(const void* memory) const {
+    const std::lock_guard lock(mutex_);
+    const auto after = ranges_.upper_bound(address(memory));
+    if (after == ranges_.begin()) { return false; }
+    const auto& [begin, bytes] = *std::prev(after);
+    return address(memory) - begin < bytes;
+  }
+  static VisibleMemory& all() {
+    static VisibleMemory memory;
+    return memory;
+  }
+
+ private:
+  static std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
+  mutable std::mutex mutex_;
+  std::map<std::uintptr_t, Index> ranges_;
+};
+
+/// A stack of device memory for single calls. Kernels of one stream run one after the other, so what a call gives back
+/// can be handed to the next one at once. It grows while calls meet new sizes, and then no more.
+class Workspace {
+ public:
+  struct Mark {
+    Index block = 0, used = 0;
+  };
+  Workspace() = default;
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() {
+    for (const Block& b : blocks_) {
+      VisibleMemory::all().remove(b.data);
+      runtime::give_back_device_memory(b.data);
+    }
+  }
+
+  Mark mark() const { return at_; }
+  void release(Mark m) { at_ = m; }
+  char* take(Index bytes) {
+    bytes = padded_for_device(bytes);
+    while (at_.block < blocks_.size() && at_.used + bytes > blocks_[at_.block].bytes) { at_ = {at_.block + 1, 0}; }
+    if (at_.block == blocks_.size()) {
+      const Index whole = bytes > smallest ? bytes : smallest;
+      blocks_.push_back({static_cast<char*>(runtime::take_device_memory(whole)), whole});
+      VisibleMemory::all().add(blocks_.back().data, whole);
+    }
+    char* const data = blocks_[at_.block].data + at_.used;
+    at_.used += bytes;
+    return data;
+  }
+
+ private:
+  struct Block {
+    char* data;
+    Index bytes;
+  };
+  static constexpr Index smallest = Index{4} << 20;
+  static constexpr Index padded_for_device(Index bytes) { return (bytes + 255) / 256 * 256; }
+  std::vector<Block> blocks_;
+  Mark at_;
+};
+
+class Device {
+ public:
+  Device() : name_(runtime::device_name()), stream_(runtime::make_stream()) {}
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+  ~Device() { runtime::destroy_stream(stream_); }
+
+  const std::string& name() const { return name_; }
+  runtime::Stream stream() const { return stream_; }
+  Workspace& workspace() { return workspace_; }
+
+ private:
+  std::string name_;
+  runtime::Stream stream_;
+  Workspace workspace_;
+};
+
+}  // namespace radapt::detail::gpu

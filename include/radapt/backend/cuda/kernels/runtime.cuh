@@ -1,0 +1,100 @@
+#pragma once
+/// The little that the backend asks of the CUDA runtime, with every answer checked.
+///
+/// The kernels are written in the part of CUDA C++ that a plain C++ compiler can read too. A build that defines
+/// RADAPT_CUDA_ON_HOST to a header of its own supplies this interface and the built-in variables from there: radapt's
+/// tests run every kernel so, without a GPU.
+#ifdef RADAPT_CUDA_ON_HOST
+#include RADAPT_CUDA_ON_HOST
+#else
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "radapt/core/error.hpp"
+#include "radapt/core/shape.hpp"
+
+namespace radapt::detail::gpu {
+
+/// Throws radapt's error with the runtime's words for a failure of `what`.
+inline void check_runtime(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) { return; }
+  fail({.what = std::string("cuda: ") + what,
+        .expected = "success",
+        .got = cudaGetErrorName(status),
+        .hint = std::string(cudaGetErrorString(status)) +
+                (status == cudaErrorMemoryAllocation ? ". Take smaller micro-batches" : "")});
+}
+
+namespace runtime {
+
+using Stream = cudaStream_t;
+
+/// The name of the current device. Error: none, or one that the kernels are not compiled for.
+inline std::string device_name() {
+  int count = 0;
+  check_runtime(cudaGetDeviceCount(&count), "look for a GPU");
+  int device = 0;
+  check_runtime(cudaGetDevice(&device), "ask for the current GPU");
+  cudaDeviceProp facts{};
+  check_runtime(cudaGetDeviceProperties(&facts, device), "ask what the GPU is");
+  int shares_memory = 0;
+  check_runtime(cudaDeviceGetAttribute(&shares_memory, cudaDevAttrConcurrentManagedAccess, device), "ask the GPU");
+  if (facts.major < 8 || shares_memory == 0) {
+    fail({.what = std::string("cuda: ") + facts.name,
+          .expected = "compute capability 8.0 or newer, and memory that host and GPU can use at the same time",
+          .got = std::to_string(facts.major) + "." + std::to_string(facts.minor) +
+                 (shares_memory == 0 ? " without such memory" : ""),
+          .hint = "Use the backend onednn"});
+  }
+  return facts.name;
+}
+inline Stream make_stream() {
+  Stream stream = nullptr;
+  check_runtime(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "make a stream");
+  return stream;
+}
+inline void destroy_stream(Stream stream) { (void)cudaStreamDestroy(stream); }
+inline void synchronize(Stream stream) { check_runtime(cudaStreamSynchronize(stream), "wait for kernels"); }
+
+inline void* take_device_memory(Index bytes) {
+  void* memory = nullptr;
+  check_runtime(cudaMalloc(&memory, bytes), "take device memory");
+  return memory;
+}
+inline void give_back_device_memory(void* memory) { (void)cudaFree(memory); }
+
+/// Zeroed, and on the device until the host touches it.
+inline void* take_shared_memory(Index bytes) {
+  void* memory = nullptr;
+  check_runtime(cudaMallocManaged(&memory, bytes), "take shared memory");
+  check_runtime(cudaMemset(memory, 0, bytes), "clear shared memory");
+  check_runtime(cudaDeviceSynchronize(), "clear shared memory");
+  return memory;
+}
+inline void give_back_shared_memory(void* memory) { (void)cudaFree(memory); }
+
+/// `from` may be written again as soon as this returns: the runtime has copied pageable memory by then.
+inline void copy_to_device(void* to, const void* from, Index bytes, Stream stream) {
+  check_runtime(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy to the GPU");
+}
+inline void copy_to_host(void* to, const void* from, Index bytes, Stream stream) {
+  check_runtime(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "copy from the GPU");
+}
+inline void clear(void* memory, Index bytes, Stream stream) {
+  check_runtime(cudaMemsetAsync(memory, 0, bytes, stream), "clear memory");
+}
+
+}  // namespace runtime
+
+/// Runs kernel(arguments...) on `blocks` blocks of `threads` threads. `name` is for the error message.
+template <class... Parameters, class... Arguments>
+void launch_kernel(runtime::Stream stream, const char* name, dim3 blocks, unsigned threads,
+                   void (*kernel)(Parameters...), const Arguments&... arguments) {
+  kernel<<<blocks, threads, 0, stream>>>(arguments...);
+  check_runtime(cudaGetLastError(), name);
+}
+
+}  // namespace radapt::detail::gpu
+#endif

@@ -1,0 +1,292 @@
+#pragma once
+/// Runs the CUDA kernels on the host's processor, so that they are tested where there is no GPU: each thread of a block
+/// is a fiber, blocks run one after the other, and barriers and warp operations switch between the fibers.
+///
+/// What this finds: wrong indices, missing barriers between a write and a read by another thread of the block (fibers
+/// run to their next barrier, so an early reader sees poison or old values), barriers that not all threads reach, host
+/// memory that was handed to a kernel (see HostOnly), shared memory read before it is written. What it cannot find:
+/// races inside a warp, misaligned vector loads, too many registers, anything about time.
+#include <setjmp.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "radapt/core/element.hpp"
+#include "radapt/core/error.hpp"
+#include "radapt/core/memory.hpp"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+/// Blocks run one at a time, so one copy serves all.
+#define __shared__ static
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+  constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+};
+
+namespace radapt_test::on_host {
+
+using radapt::Index;
+
+/// Memory of the host that kernels must not touch: not readable while a kernel runs. Tests put operands there to see that
+/// a launch exchanges them for device memory.
+class HostOnly {
+ public:
+  static void* take(Index bytes) {
+    const Index whole = (bytes + page - 1) / page * page;
+    void* const memory = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) { throw std::bad_alloc(); }
+    ranges().push_back({memory, whole});
+    return memory;
+  }
+  static void give_back(void* memory) noexcept {
+    if (memory == nullptr) { return; }
+    auto& all = ranges();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Range& r) { return r.memory == memory; });
+    munmap(memory, found->bytes);
+    *found = all.back();
+    all.pop_back();
+  }
+  static void protect(bool hidden) {
+    for (const Range& r : ranges()) { mprotect(r.memory, r.bytes, hidden ? PROT_NONE : PROT_READ | PROT_WRITE); }
+  }
+  static constexpr radapt::MemorySource source{.take = take, .give_back = give_back};
+
+ private:
+  static constexpr Index page = 4096;
+  struct Range {
+    void* memory;
+    Index bytes;
+  };
+  static std::vector<Range>& ranges() {
+    static std::vector<Range> all;
+    return all;
+  }
+};
+
+/// What a thread of a kernel is.
+struct Thread {
+  dim3 index;
+  unsigned linear = 0;
+  enum class State { ready, at_block_barrier, at_warp_barrier, finished } state = State::finished;
+  ucontext_t start;
+  jmp_buf resume;
+  bool started = false;
+};
+
+/// A block of threads, and the only one that runs.
+class Block {
+ public:
+  static constexpr unsigned warp_size = 32, most_threads = 1024;
+  static constexpr Index stack_bytes = 128 * 1024;
+
+  static Block& current() {
+    static Block block;
+    return block;
+  }
+
+  void run(dim3 grid, unsigned threads, const std::function<void()>& body) {
+    if (threads == 0 || threads > most_threads) { die("a block has 1 to 1024 threads"); }
+    body_ = &body;
+    block_dim = dim3(threads);
+    grid_dim = grid;
+    for (unsigned z = 0; z < grid.z; ++z) {
+      for (unsigned y = 0; y < grid.y; ++y) {
+        for (unsigned x = 0; x < grid.x; ++x) {
+          block_index = dim3(x, y, z);
+          run_block(threads);
+        }
+      }
+    }
+  }
+
+  void block_barrier() { wait(Thread::State::at_block_barrier); }
+  /// Every lane of the warp gives 16 bytes at most, and reads those of all.
+  template <class T>
+  const T* exchange(const T& value) {
+    static_assert(sizeof(T) <= slot_bytes);
+    Warp& warp = warps_[thread_->linear / warp_size];
+    const unsigned lane = thread_->linear % warp_size;
+    const unsigned parity = warp.parity[lane] ^= 1U;  // a second buffer: a quick lane may be one operation ahead
+    std::memcpy(warp.slots[parity] + lane * sizeof(T), &value, sizeof(T));
+    wait(Thread::State::at_warp_barrier);
+    return reinterpret_cast<const T*>(warp.slots[parity]);
+  }
+  void warp_barrier() { wait(Thread::State::at_warp_barrier); }
+  unsigned lane() const { return thread_->linear % warp_size; }
+
+  dim3 block_dim, grid_dim, block_index;
+  dim3 thread_index() const { return thread_->index; }
+
+ private:
+  static constexpr Index slot_bytes = 32;
+  struct Warp {
+    alignas(16) unsigned char slots[2][warp_size * slot_bytes];
+    unsigned parity[warp_size];
+  };
+
+  [[noreturn]] static void die(const char* why) {
+    std::fprintf(stderr, "on_host: %s\n", why);
+    std::abort();
+  }
+
+  void run_block(unsigned threads) {
+    count_ = threads;
+    if (threads_.size() < threads) {
+      threads_.resize(threads);
+      while (stacks_.size() < threads) { stacks_.push_back(radapt::Buffer<char>(stack_bytes)); }
+    }
+    for (unsigned i = 0; i < threads; ++i) {
+      Thread& t = threads_[i];
+      t.index = dim3(i, 0, 0);
+      t.linear = i;
+      t.state = Thread::State::ready;
+      t.started = false;
+    }
+    for (Warp& w : warps_) { std::memset(w.parity, 0, sizeof(w.parity)); }
+    for (;;) {
+      bool ran = false;
+      for (unsigned i = 0; i < threads; ++i) {
+        while (threads_[i].state == Thread::State::ready) {
+          resume(threads_[i]);
+          ran = true;
+          if (threads_[i].state == Thread::State::at_warp_barrier) { release_warp(i / warp_size); }
+        }
+      }
+      const bool all_finished = std::all_of(threads_.begin(), threads_.begin() + threads, [](const Thread& t) {
+        return t.state == Thread::State::finished;
+      });
+      if (all_finished) { return; }
+      const bool at_barrier = std::all_of(threads_.begin(), threads_.begin() + threads, [](const Thread& t) {
+        return t.state == Thread::State::finished || t.state == Thread::State::at_block_barrier;
+      });
+      if (at_barrier) {
+        for (unsigned i = 0; i < threads; ++i) {
+          if (threads_[i].state == Thread::State::at_block_barrier) { threads_[i].state = Thread::State::ready; }
+        }
+      } else if (!ran) {
+        die("a barrier that not all threads of a block or a warp reach");
+      }
+    }
+  }
+  void release_warp(unsigned warp) {
+    const unsigned begin = warp * warp_size, end = std::min(begin + warp_size, count_);
+    for (unsigned i = begin; i < end; ++i) {
+      if (threads_[i].state != Thread::State::at_warp_barrier) { return; }
+    }
+    for (unsigned i = begin; i < end; ++i) { threads_[i].state = Thread::State::ready; }
+  }
+
+  void resume(Thread& t) {
+    thread_ = &t;
+    if (_setjmp(scheduler_) != 0) { return; }
+    if (t.started) { _longjmp(t.resume, 1); }
+    t.started = true;
+    getcontext(&t.start);
+    t.start.uc_stack.ss_sp = stacks_[t.linear].data();
+    t.start.uc_stack.ss_size = stack_bytes;
+    t.start.uc_link = nullptr;
+    makecontext(&t.start, enter, 0);
+    setcontext(&t.start);
+  }
+  static void enter() {
+    Block& block = current();
+    (*block.body_)();
+    block.thread_->state = Thread::State::finished;
+    _longjmp(block.scheduler_, 1);
+  }
+  void wait(Thread::State state) {
+    Thread& t = *thread_;
+    t.state = state;
+    if (_setjmp(t.resume) == 0) { _longjmp(scheduler_, 1); }
+  }
+
+  const std::function<void()>* body_ = nullptr;
+  Thread* thread_ = nullptr;
+  unsigned count_ = 0;
+  std::vector<Thread> threads_;
+  std::vector<radapt::Buffer<char>> stacks_;
+  std::vector<Warp> warps_ = std::vector<Warp>(most_threads / warp_size);
+  jmp_buf scheduler_;
+};
+
+/// Kernels that were started since the program began: a test that expects some can ask.
+inline Index& kernels_run() {
+  static Index count = 0;
+  return count;
+}
+
+}  // namespace radapt_test::on_host
+
+#define threadIdx (::radapt_test::on_host::Block::current().thread_index())
+#define blockIdx (::radapt_test::on_host::Block::current().block_index)
+#define blockDim (::radapt_test::on_host::Block::current().block_dim)
+#define gridDim (::radapt_test::on_host::Block::current().grid_dim)
+
+inline void __syncthreads() { radapt_test::on_host::Block::current().block_barrier(); }
+inline void __syncwarp(unsigned = ~0U) { radapt_test::on_host::Block::current().warp_barrier(); }
+template <class T>
+T __shfl_xor_sync(unsigned, T value, unsigned distance) {
+  auto& block = radapt_test::on_host::Block::current();
+  return block.exchange(value)[block.lane() ^ distance];
+}
+template <class T>
+T __shfl_sync(unsigned, T value, unsigned lane) {
+  return radapt_test::on_host::Block::current().exchange(value)[lane % 32];
+}
+inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
+inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
+inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
+
+namespace radapt::detail::gpu {
+
+namespace runtime {
+
+using Stream = int;
+
+inline std::string device_name() { return "the host's processor, standing in for a GPU"; }
+inline Stream make_stream() { return 0; }
+inline void destroy_stream(Stream) {}
+inline void synchronize(Stream) {}
+inline void* take_device_memory(Index bytes) {
+  void* const memory = host_memory.take(bytes);
+  std::memset(memory, 0xA5, bytes);
+  return memory;
+}
+inline void give_back_device_memory(void* memory) { host_memory.give_back(memory); }
+inline void* take_shared_memory(Index bytes) { return host_memory.take(bytes); }
+inline void give_back_shared_memory(void* memory) { host_memory.give_back(memory); }
+inline void copy_to_device(void* to, const void* from, Index bytes, Stream) { std::memcpy(to, from, bytes); }
+inline void copy_to_host(void* to, const void* from, Index bytes, Stream) { std::memcpy(to, from, bytes); }
+inline void clear(void* memory, Index bytes, Stream) { std::memset(memory, 0, bytes); }
+
+}  // namespace runtime
+
+/// Arguments are copied, as a launch does.
+template <class... Parameters, class... Arguments>
+void launch_kernel(runtime::Stream, const char*, dim3 blocks, unsigned threads, void (*kernel)(Parameters...),
+                   const Arguments&... arguments) {
+  using radapt_test::on_host::HostOnly;
+  ++radapt_test::on_host::kernels_run();
+  const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
+  HostOnly::protect(true);
+  radapt_test::on_host::Block::current().run(blocks, threads, body);
+  HostOnly::protect(false);
+}
+
+}  // namespace radapt::detail::gpu
