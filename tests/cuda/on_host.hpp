@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -31,6 +32,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define RADAPT_UNROLL
 /// Blocks run one at a time, so one copy serves all.
 #define __shared__ static
 
@@ -43,8 +45,8 @@ namespace radapt_test::on_host {
 
 using radapt::Index;
 
-/// Memory of the host that kernels must not touch: not readable while a kernel runs. Tests put operands there to see that
-/// a launch exchanges them for device memory.
+/// Memory of the host that kernels must not touch: not readable while a kernel runs. Tests put operands there to see
+/// that a launch exchanges them for device memory.
 class HostOnly {
  public:
   static void* take(Index bytes) {
@@ -147,16 +149,12 @@ class Block {
 
   void run_block(unsigned threads) {
     count_ = threads;
-    if (threads_.size() < threads) {
-      threads_.resize(threads);
-      while (stacks_.size() < threads) { stacks_.push_back(radapt::Buffer<char>(stack_bytes)); }
-    }
+    while (stacks_.size() < threads) { stacks_.emplace_back(new char[stack_bytes]); }
     for (unsigned i = 0; i < threads; ++i) {
       Thread& t = threads_[i];
       t.index = dim3(i, 0, 0);
       t.linear = i;
       t.state = Thread::State::ready;
-      t.started = false;
     }
     for (Warp& w : warps_) { std::memset(w.parity, 0, sizeof(w.parity)); }
     for (;;) {
@@ -168,9 +166,8 @@ class Block {
           if (threads_[i].state == Thread::State::at_warp_barrier) { release_warp(i / warp_size); }
         }
       }
-      const bool all_finished = std::all_of(threads_.begin(), threads_.begin() + threads, [](const Thread& t) {
-        return t.state == Thread::State::finished;
-      });
+      const bool all_finished = std::all_of(threads_.begin(), threads_.begin() + threads,
+                                            [](const Thread& t) { return t.state == Thread::State::finished; });
       if (all_finished) { return; }
       const bool at_barrier = std::all_of(threads_.begin(), threads_.begin() + threads, [](const Thread& t) {
         return t.state == Thread::State::finished || t.state == Thread::State::at_block_barrier;
@@ -196,9 +193,9 @@ class Block {
     thread_ = &t;
     if (_setjmp(scheduler_) != 0) { return; }
     if (t.started) { _longjmp(t.resume, 1); }
-    t.started = true;
+    t.started = true;  // once: a fiber then runs one thread after the other
     getcontext(&t.start);
-    t.start.uc_stack.ss_sp = stacks_[t.linear].data();
+    t.start.uc_stack.ss_sp = stacks_[t.linear].get();
     t.start.uc_stack.ss_size = stack_bytes;
     t.start.uc_link = nullptr;
     makecontext(&t.start, enter, 0);
@@ -206,9 +203,10 @@ class Block {
   }
   static void enter() {
     Block& block = current();
-    (*block.body_)();
-    block.thread_->state = Thread::State::finished;
-    _longjmp(block.scheduler_, 1);
+    for (;;) {
+      (*block.body_)();
+      block.wait(Thread::State::finished);
+    }
   }
   void wait(Thread::State state) {
     Thread& t = *thread_;
@@ -219,8 +217,8 @@ class Block {
   const std::function<void()>* body_ = nullptr;
   Thread* thread_ = nullptr;
   unsigned count_ = 0;
-  std::vector<Thread> threads_;
-  std::vector<radapt::Buffer<char>> stacks_;
+  std::vector<Thread> threads_ = std::vector<Thread>(most_threads);
+  std::vector<std::unique_ptr<char[]>> stacks_;
   std::vector<Warp> warps_ = std::vector<Warp>(most_threads / warp_size);
   jmp_buf scheduler_;
 };

@@ -1,6 +1,6 @@
 #pragma once
-/// The CUDA backend as a host program sees it: no CUDA header is needed here. The kernels are in kernels/*.cuh, compiled
-/// once into the target radapt::cuda, or by a .cu file of your own that includes backend/cuda/kernels.cuh.
+/// The CUDA backend as a host program sees it: no CUDA header is needed here. The kernels are in kernels/*.cuh,
+/// compiled once into the target radapt::cuda, or by a .cu file of your own that includes backend/cuda/kernels.cuh.
 #include <concepts>
 #include <memory>
 #include <string>
@@ -53,14 +53,15 @@ CudaAvailability cuda_availability();
 template <class T>
 concept cuda_element = std::same_as<T, float>;
 
-#define RADAPT_CUDA_OPERATIONS(F)                                                                                  \
-  F(linear_forward) F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward) \
-  F(layer_norm_backward_input) F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward)      \
-  F(activation_forward) F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)       \
-  F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward)          \
-  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns) \
-  F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation) F(adamw) F(distance_penalty)        \
-  F(orthogonality_penalty) F(sum_of_squares) F(clear)
+#define RADAPT_CUDA_OPERATIONS(F)                                                                                     \
+  F(linear_forward)                                                                                                   \
+  F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward)                    \
+      F(layer_norm_backward_input) F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward)     \
+          F(activation_forward) F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)  \
+              F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) \
+                  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns)  \
+                      F(add_columns) F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation)     \
+                          F(adamw) F(distance_penalty) F(orthogonality_penalty) F(sum_of_squares) F(clear)
 
 #define RADAPT_CUDA_DECLARE(operation) \
   template <cuda_element T>            \

@@ -8,8 +8,8 @@
 
 namespace radapt::detail::gpu {
 
-/// Every pointer of an operation goes through `in`, `out` or `updated` before a kernel sees it: memory of the library is
-/// handed on as it is, host memory is exchanged for device memory. `done` ends the call.
+/// Every pointer of an operation goes through `in`, `out` or `updated` before a kernel sees it: memory of the library
+/// is handed on as it is, host memory is exchanged for device memory. `done` ends the call.
 class Call {
  public:
   explicit Call(cuda& backend) : device_(backend.device()), before_(device_.workspace().mark()) {}

@@ -48,9 +48,7 @@ struct TakeColumns {
   Matrix<T> y;
   Matrix<const T> x;
   Index first;
-  __device__ void operator()(Index i) const {
-    y.data[i] = x.data[i / y.columns * x.columns + first + i % y.columns];
-  }
+  __device__ void operator()(Index i) const { y.data[i] = x.data[i / y.columns * x.columns + first + i % y.columns]; }
 };
 
 template <class T>
@@ -63,7 +61,9 @@ struct AddColumns {
   op::KeptRows kept;
   __device__ void operator()(Index i) const {
     const Index row = i / z.columns;
-    if (keeps_row(kept, row)) { y.data[row * y.columns + first + i % z.columns] += coefficient(factor, scale) * z.data[i]; }
+    if (keeps_row(kept, row)) {
+      y.data[row * y.columns + first + i % z.columns] += coefficient(factor, scale) * z.data[i];
+    }
   }
 };
 

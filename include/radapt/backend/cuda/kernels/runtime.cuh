@@ -15,6 +15,9 @@
 #include "radapt/core/error.hpp"
 #include "radapt/core/shape.hpp"
 
+/// Before a loop of a kernel that must become straight code, so that its arrays are registers.
+#define RADAPT_UNROLL _Pragma("unroll")
+
 namespace radapt::detail::gpu {
 
 /// Throws radapt's error with the runtime's words for a failure of `what`.

@@ -9,7 +9,9 @@ inline constexpr unsigned warp_size = 32, whole_warp = 0xFFFFFFFFU;
 /// Every lane gets the sum.
 template <class T>
 __device__ T warp_sum(T x) {
-  for (unsigned distance = warp_size / 2; distance > 0; distance /= 2) { x += __shfl_xor_sync(whole_warp, x, distance); }
+  for (unsigned distance = warp_size / 2; distance > 0; distance /= 2) {
+    x += __shfl_xor_sync(whole_warp, x, distance);
+  }
   return x;
 }
 template <class T>

@@ -1,0 +1,300 @@
+#pragma once
+/// CUDA kernels of op/attention.hpp in f32. A tile of rows stays in shared memory while the other tiles of its sequence
+/// pass by: scores exist for a pair of tiles only (FlashAttention, arXiv 2205.14135 and 2307.08691).
+///
+/// Every sum has one order, which depends on the sizes alone: there is a kernel for the gradient of q, with a block for
+/// each tile of queries, and one for those of k and v, with a block for each tile of keys, and no block adds to what
+/// another one wrote.
+#include <limits>
+
+#include "radapt/backend/cuda/kernels/attention_products.cuh"
+
+namespace radapt {
+
+namespace detail::gpu {
+
+/// Rows of the tile that stays and of those that pass, by width of the head: what fits the 48 KB of a block.
+template <unsigned Width>
+struct AttentionForwardTile {
+  static constexpr unsigned rows = Width <= 64 ? 64 : 32, passing = Width <= 112 ? 32 : 16;
+};
+template <unsigned Width>
+struct AttentionBackwardTile {
+  static constexpr unsigned rows = 32, passing = Width <= 80 ? 32 : Width <= 112 ? 16 : 8;
+};
+
+/// y of a tile of queries, keys passing by.
+///
+/// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal, tiles on the diagonal whole.
+/// Bytes: 12 T d read and 4 T d written, if the k and v of a head stay in the cache that all blocks share while its
+/// tiles of queries read them; from that cache 8 T d for each tile. At T = 197 and d = 64 that is 49 flops a byte:
+/// bound by arithmetic. Ceiling: the f32 rate. Shared memory asks for 3/4 of it in q k^T (patches of 8 x 4) and 1/2 in
+/// p v.
+template <class T, unsigned Width>
+__global__ void __launch_bounds__(patch_threads) attention_forward_kernel(op::attention_forward<T> o, unsigned tiles) {
+  using Tile = AttentionForwardTile<Width>;
+  constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
+  alignas(16) __shared__ T q[Tile::rows * stride];
+  alignas(16) __shared__ T k[Tile::passing * stride];
+  alignas(16) __shared__ T v[Tile::passing * stride];
+  alignas(16) __shared__ T probabilities[Tile::rows * (Tile::passing + tile_padding)];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, Tile::rows);
+  if (tile.first >= tile.length) { return; }
+  const PatchPosition p = PatchPosition::of_this_thread();
+  const T scale = T{1} / sqrtf(static_cast<T>(o.y.columns / o.heads));
+
+  load_tile<Tile::rows, Width>(q, tile.rows_of(o.qkv, o.heads, 3, 0), tile.first);
+  const auto keys = tile.rows_of(o.qkv, o.heads, 3, 1), values = tile.rows_of(o.qkv, o.heads, 3, 2);
+  RowSums<T, r, Width> y{};
+  T most[r], sum[r];  // of a row so far: its largest score, and the thread's part of the sum of exponentials
+  RADAPT_UNROLL
+  for (unsigned i = 0; i < r; ++i) {
+    most[i] = -std::numeric_limits<T>::infinity();
+    sum[i] = 0;
+  }
+  const unsigned behind_tile = tile.first + Tile::rows;
+  const unsigned end = o.causal && behind_tile < tile.length ? behind_tile : tile.length;
+  for (unsigned first = 0; first < end; first += Tile::passing) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Tile::passing, Width>(k, keys, first);
+    load_tile<Tile::passing, Width>(v, values, first);
+    __syncthreads();
+    T s[r][c];
+    multiply_transposed<Width>(s, q, k, p);
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < r; ++i) {
+      const unsigned row = tile.first + p.row + patch_grid * i;
+      T largest = most[i];
+      RADAPT_UNROLL
+      for (unsigned j = 0; j < c; ++j) {
+        const unsigned key = first + p.column + patch_grid * j;
+        const bool visible = key < tile.length && (!o.causal || key <= row);
+        s[i][j] = visible ? s[i][j] * scale : -std::numeric_limits<T>::infinity();
+        largest = fmaxf(largest, s[i][j]);
+      }
+      // Finite: every row sees key 0, which is in the first tile.
+      largest = patch_row_max(largest);
+      const T shrink = expf(most[i] - largest);
+      most[i] = largest;
+      sum[i] *= shrink;
+      RADAPT_UNROLL
+      for (unsigned j = 0; j < c; ++j) {
+        s[i][j] = expf(s[i][j] - largest);
+        sum[i] += s[i][j];
+      }
+      RADAPT_UNROLL
+      for (auto& pack : y[i]) {
+        RADAPT_UNROLL
+        for (T& x : pack.x) { x *= shrink; }
+      }
+    }
+    share_patch<Tile::passing>(probabilities, s, p);
+    multiply_add<Tile::passing, Width, r>(y, probabilities, v, p);
+  }
+
+  RADAPT_UNROLL
+  for (unsigned i = 0; i < r; ++i) {
+    const T whole = patch_row_sum(sum[i]);
+    RADAPT_UNROLL
+    for (auto& pack : y[i]) {
+      RADAPT_UNROLL
+      for (T& x : pack.x) { x /= whole; }
+    }
+    const unsigned row = tile.first + p.row + patch_grid * i;
+    if (o.log_sum_exp.data != nullptr && p.column == 0 && row < tile.length) {
+      o.log_sum_exp.data[(tile.begin + row) * o.heads + tile.head] = most[i] + logf(whole);
+    }
+  }
+  store_rows<r, Width>(tile.rows_of(o.y, o.heads), tile.first, y, p);
+}
+
+/// The gradient of scaled scores before the scale: p (dp - d) with p = exp(s - log_sum_exp), and zero where a query
+/// does not see a key.
+template <class T>
+struct ScoreGradient {
+  T p, ds;
+  __device__ ScoreGradient(bool visible, T s, T log_sum_exp, T dp, T d)
+      : p(visible ? expf(s - log_sum_exp) : T{0}), ds(p * (dp - d)) {}
+};
+
+/// dk and dv of a tile of keys, queries passing by; `d` holds <dy, y> of (rows, heads).
+///
+/// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written under the same condition as
+/// forward; 8 T d for each tile from the shared cache. Ceiling: the f32 rate; shared memory asks for all of it in the two
+/// products that make scores (patches of 4 x 4), and for 3/4 in the other two.
+template <class T, unsigned Width>
+__global__ void __launch_bounds__(patch_threads)
+    attention_backward_key_value_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
+  using Tile = AttentionBackwardTile<Width>;
+  constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
+  alignas(16) __shared__ T k[Tile::rows * stride];
+  alignas(16) __shared__ T v[Tile::rows * stride];
+  alignas(16) __shared__ T q[Tile::passing * stride];
+  alignas(16) __shared__ T dy[Tile::passing * stride];
+  alignas(16) __shared__ T patches[Tile::rows * (Tile::passing + tile_padding)];
+  __shared__ T log_sum_exp[Tile::passing], products[Tile::passing];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, Tile::rows);
+  if (tile.first >= tile.length) { return; }
+  const PatchPosition p = PatchPosition::of_this_thread();
+  const T scale = T{1} / sqrtf(static_cast<T>(o.y.columns / o.heads));
+
+  load_tile<Tile::rows, Width>(k, tile.rows_of(o.qkv, o.heads, 3, 1), tile.first);
+  load_tile<Tile::rows, Width>(v, tile.rows_of(o.qkv, o.heads, 3, 2), tile.first);
+  const auto queries = tile.rows_of(o.qkv, o.heads, 3, 0), gradients = tile.rows_of(o.dy, o.heads);
+  RowSums<T, r, Width> dk{}, dv{};
+  // Queries before the first key do not see any; tiles of keys begin where tiles of queries do.
+  static_assert(Tile::rows % Tile::passing == 0);
+  for (unsigned first = o.causal ? tile.first : 0; first < tile.length; first += Tile::passing) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Tile::passing, Width>(q, queries, first);
+    load_tile<Tile::passing, Width>(dy, gradients, first);
+    if (threadIdx.x < Tile::passing) {
+      const unsigned query = first + threadIdx.x;
+      const Index at = (tile.begin + query) * o.heads + tile.head;
+      log_sum_exp[threadIdx.x] = query < tile.length ? o.log_sum_exp.data[at] : T{0};
+      products[threadIdx.x] = query < tile.length ? d[at] : T{0};
+    }
+    __syncthreads();
+    T s[r][c], dp[r][c];
+    multiply_transposed<Width>(s, k, q, p);
+    multiply_transposed<Width>(dp, v, dy, p);
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < r; ++i) {
+      const unsigned key = tile.first + p.row + patch_grid * i;
+      RADAPT_UNROLL
+      for (unsigned j = 0; j < c; ++j) {
+        const unsigned column = p.column + patch_grid * j, query = first + column;
+        const bool visible = key < tile.length && query < tile.length && (!o.causal || key <= query);
+        const ScoreGradient<T> score(visible, s[i][j] * scale, log_sum_exp[column], dp[i][j], products[column]);
+        s[i][j] = score.p;
+        dp[i][j] = score.ds;
+      }
+    }
+    share_patch<Tile::passing>(patches, s, p);
+    multiply_add<Tile::passing, Width, r>(dv, patches, dy, p);
+    share_patch<Tile::passing>(patches, dp, p);
+    multiply_add<Tile::passing, Width, r>(dk, patches, q, p);
+  }
+  RADAPT_UNROLL
+  for (auto& row : dk) {
+    RADAPT_UNROLL
+    for (auto& pack : row) {
+      RADAPT_UNROLL
+      for (T& x : pack.x) { x *= scale; }
+    }
+  }
+  store_rows<r, Width>(tile.rows_of(o.dqkv, o.heads, 3, 1), tile.first, dk, p);
+  store_rows<r, Width>(tile.rows_of(o.dqkv, o.heads, 3, 2), tile.first, dv, p);
+}
+
+/// dq of a tile of queries, keys passing by.
+///
+/// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written, as above. Ceiling: as above.
+template <class T, unsigned Width>
+__global__ void __launch_bounds__(patch_threads)
+    attention_backward_query_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
+  using Tile = AttentionBackwardTile<Width>;
+  constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
+  alignas(16) __shared__ T q[Tile::rows * stride];
+  alignas(16) __shared__ T dy[Tile::rows * stride];
+  alignas(16) __shared__ T k[Tile::passing * stride];
+  alignas(16) __shared__ T v[Tile::passing * stride];
+  alignas(16) __shared__ T patches[Tile::rows * (Tile::passing + tile_padding)];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, Tile::rows);
+  if (tile.first >= tile.length) { return; }
+  const PatchPosition p = PatchPosition::of_this_thread();
+  const T scale = T{1} / sqrtf(static_cast<T>(o.y.columns / o.heads));
+
+  load_tile<Tile::rows, Width>(q, tile.rows_of(o.qkv, o.heads, 3, 0), tile.first);
+  load_tile<Tile::rows, Width>(dy, tile.rows_of(o.dy, o.heads), tile.first);
+  const auto keys = tile.rows_of(o.qkv, o.heads, 3, 1), values = tile.rows_of(o.qkv, o.heads, 3, 2);
+  RowSums<T, r, Width> dq{};
+  T log_sum_exp[r], products[r];
+  RADAPT_UNROLL
+  for (unsigned i = 0; i < r; ++i) {
+    const unsigned query = tile.first + p.row + patch_grid * i;
+    const Index at = (tile.begin + query) * o.heads + tile.head;
+    log_sum_exp[i] = query < tile.length ? o.log_sum_exp.data[at] : T{0};
+    products[i] = query < tile.length ? d[at] : T{0};
+  }
+  const unsigned behind_tile = tile.first + Tile::rows;
+  const unsigned end = o.causal && behind_tile < tile.length ? behind_tile : tile.length;
+  for (unsigned first = 0; first < end; first += Tile::passing) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Tile::passing, Width>(k, keys, first);
+    load_tile<Tile::passing, Width>(v, values, first);
+    __syncthreads();
+    T s[r][c], dp[r][c];
+    multiply_transposed<Width>(s, q, k, p);
+    multiply_transposed<Width>(dp, dy, v, p);
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < r; ++i) {
+      const unsigned query = tile.first + p.row + patch_grid * i;
+      RADAPT_UNROLL
+      for (unsigned j = 0; j < c; ++j) {
+        const unsigned key = first + p.column + patch_grid * j;
+        const bool visible = key < tile.length && (!o.causal || key <= query);
+        dp[i][j] = ScoreGradient<T>(visible, s[i][j] * scale, log_sum_exp[i], dp[i][j], products[i]).ds;
+      }
+    }
+    share_patch<Tile::passing>(patches, dp, p);
+    multiply_add<Tile::passing, Width, r>(dq, patches, k, p);
+  }
+  RADAPT_UNROLL
+  for (auto& row : dq) {
+    RADAPT_UNROLL
+    for (auto& pack : row) {
+      RADAPT_UNROLL
+      for (T& x : pack.x) { x *= scale; }
+    }
+  }
+  store_rows<r, Width>(tile.rows_of(o.dqkv, o.heads, 3, 0), tile.first, dq, p);
+}
+
+/// Calls f.template operator()<Width>() for the kernels of a head's width.
+template <class F>
+void with_patched_width(const char* name, Index head_width, F&& f) {
+  with_head_width<32, 64, 80, 96, 112, 128>(name, head_width, f);
+}
+
+}  // namespace detail::gpu
+
+template <cuda_element T>
+void launch(cuda& backend, const op::attention_forward<T>& o) {
+  using namespace detail::gpu;
+  Call call(backend);
+  with_patched_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+    const unsigned tiles = attention_tiles(o.sequences, AttentionForwardTile<Width>::rows);
+    op::attention_forward<T> on_device = o;
+    on_device.y = call.out(o.y);
+    on_device.qkv = call.in(o.qkv);
+    on_device.log_sum_exp = call.out(o.log_sum_exp);
+    on_device.sequences = call.in(o.sequences);
+    call.run(o.name, attention_blocks(tiles, o.heads, o.sequences.count), patch_threads,
+             attention_forward_kernel<T, Width>, on_device, tiles);
+  });
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::attention_backward<T>& o) {
+  using namespace detail::gpu;
+  Call call(backend);
+  with_patched_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+    const unsigned tiles = attention_tiles(o.sequences, AttentionBackwardTile<Width>::rows);
+    op::attention_backward<T> on_device = o;
+    on_device.dqkv = call.out(o.dqkv);
+    on_device.dy = call.in(o.dy);
+    on_device.y = call.in(o.y);
+    on_device.qkv = call.in(o.qkv);
+    on_device.log_sum_exp = call.in(o.log_sum_exp);
+    on_device.sequences = call.in(o.sequences);
+    const T* const d = attention_row_products(call, o.name, on_device.dy, on_device.y, o.heads);
+    const dim3 blocks = attention_blocks(tiles, o.heads, o.sequences.count);
+    call.run(o.name, blocks, patch_threads, attention_backward_key_value_kernel<T, Width>, on_device, d, tiles);
+    call.run(o.name, blocks, patch_threads, attention_backward_query_kernel<T, Width>, on_device, d, tiles);
+  });
+  call.done();
+}
+
+}  // namespace radapt

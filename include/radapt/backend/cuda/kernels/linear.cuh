@@ -1,0 +1,86 @@
+#pragma once
+/// CUDA kernels of op/linear.hpp: which product each of them is.
+#include "radapt/backend/cuda/kernels/column_sums.cuh"
+#include "radapt/backend/cuda/kernels/matrix_product.cuh"
+#include "radapt/backend/cuda/kernels/norm.cuh"
+
+namespace radapt {
+
+namespace detail::gpu {
+
+/// The operands of an operation, where kernels can follow them, as a product.
+inline Product product_of(Call& call, const op::linear_forward<float>& o) {
+  return {.c = (o.kept.mask == nullptr ? call.out(o.y) : call.updated(o.y)).data,
+          .a = call.in(o.x).data,
+          .b = call.in(o.weight).data,
+          .rows = o.y.rows,
+          .columns = o.y.columns,
+          .inner = o.x.columns,
+          .a_stride = o.x.columns,
+          .b_stride = o.weight.columns,
+          .c_stride = o.y.columns,
+          .b_transposed = true,
+          .bias = call.in(o.bias).data,
+          .kept = call.in(o.kept)};
+}
+inline Product product_of(Call& call, const op::linear_backward_input<float>& o) {
+  return {.c = (o.kept.mask == nullptr ? call.out(o.dx) : call.updated(o.dx)).data,
+          .a = call.in(o.dy).data,
+          .b = call.in(o.weight).data,
+          .rows = o.dx.rows,
+          .columns = o.dx.columns,
+          .inner = o.dy.columns,
+          .a_stride = o.dy.columns,
+          .b_stride = o.weight.columns,
+          .c_stride = o.dx.columns,
+          .kept = call.in(o.kept)};
+}
+inline Product product_of(Call& call, const op::linear_backward_weight<float>& o) {
+  return {.c = call.updated(o.dw).data,
+          .a = call.in(o.dy).data,
+          .b = call.in(o.x).data,
+          .rows = o.dw.rows,
+          .columns = o.dw.columns,
+          .inner = o.x.rows,
+          .a_stride = o.dy.columns,
+          .b_stride = o.x.columns,
+          .c_stride = o.dw.columns,
+          .a_transposed = true,
+          .accumulate = true,
+          .factor = o.factor,
+          .scale = call.in(o.scale, 1),
+          .kept = call.in(o.kept),
+          .kept_inner = true};
+}
+
+}  // namespace detail::gpu
+
+template <cuda_element T>
+void launch(cuda& backend, const op::linear_forward<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply(call, o.name, product_of(call, o));
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::linear_backward_input<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply(call, o.name, product_of(call, o));
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::linear_backward_weight<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply(call, o.name, product_of(call, o));
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
+  detail::gpu::Call call(backend);
+  add_column_sums(call, o.name, call.updated(o.db).data, o.dy.rows, o.dy.columns, detail::gpu::Element{call.in(o.dy)});
+  call.done();
+}
+
+}  // namespace radapt

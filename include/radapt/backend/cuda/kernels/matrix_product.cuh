@@ -1,0 +1,143 @@
+#pragma once
+/// Matrix products in f32 with multiply-adds of f32, for any extents and strides, where rows may be left out.
+///
+/// 2 rows columns inner flops; with tiles of 64 x 64 each factor is read inner / 64 times from the caches. The ceiling
+/// is the rate of f32 multiply-adds. Large products without a mask are cuBLASLt's, see vendor_product.cuh.
+#include "radapt/backend/cuda/kernels/call.cuh"
+#include "radapt/backend/cuda/kernels/rows.cuh"
+
+namespace radapt::detail::gpu {
+
+/// c = coefficient a b + bias, or c += coefficient a b. Element (m, k) of `a` is a[m a_stride + k], or a[k a_stride +
+/// m] when it is read transposed; element (k, n) of `b` is b[k b_stride + n], or b[n b_stride + k].
+struct Product {
+  float* c = nullptr;
+  const float *a = nullptr, *b = nullptr;
+  Index rows = 0, columns = 0, inner = 0;
+  Index a_stride = 0, b_stride = 0, c_stride = 0;
+  bool a_transposed = false, b_transposed = false;
+  bool accumulate = false;
+  double factor = 1.0;
+  const float* scale = nullptr;      ///< times this parameter, where not null
+  const float* log_scale = nullptr;  ///< times exp of this parameter, where not null
+  const float* bias = nullptr;       ///< (columns) or null
+  op::KeptRows kept{};               ///< of the rows of c, which are left alone where dropped
+  bool kept_inner = false;           ///< `kept` is of the extent that is summed over
+};
+
+/// The number that a product is multiplied with.
+inline __device__ float coefficient_of(const Product& p) {
+  float c = static_cast<float>(p.factor);
+  if (p.scale != nullptr) { c *= *p.scale; }
+  if (p.log_scale != nullptr) { c *= std::exp(*p.log_scale); }
+  return c;
+}
+
+inline constexpr unsigned product_threads = 256;
+inline constexpr Index product_tile = 64, product_depth = 16;
+
+/// tile[k][m] = element (first_row + m, first_inner + k), 0 outside of the matrix.
+template <bool Transposed>
+__device__ void load_tile(float (*tile)[product_tile + 4], const float* x, Index stride, Index first_row, Index rows,
+                          Index first_inner, Index inner, const bool* keeps) {
+  for (Index j = 0; j < product_tile * product_depth / product_threads; ++j) {
+    const Index i = threadIdx.x + j * product_threads;
+    const Index m = Transposed ? i % product_tile : i / product_depth;
+    const Index k = Transposed ? i / product_tile : i % product_depth;
+    const Index row = first_row + m, at = first_inner + k;
+    float value = 0.0F;
+    if (row < rows && at < inner && (keeps == nullptr || keeps[k])) {
+      value = Transposed ? x[at * stride + row] : x[row * stride + at];
+    }
+    tile[k][m] = value;
+  }
+}
+
+template <bool TransposedA, bool TransposedB>
+__global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
+  constexpr Index each = 4;  // a thread has a patch of 4 x 4
+  __shared__ float a[product_depth][product_tile + 4], b[product_depth][product_tile + 4];
+  __shared__ bool keeps[product_tile];
+  const Index first_row = Index{blockIdx.y} * product_tile, first_column = Index{blockIdx.x} * product_tile;
+  const Index y = threadIdx.x / 16 * each, x = threadIdx.x % 16 * each;
+  const bool masked_rows = p.kept.mask != nullptr && !p.kept_inner;
+  if (masked_rows) {
+    if (threadIdx.x < product_tile) {
+      const Index row = first_row + threadIdx.x;
+      keeps[threadIdx.x] = row < p.rows && keeps_row(p.kept, row);
+    }
+    __syncthreads();
+    bool any = false;
+    for (Index i = 0; i < product_tile; ++i) { any = any || keeps[i]; }
+    if (!any) { return; }
+  }
+  const bool masked_inner = p.kept.mask != nullptr && p.kept_inner;
+  float sums[each][each] = {};
+  for (Index k0 = 0; k0 < p.inner; k0 += product_depth) {
+    if (masked_inner) {
+      __syncthreads();
+      if (threadIdx.x < product_depth) {
+        keeps[threadIdx.x] = k0 + threadIdx.x < p.inner && keeps_row(p.kept, k0 + threadIdx.x);
+      }
+      __syncthreads();
+      bool any = false;
+      for (Index i = 0; i < product_depth; ++i) { any = any || keeps[i]; }
+      if (!any) { continue; }
+    }
+    const bool* const kept_here = masked_inner ? keeps : nullptr;
+    __syncthreads();
+    load_tile<TransposedA>(a, p.a, p.a_stride, first_row, p.rows, k0, p.inner, kept_here);
+    load_tile<!TransposedB>(b, p.b, p.b_stride, first_column, p.columns, k0, p.inner, kept_here);
+    __syncthreads();
+    RADAPT_UNROLL
+    for (Index k = 0; k < product_depth; ++k) {
+      float left[each], right[each];
+      RADAPT_UNROLL
+      for (Index i = 0; i < each; ++i) {
+        left[i] = a[k][y + i];
+        right[i] = b[k][x + i];
+      }
+      RADAPT_UNROLL
+      for (Index i = 0; i < each; ++i) {
+        RADAPT_UNROLL
+        for (Index j = 0; j < each; ++j) { sums[i][j] += left[i] * right[j]; }
+      }
+    }
+  }
+  const float coefficient = coefficient_of(p);
+  RADAPT_UNROLL
+  for (Index i = 0; i < each; ++i) {
+    const Index row = first_row + y + i;
+    if (row >= p.rows || (masked_rows && !keeps[y + i])) { continue; }
+    RADAPT_UNROLL
+    for (Index j = 0; j < each; ++j) {
+      const Index column = first_column + x + j;
+      if (column >= p.columns) { continue; }
+      float& c = p.c[row * p.c_stride + column];
+      const float value = coefficient * sums[i][j];
+      c = p.accumulate ? c + value : (p.bias == nullptr ? value : value + p.bias[column]);
+    }
+  }
+}
+
+/// Runs a product. Rows are cut into grids that a launch can have.
+inline void multiply(Call& call, const char* name, const Product& whole) {
+  constexpr Index most_rows = Index{65535} * product_tile;
+  if (whole.rows == 0 || whole.columns == 0) { return; }
+  if (whole.rows > most_rows) {
+    fail({.what = std::string("cuda: ") + name,
+          .expected = "at most " + std::to_string(most_rows) + " rows",
+          .got = std::to_string(whole.rows),
+          .hint = "Take smaller micro-batches"});
+  }
+  const dim3 blocks(static_cast<unsigned>((whole.columns + product_tile - 1) / product_tile),
+                    static_cast<unsigned>((whole.rows + product_tile - 1) / product_tile));
+  const auto run = [&](auto kernel) { call.run(name, blocks, product_threads, kernel, whole); };
+  if (whole.a_transposed) {
+    whole.b_transposed ? run(product_kernel<true, true>) : run(product_kernel<true, false>);
+  } else {
+    whole.b_transposed ? run(product_kernel<false, true>) : run(product_kernel<false, false>);
+  }
+}
+
+}  // namespace radapt::detail::gpu
