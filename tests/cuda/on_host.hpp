@@ -41,6 +41,10 @@ struct dim3 {
   constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
 };
 
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+
 namespace radapt_test::on_host {
 
 using radapt::Index;
@@ -274,6 +278,35 @@ inline void copy_to_host(void* to, const void* from, Index bytes, Stream) { std:
 inline void clear(void* memory, Index bytes, Stream) { std::memset(memory, 0, bytes); }
 
 }  // namespace runtime
+
+/// What tensor_core.cuh declares, from the same layout of fragments. Sums in double: the order on a GPU is not
+/// specified.
+inline std::uint32_t pack_bf16(float low, float high) {
+  return static_cast<std::uint32_t>(bf16(low).bits) | static_cast<std::uint32_t>(bf16(high).bits) << 16;
+}
+inline void multiply_accumulate(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
+  struct Fragments {
+    std::uint32_t a[4], b[2];
+  } mine;
+  std::copy(a, a + 4, mine.a);
+  std::copy(b, b + 2, mine.b);
+  auto& block = radapt_test::on_host::Block::current();
+  const Fragments* const all = block.exchange(mine);
+  const auto half = [](std::uint32_t word, unsigned index) {
+    return static_cast<double>(
+        static_cast<float>(bf16::from_bits(static_cast<std::uint16_t>(index % 2 == 0 ? word : word >> 16))));
+  };
+  const unsigned lane = block.lane();
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = lane / 4 + (i / 2) * 8, column = lane % 4 * 2 + i % 2;
+    double sum = static_cast<double>(c[i]);
+    for (unsigned k = 0; k < 16; ++k) {
+      const double left = half(all[row % 8 * 4 + k % 8 / 2].a[row / 8 + 2 * (k / 8)], k);
+      sum += left * half(all[column * 4 + k % 8 / 2].b[k / 8], k);
+    }
+    c[i] = static_cast<float>(sum);
+  }
+}
 
 /// Arguments are copied, as a launch does.
 template <class... Parameters, class... Arguments>

@@ -42,6 +42,14 @@ class cuda {
   std::unique_ptr<detail::gpu::Device, detail::gpu::DeleteDevice> device_;
 };
 
+/// `cuda` with the factors of matrix products rounded to bf16, as torch.autocast does: linear layers and attention, on
+/// the tensor cores, with sums in float. Everything in memory stays float, so the update, norms, losses and the
+/// residual stream are as exact as on `cuda`.
+class cuda_bf16 : public cuda {
+ public:
+  static constexpr auto name = "cuda_bf16";
+};
+
 /// Whether a `cuda` can be made here; if not, why.
 struct CudaAvailability {
   bool available = false;
@@ -55,9 +63,10 @@ concept cuda_element = std::same_as<T, float>;
 
 #define RADAPT_CUDA_OPERATIONS(F)                                                                                     \
   F(linear_forward)                                                                                                   \
-  F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward)                    \
-      F(layer_norm_backward_input) F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward)     \
-          F(activation_forward) F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)  \
+  F(linear_backward_input)                                                                                            \
+  F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward) F(layer_norm_backward_input)                \
+      F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward)            \
+          F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)                        \
               F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) \
                   F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns)  \
                       F(add_columns) F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation)     \
@@ -67,6 +76,14 @@ concept cuda_element = std::same_as<T, float>;
   template <cuda_element T>            \
   void launch(cuda&, const op::operation<T>&);
 RADAPT_CUDA_OPERATIONS(RADAPT_CUDA_DECLARE)
+#undef RADAPT_CUDA_DECLARE
+
+#define RADAPT_CUDA_BF16_OPERATIONS(F) F(linear_forward) F(linear_backward_input) F(linear_backward_weight)
+
+#define RADAPT_CUDA_DECLARE(operation) \
+  template <cuda_element T>            \
+  void launch(cuda_bf16&, const op::operation<T>&);
+RADAPT_CUDA_BF16_OPERATIONS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
 }  // namespace radapt

@@ -23,6 +23,10 @@ struct AttentionBackwardTile {
   static constexpr unsigned rows = 32, passing = Width <= 80 ? 32 : Width <= 112 ? 16 : 8;
 };
 
+/// Blocks that share a multiprocessor: the compiler may give a thread 168 registers for 5 of them, and 255 for 4.
+template <unsigned Width>
+inline constexpr unsigned blocks_of_patches = Width <= 64 ? 5 : 4;
+
 /// y of a tile of queries, keys passing by.
 ///
 /// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal, tiles on the diagonal whole.
@@ -31,7 +35,8 @@ struct AttentionBackwardTile {
 /// bound by arithmetic. Ceiling: the f32 rate. Shared memory asks for 3/4 of it in q k^T (patches of 8 x 4) and 1/2 in
 /// p v.
 template <class T, unsigned Width>
-__global__ void __launch_bounds__(patch_threads) attention_forward_kernel(op::attention_forward<T> o, unsigned tiles) {
+__global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
+    attention_forward_kernel(op::attention_forward<T> o, unsigned tiles) {
   using Tile = AttentionForwardTile<Width>;
   constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
   alignas(16) __shared__ T q[Tile::rows * stride];
@@ -120,10 +125,10 @@ struct ScoreGradient {
 /// dk and dv of a tile of keys, queries passing by; `d` holds <dy, y> of (rows, heads).
 ///
 /// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written under the same condition as
-/// forward; 8 T d for each tile from the shared cache. Ceiling: the f32 rate; shared memory asks for all of it in the two
-/// products that make scores (patches of 4 x 4), and for 3/4 in the other two.
+/// forward; 8 T d for each tile from the shared cache. Ceiling: the f32 rate; shared memory asks for all of it in the
+/// two products that make scores (patches of 4 x 4), and for 3/4 in the other two.
 template <class T, unsigned Width>
-__global__ void __launch_bounds__(patch_threads)
+__global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     attention_backward_key_value_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
   using Tile = AttentionBackwardTile<Width>;
   constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
@@ -191,7 +196,7 @@ __global__ void __launch_bounds__(patch_threads)
 ///
 /// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written, as above. Ceiling: as above.
 template <class T, unsigned Width>
-__global__ void __launch_bounds__(patch_threads)
+__global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     attention_backward_query_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
   using Tile = AttentionBackwardTile<Width>;
   constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;

@@ -75,7 +75,7 @@ __device__ void multiply_transposed(T (&s)[R][C], const T* a, const T* b, PatchP
     RADAPT_UNROLL
     for (unsigned j = 0; j < C; ++j) { s[i][j] = 0; }
   }
-  RADAPT_UNROLL_TWICE
+  RADAPT_KEEP_LOOP
   for (unsigned k = 0; k < Width; k += 4) {
     Pack<T, 4> x[R], y[C];
     RADAPT_UNROLL
@@ -126,8 +126,8 @@ __device__ void multiply_add(RowSums<T, R, Width>& y, const T* s, const T* b, Pa
     for (unsigned e = 0; e < 4; ++e) {
       RADAPT_UNROLL
       for (unsigned j = 0; j < Own::count; ++j) {
-        const auto z = *reinterpret_cast<const Pack<T, Own::pack>*>(b + (k + e) * (Width + tile_padding) +
-                                                                    Own::at(p.column, j));
+        const auto z =
+            *reinterpret_cast<const Pack<T, Own::pack>*>(b + (k + e) * (Width + tile_padding) + Own::at(p.column, j));
         RADAPT_UNROLL
         for (unsigned i = 0; i < R; ++i) {
           RADAPT_UNROLL

@@ -3,6 +3,7 @@
 #include "radapt/backend/cuda/kernels/column_sums.cuh"
 #include "radapt/backend/cuda/kernels/matrix_product.cuh"
 #include "radapt/backend/cuda/kernels/norm.cuh"
+#include "radapt/backend/cuda/kernels/product_bf16.cuh"
 
 namespace radapt {
 
@@ -19,7 +20,7 @@ inline Product product_of(Call& call, const op::linear_forward<float>& o) {
           .a_stride = o.x.columns,
           .b_stride = o.weight.columns,
           .c_stride = o.y.columns,
-          .b_transposed = true,
+          .form = Form::b_transposed,
           .bias = call.in(o.bias).data,
           .kept = call.in(o.kept)};
 }
@@ -45,7 +46,7 @@ inline Product product_of(Call& call, const op::linear_backward_weight<float>& o
           .a_stride = o.dy.columns,
           .b_stride = o.x.columns,
           .c_stride = o.dw.columns,
-          .a_transposed = true,
+          .form = Form::a_transposed,
           .accumulate = true,
           .factor = o.factor,
           .scale = call.in(o.scale, 1),
@@ -80,6 +81,27 @@ template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
   detail::gpu::Call call(backend);
   add_column_sums(call, o.name, call.updated(o.db).data, o.dy.rows, o.dy.columns, detail::gpu::Element{call.in(o.dy)});
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::linear_forward<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply_bf16(call, o.name, product_of(call, o));
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::linear_backward_input<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply_bf16(call, o.name, product_of(call, o));
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::linear_backward_weight<T>& o) {
+  detail::gpu::Call call(backend);
+  multiply_bf16(call, o.name, product_of(call, o));
   call.done();
 }
 

@@ -201,7 +201,7 @@ void launch(cuda& backend, const op::contrastive_loss<T>& o) {
             .a_stride = width,
             .b_stride = width,
             .c_stride = batch,
-            .b_transposed = true});
+            .form = Form::b_transposed});
   call.run(o.name, a_block_each, row_threads, contrastive_row_kernel<T>, k);
   call.run(o.name, blocks_for(batch, warp_size), row_threads, contrastive_column_kernel<T>, k);
   call.run(o.name, a_block_each, row_threads, contrastive_gradient_kernel<T>, k, losses, scale_gradients);
@@ -224,7 +224,7 @@ void launch(cuda& backend, const op::contrastive_loss<T>& o) {
   if (o.dtext.data != nullptr) {
     gradient.c = call.out(o.dtext).data;
     gradient.b = p.image.data;
-    gradient.a_transposed = true;
+    gradient.form = Form::a_transposed;
     multiply(call, o.name, gradient);
   }
   if (o.dlog_scale != nullptr) {
@@ -283,7 +283,7 @@ void launch(cuda& backend, const op::orthogonality_penalty<T>& o) {
             .a_stride = columns,
             .b_stride = columns,
             .c_stride = columns,
-            .a_transposed = true});
+            .form = Form::a_transposed});
   sum(call, o.name, columns * columns, DistanceFromOrthonormal{gram, columns},
       PenaltyOfSquare{call.updated(o.loss, 1), factor, o.strength});
   multiply(call, o.name,

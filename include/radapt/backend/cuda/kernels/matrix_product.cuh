@@ -8,14 +8,27 @@
 
 namespace radapt::detail::gpu {
 
-/// c = coefficient a b + bias, or c += coefficient a b. Element (m, k) of `a` is a[m a_stride + k], or a[k a_stride +
-/// m] when it is read transposed; element (k, n) of `b` is b[k b_stride + n], or b[n b_stride + k].
+/// How the factors of c = a b lie in memory.
+enum class Form {
+  plain,         ///< a (rows, inner), b (inner, columns): a gradient goes back through a weight
+  b_transposed,  ///< a (rows, inner), b (columns, inner): x W^T
+  a_transposed,  ///< a (inner, rows), b (inner, columns): the gradient of a weight
+};
+/// use.template operator()<a is transposed, b is transposed>() for the form.
+template <class F>
+void with_form(Form form, const F& use) {
+  if (form == Form::plain) { return use.template operator()<false, false>(); }
+  if (form == Form::b_transposed) { return use.template operator()<false, true>(); }
+  use.template operator()<true, false>();
+}
+
+/// c = coefficient a b + bias, or c += coefficient a b; the strides are between rows in memory.
 struct Product {
   float* c = nullptr;
   const float *a = nullptr, *b = nullptr;
   Index rows = 0, columns = 0, inner = 0;
   Index a_stride = 0, b_stride = 0, c_stride = 0;
-  bool a_transposed = false, b_transposed = false;
+  Form form = Form::plain;
   bool accumulate = false;
   double factor = 1.0;
   const float* scale = nullptr;      ///< times this parameter, where not null
@@ -120,7 +133,7 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
   }
 }
 
-/// Runs a product. Rows are cut into grids that a launch can have.
+/// Runs a product. Error: more rows than a grid has blocks for, 4 million.
 inline void multiply(Call& call, const char* name, const Product& whole) {
   constexpr Index most_rows = Index{65535} * product_tile;
   if (whole.rows == 0 || whole.columns == 0) { return; }
@@ -132,12 +145,9 @@ inline void multiply(Call& call, const char* name, const Product& whole) {
   }
   const dim3 blocks(static_cast<unsigned>((whole.columns + product_tile - 1) / product_tile),
                     static_cast<unsigned>((whole.rows + product_tile - 1) / product_tile));
-  const auto run = [&](auto kernel) { call.run(name, blocks, product_threads, kernel, whole); };
-  if (whole.a_transposed) {
-    whole.b_transposed ? run(product_kernel<true, true>) : run(product_kernel<true, false>);
-  } else {
-    whole.b_transposed ? run(product_kernel<false, true>) : run(product_kernel<false, false>);
-  }
+  with_form(whole.form, [&]<bool TransposedA, bool TransposedB>() {
+    call.run(name, blocks, product_threads, product_kernel<TransposedA, TransposedB>, whole);
+  });
 }
 
 }  // namespace radapt::detail::gpu
