@@ -15,6 +15,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/radaptConfigVersion.cmak
 install(FILES "${PROJECT_BINARY_DIR}/radaptConfig.cmake" "${PROJECT_BINARY_DIR}/radaptConfigVersion.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/radapt-component-onednn.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/radapt-component-io.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/radapt-component-cuda.cmake"
               "${PROJECT_SOURCE_DIR}/cmake/Findutf8proc.cmake"
         DESTINATION "${radapt_package_dir}")
 

@@ -6,13 +6,13 @@
 #include <cmath>
 #include <fstream>
 
-#include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/image.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/train/progress.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/device.hpp"
 #include "support/image_paths.hpp"
 #include "support/outputs.hpp"
 
@@ -41,16 +41,22 @@ struct TensorPlace {
 };
 
 struct Job {
-  std::string model, vocabulary, texts, pixels, ids, out, verify;
+  std::string model, vocabulary, texts, pixels, ids, out, verify, device;
   std::vector<std::string> images;
   double tolerance = 0;
   bool normalise = false;
 
   template <class Arch>
   void operator()() const {
+    example::on_device(device, [&]<class Backend>() { run<Arch, Backend>(); });
+  }
+
+ private:
+  template <class Arch, class Backend>
+  void run() const {
     using Model = radapt::Clip<Arch>;
     const auto weights = radapt::load<Model>(model);
-    radapt::Session<Model, radapt::onednn> session(weights);
+    radapt::Session<Model, Backend> session(weights);
     std::vector<float> features = !images.empty()   ? of_images<Model>(session)
                                   : !pixels.empty() ? of_pixels<Model>(session)
                                                     : of_captions<Model>(session);
@@ -63,7 +69,6 @@ struct Job {
     fmt::print("{}: {} x {}\n", out, rows, Arch::embed);
   }
 
- private:
   template <class Model>
   std::vector<float> of_images(auto& session) const {
     const std::vector<std::filesystem::path> paths = example::image_paths(images);
@@ -180,6 +185,7 @@ int main(int argc, char** argv) try {
   input->add_option("--ids", job.ids, "FILE:TENSOR, token ids (N, context) in a safetensors file");
   input->require_option(1);
   app.add_option("--out", job.out, "The .npy file")->required();
+  example::add_device_option(app, job.device);
   app.add_flag("--normalize", job.normalise, "Features of length 1");
   app.add_option("--verify", job.verify, "FILE:TENSOR, the features expected, in a safetensors file");
   app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value");

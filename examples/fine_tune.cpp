@@ -39,13 +39,15 @@ int main(int argc, char** argv) try {
   example::check_output_file(s.figure);
   example::check_output_folder(s.save);
 
-  if (s.from.empty()) {
-    example::fine_tune<example::SmallClip>(s);
-  } else {
-    example::with_architecture(
-        example::TrainedArchitectures{}, s.from, [&]<class Arch>() { example::fine_tune<Arch>(s); },
-        example::add_a_trained_architecture);
-  }
+  example::on_device(s.device, [&]<class Backend>() {
+    if (s.from.empty()) {
+      example::fine_tune<example::SmallClip, Backend>(s);
+    } else {
+      example::with_architecture(
+          example::TrainedArchitectures{}, s.from, [&]<class Arch>() { example::fine_tune<Arch, Backend>(s); },
+          example::add_a_trained_architecture);
+    }
+  });
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "support/command_line.hpp"
+#include "support/device.hpp"
 #include "support/outputs.hpp"
 #include "support/picture_file.hpp"
 #include "support/picture_world.hpp"
@@ -87,12 +88,44 @@ StudyData make_data(const PictureWorld& world, const WordTokenizer& tokenizer, s
   return data;
 }
 
+/// What one seed of the study needs.
+struct SeedJob {
+  const PictureWorld& world;
+  const WordTokenizer& tokenizer;
+  const StudyData& data;
+  const StudyOptions& options;
+  std::uint64_t pretrain_steps;
+};
+
+/// Pre-trains, fine-tunes in every way and measures; adds what came out.
+template <class Backend>
+void run_seed(const SeedJob& job, StudyOutcome& outcome) {
+  const std::uint64_t seed = job.options.seed, pictures = job.pretrain_steps * job.options.batch;
+  const Split split = job.world.pretraining();
+  std::uint64_t drawn = 0;
+  const PairSource source{[&](std::size_t row, std::vector<float>& pixels) {
+    const Sample sample = job.world.sample(split, seed * pictures + drawn);
+    normalise(sample.picture, pixels.data() + row * 3 * WorldClip::image * WorldClip::image);
+    // The first half of the captions names the object alone: colours and styles are easier, and would be learned first.
+    const bool object_alone = 2 * drawn++ < pictures;
+    return job.tokenizer.encode(object_alone ? fill_in("{a} {object}", sample.facts) : sample.caption);
+  }};
+  std::vector<double> losses;
+  const auto base = pretrain<WorldClip, Backend>(source, job.options.batch, job.pretrain_steps, 1e-3, seed, losses);
+  if (seed == 0) { outcome.pretraining_losses = losses; }
+  Study<WorldClip, Backend> study(base, job.data, job.options);
+  std::vector<MethodResult> run{study.zero_shot()};
+  for (MethodResult& r : study.full_and_wise_ft()) { run.push_back(std::move(r)); }
+  run.push_back(study.r_adapter());
+  outcome.runs.push_back(std::move(run));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   CLI::App app{"A robustly fine-tuned CLIP from nothing, in a few minutes", "quickstart"};
   std::uint64_t seeds = 1, pretrain_steps = 2000, steps = 250, train = 2000, test = 400;
-  std::string report_path = "report.html";
+  std::string report_path = "report.html", device;
   StudyOptions options;
   app.option_defaults()->always_capture_default();
   app.add_option("--seeds", seeds, "Repeat everything under this many seeds and report the spread")
@@ -103,6 +136,7 @@ int main(int argc, char** argv) try {
   app.add_option("--train", train, "Training pictures of the fine-tuning task")->check(CLI::Range(1, 1000000));
   app.add_option("--test", test, "Pictures of each test set")->check(CLI::Range(1, 1000000));
   app.add_option("--alpha", options.alpha, "What Rescale and WiSE-FT are reported at")->check(CLI::Range(0.0, 1.0));
+  add_device_option(app, device);
   app.add_option("--report", report_path, "Where the report goes");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   options.steps = steps;
@@ -116,26 +150,10 @@ int main(int argc, char** argv) try {
   StudyOutcome outcome;
   for (std::uint64_t seed = 0; seed < seeds; ++seed) {
     if (seeds > 1) { fmt::print("seed {} of {}\n", seed + 1, seeds); }
-    const Split split = world.pretraining();
-    const std::uint64_t pictures = pretrain_steps * options.batch;
-    std::uint64_t drawn = 0;
-    const PairSource source{[&](std::size_t row, std::vector<float>& pixels) {
-      const Sample sample = world.sample(split, seed * pictures + drawn);
-      normalise(sample.picture, pixels.data() + row * 3 * WorldClip::image * WorldClip::image);
-      // The first half of the captions names the object alone: colours and styles are easier, and would be learned
-      // first.
-      const bool object_alone = 2 * drawn++ < pictures;
-      return tokenizer.encode(object_alone ? fill_in("{a} {object}", sample.facts) : sample.caption);
-    }};
-    std::vector<double> losses;
-    const auto base = pretrain<WorldClip>(source, options.batch, pretrain_steps, 1e-3, seed, losses);
-    if (seed == 0) { outcome.pretraining_losses = losses; }
     options.seed = seed;
-    Study<WorldClip> study(base, data, options);
-    std::vector<MethodResult> run{study.zero_shot()};
-    for (MethodResult& r : study.full_and_wise_ft()) { run.push_back(std::move(r)); }
-    run.push_back(study.r_adapter());
-    outcome.runs.push_back(std::move(run));
+    on_device(device, [&]<class Backend>() {
+      run_seed<Backend>({world, tokenizer, data, options, pretrain_steps}, outcome);
+    });
   }
 
   print(accuracy_table(outcome, data));

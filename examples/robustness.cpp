@@ -50,13 +50,15 @@ int main(int argc, char** argv) try {
                   .got = "none",
                   .hint = "Give a folder with vocab.json and merges.txt, or bpe_simple_vocab_16e6.txt.gz"});
   }
-  if (s.study.from.empty()) {
-    example::robustness<example::SmallClip>(s);
-  } else {
-    example::with_architecture(
-        example::TrainedArchitectures{}, s.study.from, [&]<class Arch>() { example::robustness<Arch>(s); },
-        example::add_a_trained_architecture);
-  }
+  example::on_device(s.study.device, [&]<class Backend>() {
+    if (s.study.from.empty()) {
+      example::robustness<example::SmallClip, Backend>(s);
+    } else {
+      example::with_architecture(
+          example::TrainedArchitectures{}, s.study.from, [&]<class Arch>() { example::robustness<Arch, Backend>(s); },
+          example::add_a_trained_architecture);
+    }
+  });
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

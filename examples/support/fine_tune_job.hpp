@@ -150,7 +150,7 @@ class DomainStudyData {
 };
 
 /// The whole program, for checkpoints of architecture Arch or, without a checkpoint, for an Arch from nothing.
-template <class Arch>
+template <class Arch, class Backend = radapt::onednn>
 void fine_tune(const FineTuneSettings& settings) {
   using Clip = radapt::Clip<Arch>;
   const auto start = std::chrono::steady_clock::now();
@@ -179,8 +179,8 @@ void fine_tune(const FineTuneSettings& settings) {
   radapt::Weights<Clip> base;
   if (pretrains) {
     const auto begin = std::chrono::steady_clock::now();
-    base = pretrain<Arch>(domains.pairs(encode, settings.split_seed), options.batch, settings.pretrain_steps,
-                          settings.pretrain_lr, settings.split_seed, outcome.pretraining_losses, options.log);
+    base = pretrain<Arch, Backend>(domains.pairs(encode, settings.split_seed), options.batch, settings.pretrain_steps,
+                                   settings.pretrain_lr, settings.split_seed, outcome.pretraining_losses, options.log);
     facts.pretraining_seconds = seconds_since(begin);
   } else {
     base = radapt::load<Clip>(settings.from);
@@ -193,7 +193,7 @@ void fine_tune(const FineTuneSettings& settings) {
   for (std::uint64_t seed = 0; seed < settings.seeds; ++seed) {
     if (settings.seeds > 1) { fmt::print("seed {} of {}\n", seed + 1, settings.seeds); }
     options.seed = seed;
-    Study<Arch> study(base, data, options);
+    Study<Arch, Backend> study(base, data, options);
     std::vector<MethodResult> run{study.zero_shot()};
     for (MethodResult& r : study.full_and_wise_ft()) { run.push_back(std::move(r)); }
     if (settings.flyp) { run.push_back(study.flyp()); }

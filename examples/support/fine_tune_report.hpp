@@ -20,7 +20,7 @@ namespace example {
 /// The options of fine_tune.
 struct FineTuneSettings {
   std::filesystem::path data = {}, from = {}, save = {}, report = "report.html", log = "fine_tune.jsonl", figure = {};
-  std::string vocabulary = {}, id = {}, command = {};
+  std::string vocabulary = {}, id = {}, command = {}, device = "cpu";
   std::vector<std::string> ood = {};
   std::uint64_t seeds = 1, pretrain_steps = 1500, split_seed = 0;
   double pretrain_lr = 1e-3;

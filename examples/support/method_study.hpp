@@ -29,11 +29,10 @@ struct MethodRates {
   std::vector<double> full = {3e-5, 1e-4, 3e-4}, head = {1e-3, 3e-3, 1e-2}, adapter = {1e-3, 3e-3, 1e-2};
 };
 
-template <class Arch>
-class MethodStudy : public Study<Arch> {
+template <class Arch, class Backend = radapt::onednn>
+class MethodStudy : public Study<Arch, Backend> {
  public:
-  using Base = Study<Arch>;
-  using typename Base::Backend;
+  using Base = Study<Arch, Backend>;
   using typename Base::Clip;
   using Classifier = radapt::Classifier<Clip>;
 

@@ -24,7 +24,7 @@ struct PairSource {
 using BatchSource = std::function<radapt::PairBatch<float>()>;
 
 /// Pre-trains a CLIP from scratch with the contrastive loss. Returns its weights and appends the losses.
-template <class Arch>
+template <class Arch, class Backend = radapt::onednn>
 radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batch, std::uint64_t steps, double lr,
                                              std::uint64_t seed, std::vector<double>& losses,
                                              const std::function<void(const StepRecord&)>& log = {}) {
@@ -36,7 +36,7 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batc
   o.schedule = {.base = lr, .warmup = steps / 20, .total = steps, .minimum = 0};
   o.optimizer = {.beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.1};
   o.seed = seed;
-  radapt::Trainer<Recipe, radapt::onednn> trainer(first, o);
+  radapt::Trainer<Recipe, Backend> trainer(first, o);
   radapt::Progress progress("pre-training", steps);
   for (std::uint64_t step = 0; step < steps; ++step) {
     const radapt::StepReport report = trainer.step(next());
@@ -48,7 +48,7 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batc
 }
 
 /// The same from pairs one by one.
-template <class Arch>
+template <class Arch, class Backend = radapt::onednn>
 radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index batch, std::uint64_t steps, double lr,
                                              std::uint64_t seed, std::vector<double>& losses,
                                              const std::function<void(const StepRecord&)>& log = {}) {
@@ -59,7 +59,7 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index bat
     for (std::size_t i = 0; i < batch; ++i) { captions.add(source.next(i, pixels)); }
     return {.pixels = pixels, .captions = &captions};
   };
-  return pretrain<Arch>(next, batch, steps, lr, seed, losses, log);
+  return pretrain<Arch, Backend>(next, batch, steps, lr, seed, losses, log);
 }
 
 }  // namespace example

@@ -51,9 +51,10 @@ inline std::string pretraining_key(const RobustnessSettings& s) {
 }
 inline std::string study_key(const RobustnessSettings& s) {
   const StudyOptions& o = s.study.study;
-  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {}", pretraining_key(s), o.steps, o.batch, o.momentum, o.tau,
+  const std::string device = s.study.device == "cpu" ? "" : " " + s.study.device;
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {}{}", pretraining_key(s), o.steps, o.batch, o.momentum, o.tau,
                             o.alpha, s.study.crop, fmt::join(s.rates.full, ","), fmt::join(s.rates.head, ","),
-                            fmt::join(s.rates.adapter, ",")));
+                            fmt::join(s.rates.adapter, ","), device));
 }
 
 /// A result as a line of the file, and back.
@@ -136,7 +137,7 @@ inline std::filesystem::path adapter_file(const RobustnessSettings& s) {
 }
 
 /// The pre-trained model of this study: loaded, or taken from where an earlier run put it, or trained and put there.
-template <class Arch>
+template <class Arch, class Backend>
 radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, const DomainStudyData& domains,
                                             const Encode& encode, StudyOutcome& outcome) {
   using Clip = radapt::Clip<Arch>;
@@ -148,15 +149,15 @@ radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, 
     fmt::print("pre-trained model: {}\n", folder.string());
     return radapt::load<Clip>(folder);
   }
-  auto base = pretrain<Arch>(domains.pairs(encode, s.split_seed), s.study.batch, s.pretrain_steps, s.pretrain_lr,
-                             s.split_seed, outcome.pretraining_losses);
+  auto base = pretrain<Arch, Backend>(domains.pairs(encode, s.split_seed), s.study.batch, s.pretrain_steps,
+                                      s.pretrain_lr, s.split_seed, outcome.pretraining_losses);
   radapt::save(folder, base, radapt::names::Origin::huggingface);
   radapt::copy_tokenizer_files(s.vocabulary, folder);
   return base;
 }
 
 /// The whole program for architecture Arch.
-template <class Arch>
+template <class Arch, class Backend = radapt::onednn>
 void robustness(const RobustnessSettings& settings) {
   using Clip = radapt::Clip<Arch>;
   const FineTuneSettings& s = settings.study;
@@ -192,12 +193,12 @@ void robustness(const RobustnessSettings& settings) {
   }
 
   StudyOutcome outcome;
-  const radapt::Weights<Clip> base = base_of<Arch>(settings, domains, encode, outcome);
+  const radapt::Weights<Clip> base = base_of<Arch, Backend>(settings, domains, encode, outcome);
   std::map<std::string, double> chosen;
   for (std::uint64_t seed = 0; seed < s.seeds; ++seed) {
     StudyOptions options = s.study;
     options.seed = seed;
-    MethodStudy<Arch> study(base, data, options, settings.rates, chosen);
+    MethodStudy<Arch, Backend> study(base, data, options, settings.rates, chosen);
     auto groups = study.groups();
     keep_asked_for(groups, settings.methods);
     std::vector<MethodResult> run;

@@ -73,10 +73,9 @@ class TrainingBatches {
 };
 
 /// Runs the methods on one pre-trained CLIP of architecture Arch.
-template <class Arch>
+template <class Arch, class Backend = radapt::onednn>
 class Study {
  public:
-  using Backend = radapt::onednn;
   using Clip = radapt::Clip<Arch>;
   using Adapted = typename radapt::recipe::r_adapter<Arch>::trained;
   static constexpr std::size_t pixels_per_image = Clip::PixelRow::width;

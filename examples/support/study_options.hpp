@@ -2,6 +2,7 @@
 /// The options that fine_tune and robustness share: data, pre-training, length of the runs, the report.
 #include <CLI/CLI.hpp>
 
+#include "device.hpp"
 #include "fine_tune_report.hpp"
 
 namespace example {
@@ -31,6 +32,7 @@ inline void add_study_options(CLI::App& app, FineTuneSettings& s) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--crop", s.crop, "Least share of a picture that a training crop shows")->check(CLI::Range(0.01, 1.0));
   app.add_option("--pretrain-crop", s.pretraining_crop, "The same while pre-training")->check(CLI::Range(0.01, 1.0));
+  add_device_option(app, s.device);
   app.add_option("--report", s.report, "Where the report goes");
   app.add_option("--figure", s.figure, "Where the ID-OOD chart goes as a file of its own (SVG)");
 }

@@ -52,9 +52,9 @@ void for_each_backend(F&& f) {
   [&]<class... B>(radapt::op::list<B...>*) { (f.template operator()<B>(), ...); }(static_cast<List*>(nullptr));
 }
 /// Calls f.template operator()<Backend, T>() for every backend in every element type.
-template <class F>
+template <class List = backends, class F>
 void for_each_backend_and_element(F&& f) {
-  for_each_backend([&]<class Backend>() {
+  for_each_backend<List>([&]<class Backend>() {
     f.template operator()<Backend, float>();
     f.template operator()<Backend, double>();
   });

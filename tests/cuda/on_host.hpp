@@ -307,6 +307,35 @@ inline void multiply_accumulate(float (&c)[4], const std::uint32_t (&a)[4], cons
     c[i] = static_cast<float>(sum);
   }
 }
+/// The row that each lane names, for all lanes: row r of matrix m is entry 8m + r.
+struct MatrixRow {
+  std::uint16_t x[8];
+};
+inline const MatrixRow* exchange_matrix_rows(const std::uint32_t* row) {
+  if (reinterpret_cast<std::uintptr_t>(row) % sizeof(MatrixRow) != 0) {
+    std::fprintf(stderr, "on_host: a row of a matrix is not aligned to 16 bytes\n");
+    std::abort();
+  }
+  MatrixRow mine;
+  std::memcpy(mine.x, row, sizeof(mine));
+  return radapt_test::on_host::Block::current().exchange(mine);
+}
+inline void load_matrices(std::uint32_t (&words)[4], const std::uint32_t* row) {
+  const MatrixRow* const rows = exchange_matrix_rows(row);
+  const unsigned lane = radapt_test::on_host::Block::current().lane(), g = lane / 4, t = lane % 4;
+  for (unsigned m = 0; m < 4; ++m) {
+    const MatrixRow& r = rows[8 * m + g];
+    words[m] = static_cast<std::uint32_t>(r.x[2 * t]) | static_cast<std::uint32_t>(r.x[2 * t + 1]) << 16;
+  }
+}
+inline void load_transposed_matrices(std::uint32_t (&words)[4], const std::uint32_t* row) {
+  const MatrixRow* const rows = exchange_matrix_rows(row);
+  const unsigned lane = radapt_test::on_host::Block::current().lane(), g = lane / 4, t = lane % 4;
+  for (unsigned m = 0; m < 4; ++m) {
+    const MatrixRow &even = rows[8 * m + 2 * t], &odd = rows[8 * m + 2 * t + 1];
+    words[m] = static_cast<std::uint32_t>(even.x[g]) | static_cast<std::uint32_t>(odd.x[g]) << 16;
+  }
+}
 
 /// Arguments are copied, as a launch does.
 template <class... Parameters, class... Arguments>

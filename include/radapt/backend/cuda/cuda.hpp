@@ -17,6 +17,12 @@ struct DeleteDevice {
 };
 }  // namespace detail::gpu
 
+/// Who multiplies large matrices in float on a GPU.
+enum class CudaProducts {
+  vendor,  ///< cuBLASLt, where it can; rows that are left out and small products are ours
+  own,     ///< our kernels alone
+};
+
 /// Kernels on one NVIDIA GPU, in float.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
@@ -30,7 +36,7 @@ class cuda {
   static constexpr auto name = "cuda";
 
   /// On the current device. Error: there is none, or it is older than sm_80.
-  cuda();
+  explicit cuda(CudaProducts products = CudaProducts::vendor);
   /// Waits until everything that was launched is done. Error: a kernel failed.
   void synchronize();
   /// Memory that the GPU and the host share.

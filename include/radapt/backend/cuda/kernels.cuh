@@ -27,7 +27,7 @@ inline constexpr MemorySource shared_memory{.take =
                                                 }};
 }  // namespace detail::gpu
 
-cuda::cuda() : device_(new detail::gpu::Device) {}
+cuda::cuda(CudaProducts products) : device_(new detail::gpu::Device(products)) {}
 void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
 

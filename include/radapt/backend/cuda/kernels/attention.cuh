@@ -57,8 +57,8 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     most[i] = -std::numeric_limits<T>::infinity();
     sum[i] = 0;
   }
-  const unsigned behind_tile = tile.first + Tile::rows;
-  const unsigned end = o.causal && behind_tile < tile.length ? behind_tile : tile.length;
+  const VisibleKeys visible{tile.length, o.causal};
+  const unsigned end = visible.end(tile.first + Tile::rows);
   for (unsigned first = 0; first < end; first += Tile::passing) {
     __syncthreads();  // the tiles before these have been read
     load_tile<Tile::passing, Width>(k, keys, first);
@@ -73,8 +73,7 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
       RADAPT_UNROLL
       for (unsigned j = 0; j < c; ++j) {
         const unsigned key = first + p.column + patch_grid * j;
-        const bool visible = key < tile.length && (!o.causal || key <= row);
-        s[i][j] = visible ? s[i][j] * scale : -std::numeric_limits<T>::infinity();
+        s[i][j] = visible(row, key) ? s[i][j] * scale : -std::numeric_limits<T>::infinity();
         largest = fmaxf(largest, s[i][j]);
       }
       // Finite: every row sees key 0, which is in the first tile.
@@ -147,6 +146,7 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
   load_tile<Tile::rows, Width>(v, tile.rows_of(o.qkv, o.heads, 3, 2), tile.first);
   const auto queries = tile.rows_of(o.qkv, o.heads, 3, 0), gradients = tile.rows_of(o.dy, o.heads);
   RowSums<T, r, Width> dk{}, dv{};
+  const VisibleKeys visible{tile.length, o.causal};
   // Queries before the first key do not see any; tiles of keys begin where tiles of queries do.
   static_assert(Tile::rows % Tile::passing == 0);
   for (unsigned first = o.causal ? tile.first : 0; first < tile.length; first += Tile::passing) {
@@ -169,8 +169,8 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
       RADAPT_UNROLL
       for (unsigned j = 0; j < c; ++j) {
         const unsigned column = p.column + patch_grid * j, query = first + column;
-        const bool visible = key < tile.length && query < tile.length && (!o.causal || key <= query);
-        const ScoreGradient<T> score(visible, s[i][j] * scale, log_sum_exp[column], dp[i][j], products[column]);
+        const ScoreGradient<T> score(visible(query, key), s[i][j] * scale, log_sum_exp[column], dp[i][j],
+                                     products[column]);
         s[i][j] = score.p;
         dp[i][j] = score.ds;
       }
@@ -222,8 +222,8 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     log_sum_exp[i] = query < tile.length ? o.log_sum_exp.data[at] : T{0};
     products[i] = query < tile.length ? d[at] : T{0};
   }
-  const unsigned behind_tile = tile.first + Tile::rows;
-  const unsigned end = o.causal && behind_tile < tile.length ? behind_tile : tile.length;
+  const VisibleKeys visible{tile.length, o.causal};
+  const unsigned end = visible.end(tile.first + Tile::rows);
   for (unsigned first = 0; first < end; first += Tile::passing) {
     __syncthreads();  // the tiles before these have been read
     load_tile<Tile::passing, Width>(k, keys, first);
@@ -238,8 +238,7 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
       RADAPT_UNROLL
       for (unsigned j = 0; j < c; ++j) {
         const unsigned key = first + p.column + patch_grid * j;
-        const bool visible = key < tile.length && (!o.causal || key <= query);
-        dp[i][j] = ScoreGradient<T>(visible, s[i][j] * scale, log_sum_exp[i], dp[i][j], products[i]).ds;
+        dp[i][j] = ScoreGradient<T>(visible(query, key), s[i][j] * scale, log_sum_exp[i], dp[i][j], products[i]).ds;
       }
     }
     share_patch<Tile::passing>(patches, dp, p);
@@ -256,27 +255,16 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
   store_rows<r, Width>(tile.rows_of(o.dqkv, o.heads, 3, 0), tile.first, dq, p);
 }
 
-/// Calls f.template operator()<Width>() for the kernels of a head's width.
-template <class F>
-void with_patched_width(const char* name, Index head_width, F&& f) {
-  with_head_width<32, 64, 80, 96, 112, 128>(name, head_width, f);
-}
-
 }  // namespace detail::gpu
 
 template <cuda_element T>
 void launch(cuda& backend, const op::attention_forward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
-  with_patched_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+  with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
     const unsigned tiles = attention_tiles(o.sequences, AttentionForwardTile<Width>::rows);
-    op::attention_forward<T> on_device = o;
-    on_device.y = call.out(o.y);
-    on_device.qkv = call.in(o.qkv);
-    on_device.log_sum_exp = call.out(o.log_sum_exp);
-    on_device.sequences = call.in(o.sequences);
     call.run(o.name, attention_blocks(tiles, o.heads, o.sequences.count), patch_threads,
-             attention_forward_kernel<T, Width>, on_device, tiles);
+             attention_forward_kernel<T, Width>, on_device(call, o), tiles);
   });
   call.done();
 }
@@ -285,19 +273,13 @@ template <cuda_element T>
 void launch(cuda& backend, const op::attention_backward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
-  with_patched_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+  with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
     const unsigned tiles = attention_tiles(o.sequences, AttentionBackwardTile<Width>::rows);
-    op::attention_backward<T> on_device = o;
-    on_device.dqkv = call.out(o.dqkv);
-    on_device.dy = call.in(o.dy);
-    on_device.y = call.in(o.y);
-    on_device.qkv = call.in(o.qkv);
-    on_device.log_sum_exp = call.in(o.log_sum_exp);
-    on_device.sequences = call.in(o.sequences);
-    const T* const d = attention_row_products(call, o.name, on_device.dy, on_device.y, o.heads);
+    const op::attention_backward<T> here = on_device(call, o);
+    const T* const d = attention_row_products(call, here);
     const dim3 blocks = attention_blocks(tiles, o.heads, o.sequences.count);
-    call.run(o.name, blocks, patch_threads, attention_backward_key_value_kernel<T, Width>, on_device, d, tiles);
-    call.run(o.name, blocks, patch_threads, attention_backward_query_kernel<T, Width>, on_device, d, tiles);
+    call.run(o.name, blocks, patch_threads, attention_backward_key_value_kernel<T, Width>, here, d, tiles);
+    call.run(o.name, blocks, patch_threads, attention_backward_query_kernel<T, Width>, here, d, tiles);
   });
   call.done();
 }

@@ -2,20 +2,16 @@
 /// What the kernels of attention share: which rows of which head a block works on, and how it reads and writes them.
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "radapt/backend/cuda/kernels/call.cuh"
 #include "radapt/backend/cuda/kernels/warp.cuh"
 #include "radapt/op/attention.hpp"
 
-/// Loops over small arrays that must become registers, and loops that gain nothing from more than two rounds at once.
-/// Compilers of the host do not know the pragma.
+/// Before a loop of a kernel that is long enough as it is: unrolled, it would want more registers.
 #ifdef __CUDACC__
-#define RADAPT_UNROLL _Pragma("unroll")
-#define RADAPT_UNROLL_TWICE _Pragma("unroll 2")
 #define RADAPT_KEEP_LOOP _Pragma("unroll 1")
 #else
-#define RADAPT_UNROLL
-#define RADAPT_UNROLL_TWICE
 #define RADAPT_KEEP_LOOP
 #endif
 
@@ -79,6 +75,18 @@ struct AttentionTile {
   }
 };
 
+/// Which keys of a sequence a query sees.
+struct VisibleKeys {
+  unsigned length;
+  bool causal;
+
+  __device__ bool operator()(unsigned query, unsigned key) const { return key < length && (!causal || key <= query); }
+  /// Behind the last key that any query before `behind_queries` sees.
+  __device__ unsigned end(unsigned behind_queries) const {
+    return causal && behind_queries < length ? behind_queries : length;
+  }
+};
+
 /// Blocks are numbered along one dimension, whose limit is 2^31 - 1: tiles of a head, heads of a sequence, sequences.
 /// Neighbours read the same rows.
 inline dim3 attention_blocks(Index tiles, Index heads, Index sequences) {
@@ -96,18 +104,47 @@ inline unsigned attention_tiles(const Sequences& s, Index tile_rows) {
   return static_cast<unsigned>((s.longest() + tile_rows - 1) / tile_rows);
 }
 
-inline constexpr Index widest_head = 128;
-
-/// `call.template operator()<Width>()` with the first of Widths that a head fits in. Error: it fits in none.
-template <unsigned... Widths, class F>
+/// call.template operator()<Width>() with the width that the kernels pad a head to: those of the published CLIPs, or a
+/// little more. Error: the head is wider than the widest.
+template <class F>
 void with_head_width(const char* name, Index head_width, F&& call) {
-  const bool fits = ((head_width <= Widths && (call.template operator()<Widths>(), true)) || ...);
-  if (!fits) {
+  const auto fits = [&]<unsigned Width> {
+    if (head_width > Width) { return false; }
+    call.template operator()<Width>();
+    return true;
+  };
+  const bool found = [&]<unsigned... Widths>(std::integer_sequence<unsigned, Widths...>) {
+    return (fits.template operator()<Widths>() || ...);
+  }
+  (std::integer_sequence<unsigned, 32, 64, 80, 96, 112, 128>{});
+  if (!found) {
     fail({.what = std::string("cuda: ") + name,
-          .expected = "heads of at most " + std::to_string(widest_head) + " columns",
+          .expected = "heads of at most 128 columns",
           .got = std::to_string(head_width),
           .hint = "Take more heads, or the backend onednn"});
   }
+}
+
+/// The operation with operands that kernels can follow.
+template <class T>
+op::attention_forward<T> on_device(Call& call, const op::attention_forward<T>& o) {
+  return {.y = call.out(o.y),
+          .qkv = call.in(o.qkv),
+          .log_sum_exp = call.out(o.log_sum_exp),
+          .heads = o.heads,
+          .causal = o.causal,
+          .sequences = call.in(o.sequences)};
+}
+template <class T>
+op::attention_backward<T> on_device(Call& call, const op::attention_backward<T>& o) {
+  return {.dqkv = call.out(o.dqkv),
+          .dy = call.in(o.dy),
+          .y = call.in(o.y),
+          .qkv = call.in(o.qkv),
+          .log_sum_exp = call.in(o.log_sum_exp),
+          .heads = o.heads,
+          .causal = o.causal,
+          .sequences = call.in(o.sequences)};
 }
 
 /// d(row, head) = <dy, y> over the columns of a head: what every gradient of a row's scores has in common.
@@ -126,13 +163,13 @@ __global__ void __launch_bounds__(row_product_warps* warp_size)
   sum = warp_sum(sum);
   if (threadIdx.x % warp_size == 0) { d[product] = sum; }
 }
-/// (rows, heads), in memory of the call.
+/// (rows, heads), in memory of the call. The operands of `o` are those of kernels.
 template <class T>
-const T* attention_row_products(Call& call, const char* name, Matrix<const T> dy, Matrix<const T> y, Index heads) {
-  const Index products = y.rows * heads;
+const T* attention_row_products(Call& call, const op::attention_backward<T>& o) {
+  const Index products = o.y.rows * o.heads;
   T* const d = call.workspace<T>(products);
-  call.run(name, blocks_for(products, row_product_warps), row_product_warps * warp_size,
-           attention_row_product_kernel<T>, products, y.columns / heads, d, dy.data, y.data);
+  call.run(o.name, blocks_for(products, row_product_warps), row_product_warps * warp_size,
+           attention_row_product_kernel<T>, products, o.y.columns / o.heads, d, o.dy.data, o.y.data);
   return d;
 }
 

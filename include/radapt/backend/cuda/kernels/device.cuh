@@ -2,6 +2,7 @@
 /// The state behind a `cuda`: its stream, and the device memory that calls work in.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -84,7 +85,8 @@ class Workspace {
 
 class Device {
  public:
-  Device() : name_(runtime::device_name()), stream_(runtime::make_stream()) {}
+  explicit Device(CudaProducts products)
+      : name_(runtime::device_name()), products_(products), stream_(runtime::make_stream()) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
   ~Device() { runtime::destroy_stream(stream_); }
@@ -92,11 +94,20 @@ class Device {
   const std::string& name() const { return name_; }
   runtime::Stream stream() const { return stream_; }
   Workspace& workspace() { return workspace_; }
+  CudaProducts products() const { return products_; }
+  /// What a vendor's library keeps between calls; made when it is first asked for.
+  template <class V>
+  V& vendor() {
+    if (vendor_ == nullptr) { vendor_ = std::make_shared<V>(); }
+    return *static_cast<V*>(vendor_.get());
+  }
 
  private:
   std::string name_;
+  CudaProducts products_;
   runtime::Stream stream_;
   Workspace workspace_;
+  std::shared_ptr<void> vendor_;
 };
 
 }  // namespace radapt::detail::gpu

@@ -4,6 +4,7 @@
 #include "radapt/backend/cuda/kernels/matrix_product.cuh"
 #include "radapt/backend/cuda/kernels/norm.cuh"
 #include "radapt/backend/cuda/kernels/product_bf16.cuh"
+#include "radapt/backend/cuda/kernels/vendor_product.cuh"
 
 namespace radapt {
 
@@ -54,26 +55,37 @@ inline Product product_of(Call& call, const op::linear_backward_weight<float>& o
           .kept_inner = true};
 }
 
+/// Runs a product in f32, by whoever is asked to.
+inline void multiply_f32(Call& call, const char* name, const Product& p) {
+#ifndef RADAPT_CUDA_ON_HOST
+  if (call.device().products() == CudaProducts::vendor && VendorProducts::takes(p) &&
+      call.device().vendor<VendorProducts>().multiply(call, p)) {
+    return;
+  }
+#endif
+  multiply(call, name, p);
+}
+
 }  // namespace detail::gpu
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_forward<T>& o) {
   detail::gpu::Call call(backend);
-  multiply(call, o.name, product_of(call, o));
+  multiply_f32(call, o.name, product_of(call, o));
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_input<T>& o) {
   detail::gpu::Call call(backend);
-  multiply(call, o.name, product_of(call, o));
+  multiply_f32(call, o.name, product_of(call, o));
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_weight<T>& o) {
   detail::gpu::Call call(backend);
-  multiply(call, o.name, product_of(call, o));
+  multiply_f32(call, o.name, product_of(call, o));
   call.done();
 }
 

@@ -31,6 +31,20 @@ __device__ __forceinline__ void multiply_accumulate(float (&c)[4], const std::ui
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/// Four matrices of 8 x 8 bf16 in shared memory, m = 0 .. 3. Lane 8m + r says where row r of matrix m is: 16 bytes,
+/// aligned. Word m of a lane is row g, columns 2t and 2t+1 of matrix m.
+__device__ __forceinline__ void load_matrices(std::uint32_t (&words)[4], const std::uint32_t* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row))));
+}
+/// The same of the transposed matrices: rows 2t and 2t+1 of column g.
+__device__ __forceinline__ void load_transposed_matrices(std::uint32_t (&words)[4], const std::uint32_t* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(words[0]), "=r"(words[1]), "=r"(words[2]), "=r"(words[3])
+               : "r"(static_cast<std::uint32_t>(__cvta_generic_to_shared(row))));
+}
+
 #endif
 
 }  // namespace radapt::detail::gpu

@@ -1,0 +1,38 @@
+# radapt::cuda: the kernels of radapt/backend/cuda, compiled in the build that uses them. Included by radapt's own build and by the
+# installed package. Sets radapt_cuda_FOUND, or radapt_cuda_MISSING: what is missing and where to get it.
+set(radapt_cuda_FOUND FALSE)
+
+set(RADAPT_CUDA_ARCHITECTURES "80-real;90a-real;120" CACHE STRING "GPUs that the CUDA kernels are compiled for, as CMAKE_CUDA_ARCHITECTURES")
+if(NOT CMAKE_CUDA_COMPILER)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES "80;90")
+  endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    enable_language(CUDA)
+  endif()
+endif()
+if(NOT CMAKE_CUDA_COMPILER)
+  set(radapt_cuda_MISSING "no CUDA compiler was found. Put nvcc 12.8 or newer on PATH, or set CUDACXX")
+  return()
+endif()
+find_package(CUDAToolkit QUIET)
+if(NOT CUDAToolkit_FOUND OR NOT TARGET CUDA::cublasLt)
+  set(radapt_cuda_MISSING "the CUDA toolkit beside ${CMAKE_CUDA_COMPILER} has no runtime or no cuBLASLt")
+  return()
+endif()
+
+if(NOT TARGET radapt::cuda)
+  get_filename_component(radapt_kernels "${CMAKE_CURRENT_LIST_DIR}/../include/radapt/backend/cuda/kernels.cu" ABSOLUTE)
+  if(NOT EXISTS "${radapt_kernels}") # the installed package lies in share/cmake/radapt
+    get_filename_component(radapt_kernels "${CMAKE_CURRENT_LIST_DIR}/../../../include/radapt/backend/cuda/kernels.cu" ABSOLUTE)
+  endif()
+  add_library(radapt_cuda STATIC EXCLUDE_FROM_ALL "${radapt_kernels}")
+  add_library(radapt::cuda ALIAS radapt_cuda)
+  set_target_properties(radapt_cuda PROPERTIES CUDA_ARCHITECTURES "${RADAPT_CUDA_ARCHITECTURES}" POSITION_INDEPENDENT_CODE ON)
+  # CMake 3.25 knows no C++20 for nvcc. 554: a View of const elements has a conversion to itself that its requires-clause takes away.
+  target_compile_options(radapt_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr -Xcudafe=--diag_suppress=554)
+  target_link_libraries(radapt_cuda PUBLIC radapt::radapt PRIVATE CUDA::cudart_static CUDA::cublasLt)
+endif()
+set(radapt_cuda_FOUND TRUE)

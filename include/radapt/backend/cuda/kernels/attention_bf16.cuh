@@ -1,0 +1,414 @@
+#pragma once
+/// CUDA kernels of op/attention.hpp on the tensor cores: the factors of all products are rounded to bf16, sums, softmax
+/// and everything in device memory are f32.
+///
+/// A block of four warps works on a tile of 64 rows, of which each warp owns 16. These rows stay in registers as left
+/// factors. The other rows of the sequence pass by in shared memory, 64 at a time. What a product of two tiles gives is
+/// laid out as a left factor is, so probabilities go from one product to the next without leaving the registers
+/// (FlashAttention-2, arXiv 2307.08691). Every sum has one order, which depends on the sizes alone.
+#include <limits>
+
+#include "radapt/backend/cuda/kernels/attention_rows.cuh"
+#include "radapt/backend/cuda/kernels/tensor_core.cuh"
+
+namespace radapt {
+
+namespace detail::gpu {
+
+namespace attention_bf16 {
+
+inline constexpr unsigned side = 16, warps = 4, threads = warps * warp_size, tile_rows = warps * side;
+
+/// Words of two bf16 in a row of a tile; four of padding put the rows that are read at once into different banks.
+template <unsigned Width>
+inline constexpr unsigned row_words = Width / 2 + 4;
+template <unsigned Width>
+inline constexpr unsigned tile_words = tile_rows* row_words<Width>;
+
+/// 16 x 16 elements of a warp: a left factor, and a sum. A lane holds of a sum the elements
+/// (row(h), column(n) + e) as x[n][2h + e].
+struct Left {
+  std::uint32_t x[4];
+};
+struct Sum {
+  float x[2][4];
+};
+struct Lane {
+  unsigned g, t;
+  __device__ static Lane of_this_thread() { return {threadIdx.x % warp_size / 4, threadIdx.x % 4}; }
+  __device__ unsigned row(unsigned h) const { return g + 8 * h; }
+  __device__ unsigned column(unsigned n) const { return 8 * n + 2 * t; }
+};
+
+/// Rounded, as the left factor of the next product.
+__device__ inline Left left_of(const Sum& s) {
+  return {{pack_bf16(s.x[0][0], s.x[0][1]), pack_bf16(s.x[0][2], s.x[0][3]), pack_bf16(s.x[1][0], s.x[1][1]),
+           pack_bf16(s.x[1][2], s.x[1][3])}};
+}
+/// The left factor at rows 0 .. 15 and columns 0 .. 15 behind `at`, in a tile.
+template <unsigned Width>
+__device__ Left left_at(const std::uint32_t* at) {
+  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
+  Left a;
+  load_matrices(a.x, at + (m % 2 * 8 + r) * row_words<Width> + m / 2 * 4);
+  return a;
+}
+__device__ inline void multiply_accumulate(Sum& c, const Left& a, const std::uint32_t (&words)[4]) {
+  const std::uint32_t first[2] = {words[0], words[1]}, second[2] = {words[2], words[3]};
+  gpu::multiply_accumulate(c.x[0], a.x, first);
+  gpu::multiply_accumulate(c.x[1], a.x, second);
+}
+/// c += a b^T, with the 16 rows and 16 columns of b behind `at` in a tile.
+template <unsigned Width>
+__device__ void accumulate_transposed(Sum& c, const Left& a, const std::uint32_t* at) {
+  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
+  std::uint32_t words[4];
+  load_matrices(words, at + (m / 2 * 8 + r) * row_words<Width> + m % 2 * 4);
+  multiply_accumulate(c, a, words);
+}
+/// c += a b.
+template <unsigned Width>
+__device__ void accumulate(Sum& c, const Left& a, const std::uint32_t* at) {
+  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
+  std::uint32_t words[4];
+  load_transposed_matrices(words, at + (m % 2 * 8 + r) * row_words<Width> + m / 2 * 4);
+  multiply_accumulate(c, a, words);
+}
+
+/// Rows `first` .. `first` + 63 of a head, rounded, into a tile; zeros where the head has no element.
+template <unsigned Width>
+__device__ void load_tile(std::uint32_t* tile, const HeadRows<const float>& head, unsigned first) {
+  if (!head.template in_packs<4>()) {
+    for (unsigned at = threadIdx.x; at < tile_rows * (Width / 2); at += threads) {
+      const unsigned row = at / (Width / 2), word = at % (Width / 2);
+      tile[row * row_words<Width> + word] =
+          pack_bf16(head.element(first + row, 2 * word), head.element(first + row, 2 * word + 1));
+    }
+    return;
+  }
+  constexpr unsigned packs = Width / 4, each = tile_rows * packs / threads, batch = each <= 8 ? each : each / 2;
+  static_assert(Width % 16 == 0 && each % batch == 0);
+  RADAPT_KEEP_LOOP
+  for (unsigned begin = 0; begin < each; begin += batch) {
+    Pack<float, 4> staged[batch];  // all loads of a batch are on their way before the first store waits
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < batch; ++i) {
+      const unsigned at = threadIdx.x + (begin + i) * threads;
+      staged[i] = head.template pack<4>(first + at / packs, at % packs * 4);
+    }
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < batch; ++i) {
+      const unsigned at = threadIdx.x + (begin + i) * threads;
+      const Pack<float, 4>& f = staged[i];
+      *reinterpret_cast<Pack<std::uint32_t, 2>*>(tile + at / packs * row_words<Width> + at % packs * 2) = {
+          {pack_bf16(f.x[0], f.x[1]), pack_bf16(f.x[2], f.x[3])}};
+    }
+  }
+}
+/// The warp's 16 rows of a tile, as left factors.
+template <unsigned Width>
+__device__ void take_left(Left (&a)[Width / side], const std::uint32_t* tile) {
+  const std::uint32_t* const rows = tile + threadIdx.x / warp_size * side * row_words<Width>;
+  RADAPT_UNROLL
+  for (unsigned i = 0; i < Width / side; ++i) { a[i] = left_at<Width>(rows + i * side / 2); }
+}
+/// The warp's rows `first` .. of a head, times `factor`.
+template <unsigned Width>
+__device__ void store_rows(const HeadRows<float>& head, unsigned first, const Sum (&y)[Width / side],
+                           const float (&factor)[2]) {
+  const Lane lane = Lane::of_this_thread();
+  const bool in_packs = head.template in_packs<2>();
+  RADAPT_UNROLL
+  for (unsigned h = 0; h < 2; ++h) {
+    RADAPT_UNROLL
+    for (unsigned i = 0; i < 2 * (Width / side); ++i) {
+      const float* const x = y[i / 2].x[i % 2] + 2 * h;
+      const Pack<float, 2> pair{{x[0] * factor[h], x[1] * factor[h]}};
+      head.template write<2>(first + lane.row(h), lane.column(i), pair, in_packs);
+    }
+  }
+}
+
+/// Scores are kept in units that 2^x undoes: one instruction, where e^x takes several.
+inline constexpr float log2_of_e = 1.44269504F, log_of_2 = 0.693147181F;
+__device__ inline float score_scale(Index head_width) { return log2_of_e / sqrtf(static_cast<float>(head_width)); }
+
+/// Behind the last key that the warp's queries see; a warp behind the end of the sequence sees none.
+__device__ inline unsigned end_for_warp(const VisibleKeys& visible, unsigned warp_first) {
+  return warp_first < visible.length ? visible.end(warp_first + side) : 0;
+}
+
+/// Over the four lanes of a row, which get it all.
+__device__ inline float row_sum(float x) {
+  x += __shfl_xor_sync(whole_warp, x, 1);
+  return x + __shfl_xor_sync(whole_warp, x, 2);
+}
+__device__ inline float row_max(float x) {
+  x = fmaxf(x, __shfl_xor_sync(whole_warp, x, 1));
+  return fmaxf(x, __shfl_xor_sync(whole_warp, x, 2));
+}
+
+/// y of a tile of queries, keys passing by.
+///
+/// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal. Bytes: 12 T d read and 4 T d
+/// written, if the k and v of a head stay in the cache that all blocks share: T / 4 flops a byte. From that cache 8 T d
+/// for each tile of 64 queries: 32 flops a byte. Ceiling: device memory up to T = 128 or so, then that cache; the
+/// tensor cores would do more.
+template <unsigned Width>
+__global__ void __launch_bounds__(threads) forward_kernel(op::attention_forward<float> o, unsigned tiles) {
+  constexpr unsigned pieces = Width / side, groups = tile_rows / side;
+  alignas(16) __shared__ std::uint32_t k[tile_words<Width>];
+  alignas(16) __shared__ std::uint32_t v[tile_words<Width>];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, tile_rows);
+  if (tile.first >= tile.length) { return; }
+  const Lane lane = Lane::of_this_thread();
+  const unsigned warp_first = tile.first + threadIdx.x / warp_size * side;
+  const float scale = score_scale(o.y.columns / o.heads);
+
+  load_tile<Width>(k, tile.rows_of(o.qkv, o.heads, 3, 0), tile.first);
+  __syncthreads();
+  Left q[pieces];
+  take_left<Width>(q, k);
+  const auto keys = tile.rows_of(o.qkv, o.heads, 3, 1), values = tile.rows_of(o.qkv, o.heads, 3, 2);
+  Sum y[pieces] = {};
+  constexpr float least = -std::numeric_limits<float>::infinity();
+  float most[2] = {least, least}, sum[2] = {};  // of a row so far; the lane's part of the sum of exponentials
+  const VisibleKeys visible{tile.length, o.causal};
+  const unsigned end = visible.end(tile.first + tile_rows), warp_end = end_for_warp(visible, warp_first);
+  for (unsigned first = 0; first < end; first += tile_rows) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Width>(k, keys, first);
+    load_tile<Width>(v, values, first);
+    __syncthreads();
+    if (first >= warp_end) { continue; }
+    Sum s[groups] = {};
+    RADAPT_UNROLL
+    for (unsigned n = 0; n < groups; ++n) {
+      if (first + n * side >= warp_end) { continue; }
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) {
+        accumulate_transposed<Width>(s[n], q[i], k + n * side * row_words<Width> + i * side / 2);
+      }
+    }
+    RADAPT_UNROLL
+    for (unsigned h = 0; h < 2; ++h) {
+      float largest = most[h];
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < 4 * groups; ++i) {
+        const unsigned n = i / 2 % 2, e = i % 2;
+        float& x = s[i / 4].x[n][2 * h + e];
+        const bool seen = visible(warp_first + lane.row(h), first + i / 4 * side + lane.column(n) + e);
+        x = seen ? x * scale : least;
+        largest = fmaxf(largest, x);
+      }
+      // Finite: every row sees key 0, which is in the first tile.
+      largest = row_max(largest);
+      const float shrink = exp2f(most[h] - largest);
+      most[h] = largest;
+      sum[h] *= shrink;
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < 4 * groups; ++i) {
+        float& x = s[i / 4].x[i / 2 % 2][2 * h + i % 2];
+        x = exp2f(x - largest);
+        sum[h] += x;
+      }
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < 4 * pieces; ++i) { y[i / 4].x[i / 2 % 2][2 * h + i % 2] *= shrink; }
+    }
+    RADAPT_UNROLL
+    for (unsigned n = 0; n < groups; ++n) {
+      if (first + n * side >= warp_end) { continue; }
+      const Left p = left_of(s[n]);
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) {
+        accumulate<Width>(y[i], p, v + n * side * row_words<Width> + i * side / 2);
+      }
+    }
+  }
+
+  float factor[2];
+  RADAPT_UNROLL
+  for (unsigned h = 0; h < 2; ++h) {
+    const float whole = row_sum(sum[h]);
+    factor[h] = 1 / whole;
+    const unsigned row = warp_first + lane.row(h);
+    if (o.log_sum_exp.data != nullptr && lane.t == 0 && row < tile.length) {
+      o.log_sum_exp.data[(tile.begin + row) * o.heads + tile.head] = most[h] * log_of_2 + logf(whole);
+    }
+  }
+  store_rows<Width>(tile.rows_of(o.y, o.heads), warp_first, y, factor);
+}
+
+/// p = 2^(s scale - log_sum) and ds = p (dp - d) of one score, in the places of s and dp.
+__device__ inline void differentiate_score(bool seen, float& s, float& dp, float scale, float log_sum, float d) {
+  s = seen ? exp2f(s * scale - log_sum) : 0.0F;
+  dp = s * (dp - d);
+}
+
+/// dk and dv of a tile of keys, queries passing by; `d` holds <dy, y> of (rows, heads).
+///
+/// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written; from the shared cache 8 T d
+/// for each tile, 64 flops a byte. Ceiling: device memory up to T = 200 or so, then shared memory, from which 16 x 16
+/// words of two products are read for each of 4 such products of a warp.
+template <unsigned Width>
+__global__ void __launch_bounds__(threads)
+    backward_key_value_kernel(op::attention_backward<float> o, const float* d, unsigned tiles) {
+  constexpr unsigned pieces = Width / side;
+  alignas(16) __shared__ std::uint32_t q[tile_words<Width>];
+  alignas(16) __shared__ std::uint32_t dy[tile_words<Width>];
+  __shared__ float log_sums[tile_rows], products[tile_rows];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, tile_rows);
+  if (tile.first >= tile.length) { return; }
+  const Lane lane = Lane::of_this_thread();
+  const unsigned warp_first = tile.first + threadIdx.x / warp_size * side;
+  const Index head_width = o.y.columns / o.heads;
+  const float scale = score_scale(head_width);
+
+  load_tile<Width>(q, tile.rows_of(o.qkv, o.heads, 3, 1), tile.first);
+  load_tile<Width>(dy, tile.rows_of(o.qkv, o.heads, 3, 2), tile.first);
+  __syncthreads();
+  Left k[pieces], v[pieces];
+  take_left<Width>(k, q);
+  take_left<Width>(v, dy);
+  const auto queries = tile.rows_of(o.qkv, o.heads, 3, 0), gradients = tile.rows_of(o.dy, o.heads);
+  Sum dk[pieces] = {}, dv[pieces] = {};
+  const VisibleKeys visible{tile.length, o.causal};
+  for (unsigned first = o.causal ? tile.first : 0; first < tile.length; first += tile_rows) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Width>(q, queries, first);
+    load_tile<Width>(dy, gradients, first);
+    if (threadIdx.x < tile_rows) {
+      const unsigned query = first + threadIdx.x;
+      const Index at = (tile.begin + query) * o.heads + tile.head;
+      log_sums[threadIdx.x] = query < tile.length ? o.log_sum_exp.data[at] * log2_of_e : 0.0F;
+      products[threadIdx.x] = query < tile.length ? d[at] : 0.0F;
+    }
+    __syncthreads();
+    if (warp_first >= tile.length) { continue; }
+    RADAPT_KEEP_LOOP
+    for (unsigned group = 0; group < tile_rows && first + group < tile.length; group += side) {
+      if (o.causal && first + group + side <= warp_first) { continue; }  // no query of the group sees a key
+      const std::uint32_t* const q_rows = q + group * row_words<Width>;
+      const std::uint32_t* const dy_rows = dy + group * row_words<Width>;
+      Sum s = {}, dp = {};
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) {
+        accumulate_transposed<Width>(s, k[i], q_rows + i * side / 2);
+        accumulate_transposed<Width>(dp, v[i], dy_rows + i * side / 2);
+      }
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < 8; ++i) {
+        const unsigned n = i / 4, h = i / 2 % 2, column = group + lane.column(n) + i % 2;
+        differentiate_score(visible(first + column, warp_first + lane.row(h)), s.x[n][i % 4], dp.x[n][i % 4], scale,
+                            log_sums[column], products[column]);
+      }
+      const Left p = left_of(s), ds = left_of(dp);
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) {
+        accumulate<Width>(dv[i], p, dy_rows + i * side / 2);
+        accumulate<Width>(dk[i], ds, q_rows + i * side / 2);
+      }
+    }
+  }
+  const float of_score = 1 / sqrtf(static_cast<float>(head_width));
+  store_rows<Width>(tile.rows_of(o.dqkv, o.heads, 3, 1), warp_first, dk, {of_score, of_score});
+  store_rows<Width>(tile.rows_of(o.dqkv, o.heads, 3, 2), warp_first, dv, {1.0F, 1.0F});
+}
+
+/// dq of a tile of queries, keys passing by.
+///
+/// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written; from the shared cache 8 T d for each tile.
+/// Ceiling: as above.
+template <unsigned Width>
+__global__ void __launch_bounds__(threads)
+    backward_query_kernel(op::attention_backward<float> o, const float* d, unsigned tiles) {
+  constexpr unsigned pieces = Width / side;
+  alignas(16) __shared__ std::uint32_t k[tile_words<Width>];
+  alignas(16) __shared__ std::uint32_t v[tile_words<Width>];
+  const AttentionTile tile = attention_tile(o.sequences, o.heads, tiles, tile_rows);
+  if (tile.first >= tile.length) { return; }
+  const Lane lane = Lane::of_this_thread();
+  const unsigned warp_first = tile.first + threadIdx.x / warp_size * side;
+  const Index head_width = o.y.columns / o.heads;
+  const float scale = score_scale(head_width);
+
+  load_tile<Width>(k, tile.rows_of(o.qkv, o.heads, 3, 0), tile.first);
+  load_tile<Width>(v, tile.rows_of(o.dy, o.heads), tile.first);
+  __syncthreads();
+  Left q[pieces], dy[pieces];
+  take_left<Width>(q, k);
+  take_left<Width>(dy, v);
+  const auto keys = tile.rows_of(o.qkv, o.heads, 3, 1), values = tile.rows_of(o.qkv, o.heads, 3, 2);
+  Sum dq[pieces] = {};
+  float log_sums[2], products[2];
+  RADAPT_UNROLL
+  for (unsigned h = 0; h < 2; ++h) {
+    const unsigned query = warp_first + lane.row(h);
+    const Index at = (tile.begin + query) * o.heads + tile.head;
+    log_sums[h] = query < tile.length ? o.log_sum_exp.data[at] * log2_of_e : 0.0F;
+    products[h] = query < tile.length ? d[at] : 0.0F;
+  }
+  const VisibleKeys visible{tile.length, o.causal};
+  const unsigned end = visible.end(tile.first + tile_rows), warp_end = end_for_warp(visible, warp_first);
+  for (unsigned first = 0; first < end; first += tile_rows) {
+    __syncthreads();  // the tiles before these have been read
+    load_tile<Width>(k, keys, first);
+    load_tile<Width>(v, values, first);
+    __syncthreads();
+    RADAPT_KEEP_LOOP
+    for (unsigned group = 0; group < tile_rows && first + group < warp_end; group += side) {
+      const std::uint32_t* const k_rows = k + group * row_words<Width>;
+      const std::uint32_t* const v_rows = v + group * row_words<Width>;
+      Sum s = {}, dp = {};
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) {
+        accumulate_transposed<Width>(s, q[i], k_rows + i * side / 2);
+        accumulate_transposed<Width>(dp, dy[i], v_rows + i * side / 2);
+      }
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < 8; ++i) {
+        const unsigned n = i / 4, h = i / 2 % 2;
+        const bool seen = visible(warp_first + lane.row(h), first + group + lane.column(n) + i % 2);
+        differentiate_score(seen, s.x[n][i % 4], dp.x[n][i % 4], scale, log_sums[h], products[h]);
+      }
+      const Left ds = left_of(dp);
+      RADAPT_UNROLL
+      for (unsigned i = 0; i < pieces; ++i) { accumulate<Width>(dq[i], ds, k_rows + i * side / 2); }
+    }
+  }
+  const float of_score = 1 / sqrtf(static_cast<float>(head_width));
+  store_rows<Width>(tile.rows_of(o.dqkv, o.heads, 3, 0), warp_first, dq, {of_score, of_score});
+}
+
+}  // namespace attention_bf16
+
+}  // namespace detail::gpu
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::attention_forward<T>& o) {
+  using namespace detail::gpu;
+  Call call(backend);
+  with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+    const unsigned tiles = attention_tiles(o.sequences, attention_bf16::tile_rows);
+    call.run(o.name, attention_blocks(tiles, o.heads, o.sequences.count), attention_bf16::threads,
+             attention_bf16::forward_kernel<Width>, on_device(call, o), tiles);
+  });
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::attention_backward<T>& o) {
+  using namespace detail::gpu;
+  Call call(backend);
+  with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
+    const unsigned tiles = attention_tiles(o.sequences, attention_bf16::tile_rows);
+    const op::attention_backward<T> here = on_device(call, o);
+    const T* const d = attention_row_products(call, here);
+    const dim3 blocks = attention_blocks(tiles, o.heads, o.sequences.count);
+    call.run(o.name, blocks, attention_bf16::threads, attention_bf16::backward_key_value_kernel<Width>, here, d, tiles);
+    call.run(o.name, blocks, attention_bf16::threads, attention_bf16::backward_query_kernel<Width>, here, d, tiles);
+  });
+  call.done();
+}
+
+}  // namespace radapt
