@@ -3,7 +3,8 @@
 set(radapt_cuda_FOUND FALSE)
 
 set(RADAPT_CUDA_ARCHITECTURES "80-real;90a-real;120" CACHE STRING "GPUs that the CUDA kernels are compiled for, as CMAKE_CUDA_ARCHITECTURES")
-if(NOT CMAKE_CUDA_COMPILER)
+get_property(radapt_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+if(NOT "CUDA" IN_LIST radapt_languages)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES "80;90")
   endif()

@@ -27,7 +27,7 @@ TEST_CASE("rows are kept as the runs of kept rows say") {
       for (Index r = begin; r < end; ++r) { expected[r] = true; }
     });
     Index wrong = 0;
-    for (Index r = 0; r < rows; ++r) { wrong += gpu::keeps_row(kept, r) != expected[r] ? 1 : 0; }
+    for (Index r = 0; r < rows; ++r) { wrong += gpu::keeps_row(kept, r) != expected[r] ? 1U : 0U; }
     CHECK(wrong == 0);
   }
 }

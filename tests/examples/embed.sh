@@ -36,3 +36,6 @@ refuses "looking for images in '.*': expected files that end in .jpg, .jpeg or .
 refuses "empty.txt': expected at least one caption" embed "${big[@]}" --texts "$work/empty.txt" --out x.npy
 refuses "verifying .*: expected a difference of at most 1e-12" embed --model "$tiny" --out x.npy --tolerance 1e-12 \
   --pixels "$tiny/forward.safetensors:input.pixel_values" --verify "$tiny/forward.safetensors:f64.image_features"
+# A build without CUDA says so; one with it needs a GPU.
+refuses '--device cuda: expected (a build with CUDA, got one without|an NVIDIA GPU, got none)' embed --device cuda --model "$tiny" \
+  --out x.npy --pixels "$tiny/forward.safetensors:input.pixel_values"

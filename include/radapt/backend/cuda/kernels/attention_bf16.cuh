@@ -86,7 +86,8 @@ __device__ void load_tile(std::uint32_t* tile, const HeadRows<const float>& head
     }
     return;
   }
-  constexpr unsigned packs = Width / 4, each = tile_rows * packs / threads, batch = each <= 8 ? each : each / 2;
+  constexpr unsigned packs = Width / 4, each = tile_rows * packs / threads;
+  constexpr unsigned batch = each <= 8 ? each : each == 16 ? 4 : each / 2;  // as many as registers allow
   static_assert(Width % 16 == 0 && each % batch == 0);
   RADAPT_KEEP_LOOP
   for (unsigned begin = 0; begin < each; begin += batch) {
