@@ -28,19 +28,36 @@ struct ScaledAdd {
   double factor;
   const T* scale;
   op::KeptRows kept;
-  __device__ void operator()(Index i) const {
-    y[i] = keeps_row(kept, i / width) ? x[i] + coefficient(factor, scale) * z[i] : x[i];
+
+  struct Row {
+    Index first;
+    bool kept;
+    T coefficient;
+  };
+  __device__ Row row(Index r) const { return {r * width, keeps_row(kept, r), coefficient(factor, scale)}; }
+  __device__ void operator()(const Row& row, Index, Index c) const {
+    const Index i = row.first + c;
+    y[i] = row.kept ? x[i] + row.coefficient * z[i] : x[i];
   }
 };
 
+/// partial[r] = <a_r, b_r> of a kept row, 0 of another.
 template <class T>
-struct KeptProduct {
-  const T *a, *b;
-  Index width;
-  op::KeptRows kept;
-  __device__ double operator()(Index i) const {
-    return keeps_row(kept, i / width) ? static_cast<double>(a[i]) * static_cast<double>(b[i]) : 0.0;
+__global__ void __launch_bounds__(map_threads)
+    kept_products_kernel(Matrix<const T> a, Matrix<const T> b, op::KeptRows kept, double* partial) {
+  const Index r = blockIdx.x;
+  double sum = 0;
+  if (keeps_row(kept, r)) {
+    for (Index i = r * a.columns + threadIdx.x; i < (r + 1) * a.columns; i += map_threads) {
+      sum += static_cast<double>(a.data[i]) * static_cast<double>(b.data[i]);
+    }
   }
+  sum = block_sum<map_threads>(sum);
+  if (threadIdx.x == 0) { partial[r] = sum; }
+}
+struct RowValue {
+  const double* x;
+  __device__ double operator()(Index r) const { return x[r]; }
 };
 
 template <class T>
@@ -48,7 +65,13 @@ struct TakeColumns {
   Matrix<T> y;
   Matrix<const T> x;
   Index first;
-  __device__ void operator()(Index i) const { y.data[i] = x.data[i / y.columns * x.columns + first + i % y.columns]; }
+
+  struct Row {
+    T* y;
+    const T* x;
+  };
+  __device__ Row row(Index r) const { return {y.data + r * y.columns, x.data + r * x.columns + first}; }
+  __device__ void operator()(const Row& row, Index, Index c) const { row.y[c] = row.x[c]; }
 };
 
 template <class T>
@@ -59,11 +82,18 @@ struct AddColumns {
   double factor;
   const T* scale;
   op::KeptRows kept;
-  __device__ void operator()(Index i) const {
-    const Index row = i / z.columns;
-    if (keeps_row(kept, row)) {
-      y.data[row * y.columns + first + i % z.columns] += coefficient(factor, scale) * z.data[i];
-    }
+
+  struct Row {
+    T* y;
+    const T* z;
+    bool kept;
+    T coefficient;
+  };
+  __device__ Row row(Index r) const {
+    return {y.data + r * y.columns + first, z.data + r * z.columns, keeps_row(kept, r), coefficient(factor, scale)};
+  }
+  __device__ void operator()(const Row& row, Index, Index c) const {
+    if (row.kept) { row.y[c] += row.coefficient * row.z[c]; }
   }
 };
 
@@ -107,34 +137,36 @@ void launch(cuda& backend, const op::add<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::scaled_add<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(),
-      detail::gpu::ScaledAdd<T>{call.out(o.y).data, call.in(o.x).data, call.in(o.z).data, o.y.columns, o.factor,
-                                call.in(o.scale, 1), call.in(o.kept)});
+  map_rows(call, o.name, o.y.rows, o.y.columns,
+           detail::gpu::ScaledAdd<T>{call.out(o.y).data, call.in(o.x).data, call.in(o.z).data, o.y.columns, o.factor,
+                                     call.in(o.scale, 1), call.in(o.kept)});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::scaled_add_backward_scale<T>& o) {
   detail::gpu::Call call(backend);
-  sum(call, o.name, o.a.size(),
-      detail::gpu::KeptProduct<T>{call.in(o.a).data, call.in(o.b).data, o.a.columns, call.in(o.kept)},
-      detail::gpu::AddTo<T>{call.updated(o.dscale, 1), o.factor});
+  using namespace detail::gpu;
+  double* const partial = call.workspace<double>(o.a.rows);
+  call.run(o.name, dim3(static_cast<unsigned>(o.a.rows)), map_threads, kept_products_kernel<T>, call.in(o.a),
+           call.in(o.b), call.in(o.kept), partial);
+  sum(call, o.name, o.a.rows, RowValue{partial}, AddTo<T>{call.updated(o.dscale, 1), o.factor});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::take_columns<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(), detail::gpu::TakeColumns<T>{call.out(o.y), call.in(o.x), o.first});
+  map_rows(call, o.name, o.y.rows, o.y.columns, detail::gpu::TakeColumns<T>{call.out(o.y), call.in(o.x), o.first});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::add_columns<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.z.size(),
-      detail::gpu::AddColumns<T>{call.updated(o.y), call.in(o.z), o.first, o.factor, call.in(o.scale, 1),
-                                 call.in(o.kept)});
+  map_rows(call, o.name, o.z.rows, o.z.columns,
+           detail::gpu::AddColumns<T>{call.updated(o.y), call.in(o.z), o.first, o.factor, call.in(o.scale, 1),
+                                      call.in(o.kept)});
   call.done();
 }
 

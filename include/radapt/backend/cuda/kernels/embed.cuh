@@ -7,15 +7,21 @@ namespace radapt {
 
 namespace detail::gpu {
 
+/// A row of patches of width 3 patch patch, from an image.
 template <class T>
 struct ExtractPatches {
   T* patches;
   const T* pixels;
-  Index size, patch;
-  __device__ void operator()(Index i) const {
-    const Index grid = size / patch, x = i % patch, y = i / patch % patch, c = i / (patch * patch) % 3;
-    const Index row = i / (3 * patch * patch), gx = row % grid, gy = row / grid % grid, n = row / (grid * grid);
-    patches[i] = pixels[((n * 3 + c) * size + gy * patch + y) * size + gx * patch + x];
+  unsigned size, patch;
+
+  /// First pixel of the patch.
+  const __device__ T* row(Index r) const {
+    const Index grid = size / patch, gx = r % grid, gy = r / grid % grid, n = r / (grid * grid);
+    return pixels + (n * 3 * size + gy * patch) * size + gx * patch;
+  }
+  __device__ void operator()(const T* from, Index r, unsigned i) const {
+    const unsigned x = i % patch, y = i / patch % patch, c = i / (patch * patch);
+    patches[r * 3 * patch * patch + i] = from[(Index{c} * size + y) * size + x];
   }
 };
 
@@ -24,10 +30,16 @@ struct AssembleTokens {
   T* y;
   const T *patches, *class_embedding, *positions;
   Index tokens, width;
-  __device__ void operator()(Index i) const {
-    const Index column = i % width, row = i / width, t = row % tokens, n = row / tokens;
-    const T token = t == 0 ? class_embedding[column] : patches[(n * (tokens - 1) + t - 1) * width + column];
-    y[i] = positions[t * width + column] + token;
+
+  struct Row {
+    const T *token, *position;
+  };
+  __device__ Row row(Index r) const {
+    const Index t = r % tokens, n = r / tokens;
+    return {t == 0 ? class_embedding : patches + (n * (tokens - 1) + t - 1) * width, positions + t * width};
+  }
+  __device__ void operator()(const Row& row, Index r, Index c) const {
+    y[r * width + c] = row.position[c] + row.token[c];
   }
 };
 template <class T>
@@ -35,10 +47,8 @@ struct PatchGradient {
   T* dpatches;
   const T* dy;
   Index tokens, width;
-  __device__ void operator()(Index i) const {
-    const Index column = i % width, row = i / width, n = row / (tokens - 1), t = row % (tokens - 1) + 1;
-    dpatches[i] = dy[(n * tokens + t) * width + column];
-  }
+  const __device__ T* row(Index r) const { return dy + (r / (tokens - 1) * tokens + r % (tokens - 1) + 1) * width; }
+  __device__ void operator()(const T* from, Index r, Index c) const { dpatches[r * width + c] = from[c]; }
 };
 
 /// target[t][column] += sum of dy over the sequences that have a position t, in their order.
@@ -65,9 +75,16 @@ struct EmbedTokens {
   const T *table, *positions;
   Index width;
   Sequences sequences;
-  __device__ void operator()(Index i) const {
-    const Index column = i % width, row = i / width, t = row - sequences.begin(sequence_of(sequences, row));
-    y[i] = table[static_cast<Index>(ids[row]) * width + column] + positions[t * width + column];
+
+  struct Row {
+    const T *token, *position;
+  };
+  __device__ Row row(Index r) const {
+    const Index t = r - sequences.begin(sequence_of(sequences, r));
+    return {table + static_cast<Index>(ids[r]) * width, positions + t * width};
+  }
+  __device__ void operator()(const Row& row, Index r, Index c) const {
+    y[r * width + c] = row.token[c] + row.position[c];
   }
 };
 
@@ -99,9 +116,8 @@ struct Pool {
   Index width;
   Pooling pooling;
   Sequences sequences;
-  __device__ void operator()(Index i) const {
-    y[i] = x[op::pooled_row(sequences, pooling, i / width) * width + i % width];
-  }
+  const __device__ T* row(Index i) const { return x + op::pooled_row(sequences, pooling, i) * width; }
+  __device__ void operator()(const T* from, Index i, Index c) const { y[i * width + c] = from[c]; }
 };
 template <class T>
 struct PoolBackward {
@@ -110,9 +126,14 @@ struct PoolBackward {
   Index width;
   Pooling pooling;
   Sequences sequences;
-  __device__ void operator()(Index i) const {
-    const Index row = i / width, s = sequence_of(sequences, row);
-    dx[i] = op::pooled_row(sequences, pooling, s) == row ? dy[s * width + i % width] : T{0};
+
+  /// The gradient that the row gets, null for one that is not pooled.
+  const __device__ T* row(Index r) const {
+    const Index s = sequence_of(sequences, r);
+    return op::pooled_row(sequences, pooling, s) == r ? dy + s * width : nullptr;
+  }
+  __device__ void operator()(const T* from, Index r, Index c) const {
+    dx[r * width + c] = from == nullptr ? T{0} : from[c];
   }
 };
 
@@ -121,17 +142,18 @@ struct PoolBackward {
 template <cuda_element T>
 void launch(cuda& backend, const op::extract_patches<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.patches.size(),
-      detail::gpu::ExtractPatches<T>{call.out(o.patches).data, call.in(o.pixels).data, o.size, o.patch});
+  map_rows(call, o.name, o.patches.rows, o.patches.columns,
+           detail::gpu::ExtractPatches<T>{call.out(o.patches).data, call.in(o.pixels).data,
+                                          static_cast<unsigned>(o.size), static_cast<unsigned>(o.patch)});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::assemble_tokens_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(),
-      detail::gpu::AssembleTokens<T>{call.out(o.y).data, call.in(o.patches).data, call.in(o.class_embedding).data,
-                                     call.in(o.positions).data, o.positions.rows, o.y.columns});
+  map_rows(call, o.name, o.y.rows, o.y.columns,
+           detail::gpu::AssembleTokens<T>{call.out(o.y).data, call.in(o.patches).data, call.in(o.class_embedding).data,
+                                          call.in(o.positions).data, o.positions.rows, o.y.columns});
   call.done();
 }
 
@@ -145,7 +167,7 @@ void launch(cuda& backend, const op::assemble_tokens_backward<T>& o) {
   const T* const dy = call.in(o.dy).data;
   const Sequences sequences = call.in(o.sequences);
   if (o.dpatches.data != nullptr) {
-    map(call, o.name, o.dpatches.size(), PatchGradient<T>{call.out(o.dpatches).data, dy, tokens, width});
+    map_rows(call, o.name, o.dpatches.rows, width, PatchGradient<T>{call.out(o.dpatches).data, dy, tokens, width});
   }
   if (o.dclass_embedding) {
     map(call, o.name, width, PositionGradient<T>{call.updated(o.dclass_embedding).data, dy, width, sequences});
@@ -159,9 +181,9 @@ void launch(cuda& backend, const op::assemble_tokens_backward<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::embed_tokens_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(),
-      detail::gpu::EmbedTokens<T>{call.out(o.y).data, call.in(o.ids, o.y.rows), call.in(o.table).data,
-                                  call.in(o.positions).data, o.y.columns, call.in(o.sequences)});
+  map_rows(call, o.name, o.y.rows, o.y.columns,
+           detail::gpu::EmbedTokens<T>{call.out(o.y).data, call.in(o.ids, o.y.rows), call.in(o.table).data,
+                                       call.in(o.positions).data, o.y.columns, call.in(o.sequences)});
   call.done();
 }
 
@@ -186,17 +208,17 @@ void launch(cuda& backend, const op::embed_tokens_backward<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::pool_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(),
-      detail::gpu::Pool<T>{call.out(o.y).data, call.in(o.x).data, o.y.columns, o.pooling, call.in(o.sequences)});
+  map_rows(call, o.name, o.y.rows, o.y.columns,
+           detail::gpu::Pool<T>{call.out(o.y).data, call.in(o.x).data, o.y.columns, o.pooling, call.in(o.sequences)});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::pool_backward<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.dx.size(),
-      detail::gpu::PoolBackward<T>{call.out(o.dx).data, call.in(o.dy).data, o.dx.columns, o.pooling,
-                                   call.in(o.sequences)});
+  map_rows(call, o.name, o.dx.rows, o.dx.columns,
+           detail::gpu::PoolBackward<T>{call.out(o.dx).data, call.in(o.dy).data, o.dx.columns, o.pooling,
+                                        call.in(o.sequences)});
   call.done();
 }
 

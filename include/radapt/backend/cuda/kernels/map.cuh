@@ -1,5 +1,5 @@
 #pragma once
-/// Two shapes of kernels that most operations are: one thread for each element, and a sum over elements.
+/// Three shapes of kernels that most operations are: a thread for each element, a block for each row, and a sum.
 #include "radapt/backend/cuda/kernels/call.cuh"
 #include "radapt/backend/cuda/kernels/warp.cuh"
 
@@ -20,6 +20,23 @@ void map(Call& call, const char* name, Index n, const F& f) {
   const Index blocks = (n + map_threads - 1) / map_threads;
   call.run(name, dim3(static_cast<unsigned>(blocks < most_map_blocks ? blocks : most_map_blocks)), map_threads,
            map_kernel<F>, n, f);
+}
+
+/// For every row: f(f.row(r), r, c) for c in 0 .. columns - 1. What a row needs is worked out once, and no element
+/// divides to find its place.
+template <class F>
+__global__ void __launch_bounds__(map_threads) row_kernel(Index rows, unsigned columns, F f) {
+  for (Index r = blockIdx.x; r < rows; r += gridDim.x) {
+    const auto row = f.row(r);
+    for (unsigned c = threadIdx.x; c < columns; c += map_threads) { f(row, r, c); }
+  }
+}
+inline constexpr Index most_row_blocks = Index{1} << 20;
+template <class F>
+void map_rows(Call& call, const char* name, Index rows, Index columns, const F& f) {
+  if (columns == 0) { return; }
+  call.run(name, dim3(static_cast<unsigned>(rows < most_row_blocks ? rows : most_row_blocks)), map_threads,
+           row_kernel<F>, rows, static_cast<unsigned>(columns), f);
 }
 
 /// partial[block] = sum of f(i) over the block's share.
