@@ -38,6 +38,7 @@ def arguments(argv):
         help="images, captions or pairs; by default what suits each work",
     )
     add("--precision", type=names, default=["f32"], help="f32, bf16 or both with a comma between them; f32 by default")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: bench_worker_cuda against PyTorch on a GPU")
     add("--threads", type=int, default=1, help="of every library; 1 by default")
     add("--rounds", type=int, default=7, help="7 by default")
     add(
@@ -74,7 +75,7 @@ def arguments(argv):
         help="times by processor time, for a machine that does other things besides; one thread only",
     )
     add("--note", default="", help="a sentence about the circumstances, kept with the results")
-    add("--results", type=pathlib.Path, help="the JSON file; by default bench/results/cpu-MODEL.json")
+    add("--results", type=pathlib.Path, help="the JSON file; by default bench/results/DEVICE-MODEL.json")
     add("--figure", type=pathlib.Path, help="an SVG picture of all ratios in the JSON file")
     options = parser.parse_args(argv)
     if options.works is None:
@@ -83,6 +84,11 @@ def arguments(argv):
         parser.error("--works decode, resize and preprocess: expected a folder of JPEG files in --pictures")
     if options.peers == ["none"]:
         options.peers = []
+    if options.device == "cuda":
+        if options.busy:
+            parser.error("--busy: processor time says nothing of a GPU; leave it out with --device cuda")
+        options.peers = [name for name in options.peers if name in rows.ON_GPU]
+        options.works = [work for work in options.works if work not in rows.PICTURES]
     for what, given, known in (("--works", options.works, rows.DEFAULTS), ("--peers", options.peers, rows.PEERS)):
         for name in given:
             if name not in known:
@@ -96,18 +102,18 @@ def arguments(argv):
 
 def main(argv):
     options = arguments(argv)
-    worker = options.worker / "bench_worker"
+    worker = options.worker / inputs.worker_name(options)
     if not os.access(worker, os.X_OK):
         print(
-            f"radapt: '{worker}': expected the program bench_worker, got nothing (build it: cmake --preset release && "
-            "cmake --build --preset release --target bench_worker)",
+            f"radapt: '{worker}': expected the program {worker.name}, got nothing (build it: cmake --preset release && "
+            f"cmake --build --preset release --target {worker.name})",
             file=sys.stderr,
         )
         return 1
-    machine = report.machine()
+    machine = report.machine(options.device)
     results = (
         options.results
-        or pathlib.Path(__file__).resolve().parent / "results" / f"cpu-{report.file_name(machine['cpu'])}.json"
+        or pathlib.Path(__file__).resolve().parent / "results" / f"{options.device}-{report.file_name(report.processor(machine))}.json"
     )
     kept = report.Results(results, machine, report.ways(options))
     wanted = rows.wanted(options)
@@ -120,7 +126,7 @@ def main(argv):
             disagree += entry.get("agrees") is False
     print(report.table(kept.rows))
     if options.figure:
-        report.write_atomically(options.figure, report.figure(kept.earlier + kept.rows, machine["cpu"]))
+        report.write_atomically(options.figure, report.figure(kept.earlier + kept.rows, report.processor(machine)))
     print(f"\nkept in {results}")
     if disagree:
         print(f"radapt: {disagree} rows disagree with ours beyond their bounds", file=sys.stderr)

@@ -11,7 +11,8 @@
 ///                                                          all of one repetition: means over as many as that takes
 ///     {"command": "check"}                              -> {"values"}    numbers of the last output
 ///     {"command": "memory"}                             -> {"running", "whole"}  peaks of resident bytes: since
-///                                                          `prepare`, and of the process
+///                                                          `prepare`, and of the process; of a GPU what the library
+///                                                          has
 ///     {"command": "roofline", "threads", "precision"}   -> {"flops", "processor_flops"}  of one second of time
 #include <omp.h>
 
@@ -73,8 +74,13 @@ class Worker {
     if (command == "run") { return run(message.value("least_seconds", 0.0)); }
     if (command == "check") { return {{"values", prepared().output()}}; }
     if (command == "memory") {
+#ifdef RADAPT_BENCH_CUDA
+      const auto on_gpu = static_cast<double>(radapt::cuda::memory_taken());
+      return {{"running", on_gpu}, {"whole", on_gpu}};
+#else
       const double running = peak_bytes();
       return {{"running", running}, {"whole", std::max(running, before_running_)}};
+#endif
     }
     if (command == "roofline") { return roofline(message); }
     radapt::fail({.what = "a command of a worker",
@@ -84,25 +90,32 @@ class Worker {
   }
 
  private:
-  static json hello() {
+  /// The library that our products go through, or the GPU.
+  static std::pair<std::string, std::string> library() {
+#ifdef RADAPT_BENCH_CUDA
+    return {"GPU", radapt::cuda_availability().reason};
+#else
     const dnnl_version_t* onednn = dnnl_version();
+    return {"oneDNN",
+            std::to_string(onednn->major) + '.' + std::to_string(onednn->minor) + '.' + std::to_string(onednn->patch)};
+#endif
+  }
+  static json hello() {
+    const auto [library_name, library_version] = library();
     json names = json::array();
     for (const auto& work : radapt_bench::works) { names.push_back(work.name); }
     return {{"name", "radapt"},
             {"versions",
              {{"radapt", std::to_string(RADAPT_VERSION_MAJOR) + '.' + std::to_string(RADAPT_VERSION_MINOR) + '.' +
                              std::to_string(RADAPT_VERSION_PATCH)},
-              {"oneDNN", std::to_string(onednn->major) + '.' + std::to_string(onednn->minor) + '.' +
-                             std::to_string(onednn->patch)},
+              {library_name, library_version},
               {"compiler", __VERSION__}}},
             {"works", names},
-            {"precisions", radapt::onednn_bf16::multiplies_bf16() ? json{"f32", "bf16"} : json{"f32"}}};
+            {"precisions", radapt_bench::multiplies_bf16() ? json{"f32", "bf16"} : json{"f32"}}};
   }
 
   static void check_precision(const std::string& precision, bool bf16_is_known) {
-    if (precision == "f32" || (precision == "bf16" && bf16_is_known && radapt::onednn_bf16::multiplies_bf16())) {
-      return;
-    }
+    if (precision == "f32" || (precision == "bf16" && bf16_is_known && radapt_bench::multiplies_bf16())) { return; }
     radapt::fail({.what = "precision of a work",
                   .expected = "f32; or bf16 of image, text and train_step, on a processor that multiplies bf16",
                   .got = "'" + precision + "'",
@@ -158,7 +171,7 @@ class Worker {
     const std::string precision = message.value("precision", "f32");
     check_precision(precision, true);
     omp_set_num_threads(message.value("threads", 1));
-    return precision == "bf16" ? best_product<radapt::onednn_bf16>() : best_product<radapt::onednn>();
+    return precision == "bf16" ? best_product<radapt_bench::InBf16>() : best_product<radapt_bench::InFloat>();
   }
   template <class Backend>
   static json best_product() {

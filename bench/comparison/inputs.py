@@ -61,6 +61,10 @@ def prompts(classes):
     return json.dumps({"prompts": texts, "per_class": [len(templates)] * classes})
 
 
+def worker_name(options):
+    return "bench_worker_cuda" if options.device == "cuda" else "bench_worker"
+
+
 def weights(options, architecture):
     return options.folder / architecture / "open_clip_model.safetensors"
 
@@ -77,7 +81,7 @@ def write(options, rows):
     if not rows:
         return
     at, most = paths(options), max(row.batch for row in rows)
-    with Worker([str(options.worker / "bench_worker")], options.threads) as ours:
+    with Worker([str(options.worker / worker_name(options))], options.threads) as ours:
         for architecture in sorted({row.architecture for row in rows}):
             if not weights(options, architecture).exists():
                 report.progress(f"writing weights of {architecture}")

@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 import re
+import subprocess
 import sys
 import tempfile
 from xml.sax.saxutils import escape
@@ -34,7 +35,21 @@ def write_atomically(path, content):
             raise
 
 
-def machine():
+def gpu_name():
+    """The GPU by its driver's account."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "unknown GPU"
+
+
+def processor(machine_facts):
+    """What the works ran on."""
+    return machine_facts.get("gpu", machine_facts["cpu"])
+
+
+def machine(device="cpu"):
     """What the numbers hold for."""
     cpu, flags = platform.processor() or platform.machine(), set()
     memory = 0
@@ -50,8 +65,10 @@ def machine():
             memory = 1024 * int(file.readline().split()[1])
     except OSError:
         pass
+    gpu = {"gpu": gpu_name()} if device == "cuda" else {}
     kinds = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16")
     return {
+        **gpu,
         "cpu": cpu,
         "cores": os.cpu_count(),
         "memory": memory,
@@ -85,7 +102,7 @@ class Results:
         self.versions, self.rows, self.earlier = {}, [], []
         try:
             before = json.loads(self.path.read_text())
-            if before["machine"]["cpu"] == machine_facts["cpu"]:
+            if processor(before["machine"]) == processor(machine_facts):
                 self.versions, self.earlier = before["versions"], before["rows"]
         except (OSError, ValueError, KeyError):
             pass  # none yet, or not one of ours: this run's rows take its place

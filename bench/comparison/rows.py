@@ -43,6 +43,10 @@ OWN = {
     "load_text": ("reading the file", "read_file"),
 }
 
+#: Peers that run on a GPU.
+ON_GPU = ("torch", "torch_compile")
+
+
 #: Works of one size, and works on files of pictures, which have no architecture and have to agree bit for bit.
 WITHOUT_BATCH = ("zero_shot_head", "load_image", "load_text")
 PICTURES = ("decode", "resize", "preprocess")
@@ -133,6 +137,7 @@ class Side:
                 batch=row.batch,
                 precision=row.precision,
                 threads=options.threads,
+                device=options.device,
                 weights=str(inputs.weights(options, row.architecture)),
                 **at,
             )
@@ -164,7 +169,7 @@ class Side:
 
 
 def sides_of(row, options):
-    worker = str(options.worker / "bench_worker")
+    worker = str(options.worker / inputs.worker_name(options))
     ours = Side("radapt", [worker], row.work)
     others = []
     if row.work in OWN:
@@ -186,12 +191,15 @@ def measure(row, options, results):
         for side in sides:
             report.progress(f"  {row.title}: preparing {side.title}")
             side.start(row, options, results.versions)
-        roofline = stack.enter_context(Worker(ours.command, options.threads))
+        # On a GPU the roof is the rate of cuBLAS in PyTorch: our own products are part of what is measured.
+        on_gpu = options.device == "cuda"
+        roof = [options.python, str(PEER_FOLDER / PEERS["torch"])] if on_gpu else ours.command
+        roofline = stack.enter_context(Worker(roof, options.threads))
         running = [side for side in sides if side.worker]
         for number in range(options.rounds):
             report.progress(f"  {row.title}: round {number + 1} of {options.rounds}")
             with contextlib.suppress(NotRun):  # a precision that our worker does not know: ours has no share then
-                answer = roofline.ask("roofline", threads=options.threads, precision=row.precision)
+                answer = roofline.ask("roofline", threads=options.threads, precision=row.precision, device=options.device)
                 roofs.append(answer["processor_flops" if options.busy else "flops"])
             turn = number % max(1, len(running))
             for side in running[turn:] + running[:turn]:

@@ -37,6 +37,10 @@ class Work:
     def output(self):
         raise NotImplementedError
 
+    def device_bytes(self):
+        """The peak of a GPU's memory, or None where the work runs on the CPU."""
+        return None
+
 
 def peak_bytes():
     """The peak of resident bytes, by the kernel's account."""
@@ -69,11 +73,18 @@ class _Worker:
             "run": self.run,
             "check": self.check,
             "memory": self.memory,
+            "roofline": self.roofline,
         }
         command = message["command"]
         if command not in commands:
             raise Refused(f"a command of a worker: expected one of {', '.join(commands)}, got '{command}'")
         return commands[command](message)
+
+    def roofline(self, request):
+        if not hasattr(self.peer, "roofline"):
+            raise Refused(f"a roofline: expected a peer that measures one, got {self.peer.name}")
+        rate = self.peer.roofline(request)
+        return {"flops": rate, "processor_flops": rate}
 
     def hello(self, _):
         peer = self.peer
@@ -110,6 +121,8 @@ class _Worker:
         return {"values": [float(x) for x in self.work.output()]}
 
     def memory(self, _):
+        if (on_device := self.work.device_bytes()) is not None:
+            return {"running": on_device, "whole": on_device}
         running = peak_bytes()
         return {"running": running, "whole": max(running, self.before_running)}
 
@@ -135,14 +148,14 @@ def serve(make_peer):
         answers.flush()
 
 
-def timed(run):
-    """Processor seconds of one call."""
-    begin = time.process_time()
+def timed(run, clock=time.process_time):
+    """Seconds of one call, by default of the processor."""
+    begin = clock()
     run()
-    return time.process_time() - begin
+    return clock() - begin
 
 
-def fastest(ways):
+def fastest(ways, clock=time.process_time):
     """The way whose work runs fastest, by one call after a warm-up each. `ways`: {name: function that makes a Work}.
     Ways that fail are left out, unless all do."""
     best, failures = None, []
@@ -151,7 +164,7 @@ def fastest(ways):
             work = make()
             if not work.ran:
                 work.run()
-            seconds = timed(work.run)
+            seconds = timed(work.run, clock)
         except Exception as error:
             failures.append(error)
             continue

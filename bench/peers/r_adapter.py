@@ -68,7 +68,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
+        with torch.autocast(pixels.device.type, dtype=self.autocast or torch.bfloat16, enabled=self.autocast is not None):
             image = self.clip.encode_image(pixels)
             text = self.clip.encode_text(ids)
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)

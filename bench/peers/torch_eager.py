@@ -1,5 +1,7 @@
 """PyTorch as it is after `import open_clip`."""
 
+import time
+
 from protocol import fastest, serve
 
 
@@ -34,8 +36,24 @@ class Peer:
             {
                 "weights in bf16": lambda: kind(request, precision="bf16", autocast=whole),
                 "autocast": lambda: kind(request, autocast=bf16),
-            }
+            },
+            # A GPU's work is waited for, which takes no processor time to speak of.
+            time.perf_counter if request.get("device") == "cuda" else time.process_time,
         )
+
+    def roofline(self, request):
+        """FLOP/s of the best of ten products of two 8192 x 8192 matrices of random numbers, on a GPU."""
+        torch = self.torch
+        torch.backends.cuda.matmul.allow_tf32 = False
+        kind = torch.bfloat16 if request["precision"] == "bf16" else torch.float32
+        size, best = 8192, 0.0
+        a, b = (torch.randn(size, size, device="cuda", dtype=kind) for _ in range(2))
+        for _ in range(11):
+            begin = time.perf_counter()
+            a @ b
+            torch.cuda.synchronize()
+            best = max(best, 2 * size**3 / (time.perf_counter() - begin))
+        return best
 
 
 if __name__ == "__main__":

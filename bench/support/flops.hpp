@@ -49,7 +49,7 @@ struct Pass {
     if (phase == nullptr || phase->adapter_drop <= 0.0) { return number(sequences.rows()); }
     double sum = 0;
     for (Index i = 0; i < sequences.count; ++i) {
-      if (phase->keeps(at, phase->first_sequence + i)) { sum += number(sequences.length(i)); }
+      if (phase->draws_of(at).keeps(phase->first_sequence + i)) { sum += number(sequences.length(i)); }
     }
     return sum;
   }

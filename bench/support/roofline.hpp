@@ -18,16 +18,24 @@ template <class Backend = radapt::onednn>
 class Product {
  public:
   Product(Index rows, Index in, Index out)
-      : rows_(rows), in_(in), out_(out), x_(rows * in), w_(out * in), y_(rows * out) {
+      : rows_(rows),
+        in_(in),
+        out_(out),
+        x_(rows * in, radapt::memory_of<Backend>()),
+        w_(out * in, radapt::memory_of<Backend>()),
+        y_(rows * out, radapt::memory_of<Backend>()) {
     std::fill(x_.begin(), x_.end(), 1.0F);
     std::fill(w_.begin(), w_.end(), 1.0F / static_cast<float>(in));
-    context_.device.promise_constant(w_.data(), w_.size());
+    if constexpr (requires { context_.device.promise_constant(w_.data(), w_.size()); }) {
+      context_.device.promise_constant(w_.data(), w_.size());
+    }
   }
   void operator()() {
     radapt::run(context_,
                 radapt::op::linear_forward<float>{.y = radapt::Matrix<float>{y_.data(), rows_, out_},
                                                   .x = radapt::Matrix<const float>{x_.data(), rows_, in_},
                                                   .weight = radapt::Matrix<const float>{w_.data(), out_, in_}});
+    radapt::finish(context_);
   }
   double flops() const {
     return 2.0 * static_cast<double>(rows_) * static_cast<double>(in_) * static_cast<double>(out_);

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "bench/worker/files.hpp"
+#include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
-#include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/load.hpp"
@@ -25,7 +25,7 @@ class FirstFeatures : public Work {
         features_(Model::arch::embed) {}
   void run() override {
     const auto weights = radapt::load<Model>(weights_);
-    radapt::Session<Model, radapt::onednn> session(weights, {.images = 1, .captions = 1});
+    radapt::Session<Model, InFloat> session(weights, {.images = 1, .captions = 1});
     if constexpr (OfImage) {
       session.encode_images(pixels_, features_);
     } else {

@@ -38,7 +38,9 @@ class Steps : public Work {
       : base_(radapt::with_adapters<radapt::RAdapter<>>(radapt::load<radapt::Clip<Arch>>(request.weights))),
         captions_(captions_of<Model>(file["captions"], request.batch)),
         trainer_(base_, options(request.batch, longest(captions_))),
-        pixels_(read_floats(request.pixels, request.batch * Model::PixelRow::width)) {
+        pixels_(request.batch * Model::PixelRow::width, radapt::memory_of<Backend>()) {
+    const auto read = read_floats(request.pixels, pixels_.size());
+    std::copy(read.begin(), read.end(), pixels_.begin());
     for (Index i = 0; i < request.batch; ++i) { groups_.push_back(file["groups"][i].get<std::int32_t>()); }
     compare(file["masks"]);
     phase_.training = true;
@@ -58,7 +60,9 @@ class Steps : public Work {
     options.schedule.total = 1'000'000;
     return options;
   }
-  radapt::StepReport step() { return trainer_.step({.pixels = pixels_, .captions = &captions_, .groups = groups_}); }
+  radapt::StepReport step() {
+    return trainer_.step({.pixels = {pixels_.data(), pixels_.size()}, .captions = &captions_, .groups = groups_});
+  }
   void compare(const nlohmann::json& lists) {
     std::vector<std::vector<std::uint8_t>> masks;
     for (const auto& list : lists) { masks.push_back(list.get<std::vector<std::uint8_t>>()); }
@@ -76,7 +80,7 @@ class Steps : public Work {
   radapt::Weights<Model> base_;
   radapt::Captions captions_;
   Trainer trainer_;
-  std::vector<float> pixels_;
+  radapt::Buffer<float> pixels_;  // where the backend reads it best
   std::vector<std::int32_t> groups_;
   std::vector<float> compared_;
   radapt::Phase phase_;
@@ -85,7 +89,7 @@ class Steps : public Work {
 }  // namespace
 
 std::unique_ptr<Work> train_step_work(const Request& request) {
-  return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16>(
+  return with_architecture<radapt::arch::ViT_B_32, radapt::arch::ViT_B_16, radapt::arch::ViT_L_14>(
       request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
         return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
           return std::make_unique<Steps<Arch, Backend>>(request);

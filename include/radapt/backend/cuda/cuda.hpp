@@ -41,6 +41,8 @@ class cuda {
   void synchronize();
   /// Memory that the GPU and the host share.
   static const MemorySource& memory();
+  /// Bytes that the library holds on the GPU, by all backends of this process together.
+  static Index memory_taken();
 
   detail::gpu::Device& device() const { return *device_; }
 

@@ -31,6 +31,7 @@ inline constexpr MemorySource shared_memory{.take =
 cuda::cuda(CudaProducts products) : device_(new detail::gpu::Device(products)) {}
 void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
+Index cuda::memory_taken() { return detail::gpu::VisibleMemory::all().bytes(); }
 
 CudaAvailability cuda_availability() {
   try {

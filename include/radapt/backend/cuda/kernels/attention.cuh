@@ -14,9 +14,9 @@ namespace radapt {
 namespace detail::gpu {
 
 /// Rows of the tile that stays and of those that pass, by width of the head: what fits the 48 KB of a block.
-template <unsigned Width>
+template <unsigned Width, unsigned Rows>
 struct AttentionForwardTile {
-  static constexpr unsigned rows = Width <= 64 ? 64 : 32, passing = Width <= 112 ? 32 : 16;
+  static constexpr unsigned rows = Rows, passing = Width <= 112 ? 32 : 16;
 };
 template <unsigned Width>
 struct AttentionBackwardTile {
@@ -31,13 +31,14 @@ inline constexpr unsigned blocks_of_patches = Width <= 64 ? 5 : 4;
 ///
 /// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal, tiles on the diagonal whole.
 /// Bytes: 12 T d read and 4 T d written, if the k and v of a head stay in the cache that all blocks share while its
-/// tiles of queries read them; from that cache 8 T d for each tile. At T = 197 and d = 64 that is 49 flops a byte:
-/// bound by arithmetic. Ceiling: the f32 rate. Shared memory asks for 3/4 of it in q k^T (patches of 8 x 4) and 1/2 in
-/// p v.
-template <class T, unsigned Width>
+/// tiles of queries read them: T / 4 flops a byte. From that cache 8 T d for each tile. Ceiling: device memory up to
+/// T = 56 or so, then the f32 rate (H200: 4.8 TB/s and 67 Tflop/s). At two cycles for a load of 16 bytes by each lane,
+/// shared memory is asked for 3/4 of the time in q k^T with 64 rows (patches of 8 x 4), all of it with 32, and half or
+/// 3/4 of it in p v.
+template <class T, unsigned Width, unsigned Rows>
 __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     attention_forward_kernel(op::attention_forward<T> o, unsigned tiles) {
-  using Tile = AttentionForwardTile<Width>;
+  using Tile = AttentionForwardTile<Width, Rows>;
   constexpr unsigned stride = Width + tile_padding, r = Tile::rows / patch_grid, c = Tile::passing / patch_grid;
   alignas(16) __shared__ T q[Tile::rows * stride];
   alignas(16) __shared__ T k[Tile::passing * stride];
@@ -123,9 +124,10 @@ struct ScoreGradient {
 
 /// dk and dv of a tile of keys, queries passing by; `d` holds <dy, y> of (rows, heads).
 ///
-/// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written under the same condition as
-/// forward; 8 T d for each tile from the shared cache. Ceiling: the f32 rate; shared memory asks for all of it in the
-/// two products that make scores (patches of 4 x 4), and for 3/4 in the other two.
+/// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written, as in forward: T / 3 flops a
+/// byte. From the shared cache 8 T d for each tile. Ceiling: device memory up to T = 42 or so, then the f32 rate;
+/// shared memory is asked for all of the time in the two products that make scores (patches of 4 x 4), 3/4 in the other
+/// two.
 template <class T, unsigned Width>
 __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     attention_backward_key_value_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
@@ -194,7 +196,7 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
 
 /// dq of a tile of queries, keys passing by.
 ///
-/// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written, as above. Ceiling: as above.
+/// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written: 0.3 T flops a byte. Ceiling: as above.
 template <class T, unsigned Width>
 __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
     attention_backward_query_kernel(op::attention_backward<T> o, const T* d, unsigned tiles) {
@@ -262,9 +264,16 @@ void launch(cuda& backend, const op::attention_forward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
   with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
-    const unsigned tiles = attention_tiles(o.sequences, AttentionForwardTile<Width>::rows);
-    call.run(o.name, attention_blocks(tiles, o.heads, o.sequences.count), patch_threads,
-             attention_forward_kernel<T, Width>, on_device(call, o), tiles);
+    const auto run = [&]<unsigned Rows> {
+      const unsigned tiles = attention_tiles(o.sequences, Rows);
+      call.run(o.name, attention_blocks(tiles, o.heads, o.sequences.count), patch_threads,
+               attention_forward_kernel<T, Width, Rows>, on_device(call, o), tiles);
+    };
+    // More rows share what is read, but captions are short, and above the diagonal there is less to skip.
+    if constexpr (Width <= 64) {
+      if (!o.causal && o.sequences.longest() > 32) { return run.template operator()<64>(); }
+    }
+    run.template operator()<32>();
   });
   call.done();
 }

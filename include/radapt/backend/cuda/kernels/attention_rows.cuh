@@ -2,6 +2,7 @@
 /// What the kernels of attention share: which rows of which head a block works on, and how it reads and writes them.
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "radapt/backend/cuda/kernels/call.cuh"
@@ -66,11 +67,11 @@ struct AttentionTile {
   unsigned length;       ///< of the sequence
   unsigned head, first;  ///< first row of the tile inside the sequence; a tile behind the end has nothing to do
 
-  /// Third `third` (q, k, v) of this head in a matrix with `parts` matrices of `heads` heads side by side.
+  /// This head's columns of a matrix that holds `parts` matrices side by side, in matrix `part`: q, k and v are 3.
   template <class T>
-  __device__ HeadRows<T> rows_of(Matrix<T> m, Index heads, unsigned parts = 1, unsigned third = 0) const {
+  __device__ HeadRows<T> rows_of(Matrix<T> m, Index heads, unsigned parts = 1, unsigned part = 0) const {
     const Index width = m.columns / parts, head_width = width / heads;
-    return {m.data + begin * m.columns + third * width + head * head_width, m.columns, length,
+    return {m.data + begin * m.columns + part * width + head * head_width, m.columns, length,
             static_cast<unsigned>(head_width)};
   }
 };

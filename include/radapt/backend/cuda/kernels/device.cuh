@@ -29,6 +29,12 @@ class VisibleMemory {
     const auto& [begin, bytes] = *std::prev(after);
     return address(memory) - begin < bytes;
   }
+  Index bytes() const {
+    const std::lock_guard lock(mutex_);
+    Index sum = 0;
+    for (const auto& [begin, bytes] : ranges_) { sum += bytes; }
+    return sum;
+  }
   static VisibleMemory& all() {
     static VisibleMemory memory;
     return memory;
