@@ -111,8 +111,14 @@ std::vector<std::string> read_class_names(const std::string& file) {
   return names;
 }
 
-/// The line through the accuracies that earlier runs have written. Errors: no file, lines of something else.
-task::BaselineLine read_baseline(const std::string& path) {
+/// The line through the accuracies of other models.
+struct Baseline {
+  task::BaselineLine line;
+  Index models = 0;
+};
+
+/// That of the models that earlier runs have written. Errors: no file, lines of something else.
+Baseline read_baseline(const std::string& path) {
   std::ifstream file(path);
   std::vector<double> id, ood;
   std::string wrong = file ? "" : "no file that can be read";
@@ -136,7 +142,7 @@ task::BaselineLine read_baseline(const std::string& path) {
                   .got = wrong,
                   .hint = "Evaluate the models to compare with first, all into one file"});
   }
-  return task::BaselineLine::fit(id, ood);
+  return {task::BaselineLine::fit(id, ood), id.size()};
 }
 
 struct Job {
@@ -148,8 +154,16 @@ struct Job {
   template <class Arch>
   void operator()() const {
     example::check_output_file(out);
-    std::optional<task::BaselineLine> line;
-    if (!baseline.empty()) { line = read_baseline(baseline); }
+    std::optional<Baseline> others;
+    if (!baseline.empty()) {
+      if (ood.empty()) {
+        radapt::fail({.what = "--baseline",
+                      .expected = "a set with --ood to compare on",
+                      .got = "none",
+                      .hint = "Effective robustness is accuracy under shift beyond the baseline's"});
+      }
+      others = read_baseline(baseline);
+    }
     const std::vector<std::string> names = classes.empty() ? names_of_folder(id) : read_class_names(classes);
     using Model = radapt::Clip<Arch>;
     const auto weights = radapt::load<Model>(model);
@@ -164,8 +178,8 @@ struct Job {
     for (const std::string& place : ood) { shifts.push_back(measured(place)); }
     double sum = 0;
     for (const Measured& shift : shifts) { sum += shift.top1.estimate / static_cast<double>(shifts.size()); }
-    print(at_home, shifts, sum, line, names.size());
-    if (!out.empty()) { write(at_home, shifts, sum, line); }
+    print(at_home, shifts, sum, others, names.size());
+    if (!out.empty()) { write(at_home, shifts, sum, others); }
   }
 
  private:
@@ -248,7 +262,7 @@ struct Job {
   }
 
   static void print(const Measured& at_home, const std::vector<Measured>& shifts, double mean_ood,
-                    const std::optional<task::BaselineLine>& line, Index all_classes) {
+                    const std::optional<Baseline>& others, Index all_classes) {
     fmt::print("{:<36} {:>7} {:>8} {:>21} {:>10} {:>9} {:>6}  {}\n", "in %", "images", "classes", "top-1 (95 %)",
                "per class", "macro-F1", "ECE", "worst class");
     const auto row = [&](const Measured& m) {
@@ -268,9 +282,11 @@ struct Job {
     if (shifts.empty()) { return; }
     fmt::print("shift costs {:.1f} points: {:.1f} % against {:.1f} %\n", 100 * (at_home.top1.estimate - mean_ood),
                100 * mean_ood, 100 * at_home.top1.estimate);
-    if (line) {
-      fmt::print("effective robustness {:+.1f} points (the baseline explains {:.0f} % of its models' variance)\n",
-                 100 * task::effective_robustness(*line, at_home.top1.estimate, mean_ood), 100 * line->r_squared);
+    if (others) {  // a line always goes through two models
+      fmt::print(
+          "effective robustness {:+.1f} points (the baseline explains {:.0f} % of the variance of its {} models)\n",
+          100 * task::effective_robustness(others->line, at_home.top1.estimate, mean_ood), 100 * others->line.r_squared,
+          others->models);
     }
   }
   static std::vector<const Measured*> with(const Measured& first, const std::vector<Measured>& others) {
@@ -279,12 +295,12 @@ struct Job {
     return all;
   }
   void write(const Measured& at_home, const std::vector<Measured>& shifts, double mean_ood,
-             const std::optional<task::BaselineLine>& line) const {
+             const std::optional<Baseline>& others) const {
     nlohmann::ordered_json result{{"model", model}, {"id", at_home.json()}, {"shifts", nlohmann::json::array()}};
     for (const Measured& shift : shifts) { result["shifts"].push_back(shift.json()); }
     if (!shifts.empty()) { result["ood"] = mean_ood; }
-    if (line && !shifts.empty()) {
-      result["effective_robustness"] = task::effective_robustness(*line, at_home.top1.estimate, mean_ood);
+    if (others && !shifts.empty()) {
+      result["effective_robustness"] = task::effective_robustness(others->line, at_home.top1.estimate, mean_ood);
     }
     radapt::JsonLines(out).write(result);
   }

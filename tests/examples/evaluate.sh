@@ -21,13 +21,14 @@ cmp out.txt one_thread.txt || die "the number of threads changes the results"
 run evaluate "${tiny[@]}" "${shards[@]}" --limit 300 --template '{}' --out results.jsonl
 count_is results.jsonl '"ood":' 2
 run evaluate "${tiny[@]}" "${shards[@]}" --limit 300 --baseline results.jsonl
-has out.txt 'effective robustness [+-]0\.0 points \(the baseline explains 100 %'
+has out.txt 'effective robustness [+-]0\.0 points \(the baseline explains 100 % of the variance of its 2 models'
 
 run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$shared/data/pacs/sketch" --limit 60
 has out.txt 'pacs/photo +60 +7 '
 
 refuses "expected a JSON list of the classes' names" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar"
 refuses "class names in '.*config.json'.*expected a JSON list of strings" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar" --classes "$shared/fixtures/tiny_clip_vocab49408/config.json"
+refuses "baseline: expected a set with --ood to compare on" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --baseline "$PWD/results.jsonl"
 refuses "no-such-000.tar'" evaluate "${tiny[@]}" --classes "$shift/classnames.json" --id no-such-000.tar
 refuses "writing 'no-such-folder/results.jsonl': expected a folder" evaluate "${tiny[@]}" "${shards[@]}" --out no-such-folder/results.jsonl
 echo '["airplane", "automobile"]' >two.json

@@ -22,6 +22,7 @@ BEGIN {
   allow("ensemble",        "core op layer train/progress.hpp adapter clip ensemble")
   allow("train",           "core op layer backend/run.hpp adapter clip loss ensemble train io")
   allow("task",            "core op layer backend/run.hpp adapter clip loss ensemble train/progress.hpp io task")
+  allow("task/feature_recipes", "loss train task")
   allow("test",            "core op layer backend/run.hpp backend/reference test")
   allow("io",              "core clip adapter ensemble io")
 }

@@ -18,7 +18,7 @@
 #include "radapt/clip/session.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/task/accuracy.hpp"
-#include "radapt/task/feature_classifier.hpp"
+#include "radapt/task/feature_recipes.hpp"
 #include "radapt/task/few_shot.hpp"
 #include "radapt/task/tip_adapter.hpp"
 #include "radapt/train/trainer.hpp"
@@ -34,11 +34,11 @@ constexpr Index shot_counts[] = {1, 2, 4, 8, 16};
 constexpr std::uint64_t draws = 3;
 constexpr double scale = 100.0;  // exp(logit_scale) of OpenAI's models
 
-using Probe = Recipe<task::FeatureClassifier<embed>, tune::only<role::head>, ensemble::During<>, ensemble::After<>,
-                     loss::CrossEntropy>;
-using AdapterModel = task::ClipAdapter<embed>;
-using Adapted =
-    Recipe<AdapterModel, tune::only<role::adapter>, ensemble::During<>, ensemble::After<>, loss::CrossEntropy>;
+using Arch = arch::ViT_B_32;  // whose features these are
+static_assert(Arch::embed == embed);
+using Probe = recipe::feature_probe<Arch>;
+using Adapted = recipe::clip_adapter<Arch>;
+using AdapterModel = Adapted::trained;
 
 std::filesystem::path folder() { return radapt_test::shared_data("data/clip_vitb32_features"); }
 
@@ -178,7 +178,8 @@ Curves measure(const Set& all, const Set& test, Index classes, const std::vector
       const Weights<task::FeatureClassifier<embed>> zeros(classes);
       rows["linear probe from zero"].add(
           train_and_test<Probe>(zeros, {0.1, 0.01}, 100, draw.train, draw.validation, test));
-      task::TipAdapter<reference> tip(draw.train.features, draw.train.labels, head, classes, embed, {.scale = scale});
+      auto tip = recipe::tip_adapter<Arch>::cache<reference>(draw.train.features, draw.train.labels, head, classes,
+                                                             {.scale = scale});
       const std::string kind = head.empty() ? " without a head" : "";
       tip.search(draw.validation.features, draw.validation.labels, {.beta_steps = 50});
       rows["Tip-Adapter" + kind].add(task::accuracy(task::predict(tip.logits(test.features), classes), test.labels));

@@ -26,6 +26,29 @@ struct Rescale {
 struct Interpolate {
   static constexpr Acts acts = Acts::at_deployment;
 };
+/// At deployment: the mean of the weights of several runs (Wortsman et al., ICML 2022; methods.md 7.10). Interpolate
+/// acts on the mean, Rescale on every run before it.
+struct Soup {
+  static constexpr Acts acts = Acts::at_deployment;
+};
+/// At deployment: TPGM's projection, every tensor into a ball around the base whose radius is learned on held-out data
+/// (Tian et al., CVPR 2023; methods.md 7.14).
+struct Project {
+  static constexpr Acts acts = Acts::at_deployment;
+};
+/// At deployment: ProLoRA, what the adapters do is moved into another base model (methods.md 5).
+struct Transfer {
+  static constexpr Acts acts = Acts::at_deployment;
+};
+/// At deployment: OSE, the probabilities of the base and of the fine-tuned model are mixed with one constant
+/// (methods.md 7.16). Two models run.
+struct OutputEnsemble {
+  static constexpr Acts acts = Acts::at_deployment;
+};
+/// At deployment: VRF, the same with a weight for every sample (Zhu et al., NeurIPS 2024; methods.md 3).
+struct VarianceReduction {
+  static constexpr Acts acts = Acts::at_deployment;
+};
 
 /// What a recipe does besides minimising its loss: it answers for each of the words above whether it is part of it.
 template <class E>
@@ -49,7 +72,8 @@ struct check_ensemble {
   static_assert(every_word_is_in_the_list_that_it_acts_in,
                 "radapt: a word of this recipe is in the wrong list and would do nothing. Read "
                 "check_ensemble<reason<word>>; to fix: AdapterDrop and Accumulate belong into ensemble::During<...>, "
-                "Rescale and Interpolate into ensemble::After<...>.");
+                "every other word (Rescale, Interpolate, Soup, Project, Transfer, OutputEnsemble, VarianceReduction) "
+                "into ensemble::After<...>.");
 };
 
 namespace detail {
@@ -79,7 +103,8 @@ struct During
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
-/// At deployment: Rescale, Interpolate, or nothing.
+/// At deployment: Rescale or Interpolate, Soup, Project, Transfer, OutputEnsemble or VarianceReduction, or nothing. The
+/// order of the words means nothing: they act in the order of methods.md 8, constraint 4.
 template <class... Parts>
 struct After
     : check_ensemble<radapt::detail::first_misplaced<Acts::at_deployment, not_a_word_for_deployment, Parts...>> {

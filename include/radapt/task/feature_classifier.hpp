@@ -81,7 +81,9 @@ struct ClipAdapter
           Named<"adapter", Blend<Percent, Sequential<Named<"fc1", Projection<Embed, Hidden, role::adapter>>, Relu,
                                                      Named<"fc2", Projection<Hidden, Embed, role::adapter>>, Relu>>>,
           L2Normalize, Named<"head", Linear<Embed, dynamic, role::head>>>,
-      detail::FeatureModel<Embed> {};
+      detail::FeatureModel<Embed> {
+  static constexpr bool adapts_features = true;  ///< not linearly: recipes refuse what would interpolate the adapter
+};
 
 /// First weights of a ClipAdapter: W1 and W2 uniform in +-1 / sqrt(rows), as PyTorch draws linear layers, and the head
 /// as for feature_classifier. Error: no whole rows.

@@ -58,6 +58,39 @@ struct check_recipe {
       "are linear (such as RAdapter), and Interpolate with NoAdapter.");
 };
 
+/// Reasons for which the words of a recipe's After<...> make no sense together, or with its model.
+template <class Model>
+struct projection_needs_folded_adapters {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct transfer_needs_linear_adapters {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct transfer_needs_both_towers {
+  static constexpr bool ok = false;
+};
+template <class Word>
+struct transfer_moves_the_adapters_of_one_run_and_not_with {
+  static constexpr bool ok = false;
+};
+template <class First, class Second>
+struct outputs_are_mixed_twice {
+  static constexpr bool ok = false;
+};
+
+template <class Why>
+struct check_after {
+  static constexpr bool the_words_for_deployment_go_together = Why::ok;
+  static_assert(
+      the_words_for_deployment_go_together,
+      "radapt: the words of this recipe's ensemble::After<...> do not go together. Read check_after<reason<...>>; to "
+      "fix: use one of OutputEnsemble and VarianceReduction; fold adapters in with Rescale before Project, which "
+      "compares with the plain base; give Transfer linear adapters (such as RAdapter or Lora) in a Clip that a "
+      "contrastive loss trains, and neither Soup nor Project, which leave no adapters to move.");
+};
+
 namespace detail {
 
 template <class Model>
@@ -69,6 +102,15 @@ template <class Model>
 constexpr bool has_adapters() {
   if constexpr (requires { typename Model::policy; }) {
     return !std::is_same_v<typename Model::policy, NoAdapter>;
+  } else {
+    return false;
+  }
+}
+/// A model says that it holds an adapter behind the encoder, such as CLIP-Adapter, as its member `adapts_features`.
+template <class Model>
+constexpr bool adapts_features() {
+  if constexpr (requires { Model::adapts_features; }) {
+    return Model::adapts_features;
   } else {
     return false;
   }
@@ -94,8 +136,39 @@ constexpr auto recipe_reason() {
     return dropping_needs_adapters<Model>{};
   } else if constexpr (After::template has<Rescale> && !has_linear_adapters<Model>()) {
     return rescaling_needs_linear_adapters<Model>{};
-  } else if constexpr (After::template has<Interpolate> && has_adapters<Model>()) {
+  } else if constexpr (After::template has<Interpolate> && (has_adapters<Model>() || adapts_features<Model>())) {
     return interpolation_is_for_models_without_adapters<Model>{};
+  } else {
+    return fits{};
+  }
+}
+
+template <class Model, class After, class Loss>
+constexpr auto after_reason() {
+  constexpr bool transfers = After::template has<Transfer>;
+  if constexpr (After::template has<OutputEnsemble> && After::template has<VarianceReduction>) {
+    return outputs_are_mixed_twice<OutputEnsemble, VarianceReduction>{};
+  } else if constexpr (transfers && !has_linear_adapters<Model>()) {
+    return transfer_needs_linear_adapters<Model>{};
+  } else if constexpr (transfers && !std::is_same_v<typename Loss::needs, needs_both_towers>) {
+    return transfer_needs_both_towers<Model>{};
+  } else if constexpr (transfers && After::template has<Soup>) {
+    return transfer_moves_the_adapters_of_one_run_and_not_with<Soup>{};
+  } else if constexpr (transfers && After::template has<Project>) {
+    return transfer_moves_the_adapters_of_one_run_and_not_with<Project>{};
+  } else if constexpr (After::template has<Project> && !After::template has<Rescale> &&
+                       (has_adapters<Model>() || adapts_features<Model>())) {
+    return projection_needs_folded_adapters<Model>{};
+  } else {
+    return fits{};
+  }
+}
+
+/// Of a recipe whose parts fit: one mistake gives one message.
+template <class Model, class Tune, class During, class After, class Loss>
+constexpr auto after_reason_of() {
+  if constexpr (decltype(recipe_reason<Model, Tune, During, After, Loss>())::ok) {
+    return after_reason<Model, After, Loss>();
   } else {
     return fits{};
   }
@@ -120,7 +193,8 @@ struct trained_model<Clip<Arch, Policy, Unlock>, needs_both_towers_and_head> {
 /// Model: a Clip (a cross-entropy loss makes a Classifier of it). Tune: a tuning policy. During, After:
 /// ensemble::During<...> and ensemble::After<...>. Loss: one of radapt::loss.
 template <class Model, class Tune, class During, class After, class Loss>
-struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, Tune, During, After, Loss>())> {
+struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, Tune, During, After, Loss>())>,
+                check_after<decltype(detail::after_reason_of<Model, Tune, During, After, Loss>())> {
   using model = Model;
   // In the place of what is no policy stands one that is: one mistake gives one message.
   using tune = std::conditional_t<tuning_policy<Tune>, Tune, radapt::tune::everything>;
@@ -129,5 +203,40 @@ struct Recipe : check_recipe<decltype(detail::recipe_reason<Model, Tune, During,
   using loss = std::conditional_t<loss_policy<Loss>, Loss, radapt::loss::MpmNce>;
   using trained = typename detail::trained_model<Model, typename loss::needs>::type;
 };
+
+namespace detail {
+
+template <class List, class... Words>
+struct appended {
+  static_assert(never<List>,
+                "radapt: with_after adds words to an ensemble::After<...>; to fix: spell this recipe out.");
+};
+template <class... Parts, class... Words>
+struct appended<ensemble::After<Parts...>, Words...> {
+  using type = ensemble::After<Parts..., Words...>;
+};
+
+template <class Loss, class... Terms>
+struct with_more_terms {
+  using type = radapt::loss::With<Loss, Terms...>;
+};
+template <class Base, class... Terms, class... More>
+struct with_more_terms<radapt::loss::With<Base, Terms...>, More...> {
+  using type = radapt::loss::With<Base, Terms..., More...>;
+};
+
+}  // namespace detail
+
+/// Recipe R with more words for deployment: `with_after<recipe::r_adapter<Arch>, VarianceReduction>` is VRF on
+/// R-Adapter, `with_after<recipe::wise_ft<Arch>, Soup>` is WiSE-FT of a soup.
+template <class R, class... Words>
+using with_after = Recipe<typename R::model, typename R::tune, typename R::during,
+                          typename detail::appended<typename R::after, Words...>::type, typename R::loss>;
+
+/// Recipe R with more terms in its loss: `with_terms<recipe::r_adapter<Arch>, loss::SpuriousAlignment>` is StarFT's
+/// term on MPM-NCE.
+template <class R, class... Terms>
+using with_terms = Recipe<typename R::model, typename R::tune, typename R::during, typename R::after,
+                          typename detail::with_more_terms<typename R::loss, Terms...>::type>;
 
 }  // namespace radapt

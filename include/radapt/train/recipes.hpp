@@ -79,9 +79,11 @@ template <class Arch>
 using clipood = Recipe<Clip<Arch>, tune::only<role::tower::image>, ensemble::During<Accumulate>, ensemble::After<>,
                        loss::MarginMetricSoftmax>;
 
-/// LoRA (Hu et al., ICLR 2022) on q and v of every block unless Targets says more, merged when it is done.
-template <class Arch, Index R = 8, class Targets = on<site::q, site::v>, class Loss = loss::CrossEntropy>
-using lora = Recipe<Clip<Arch, Lora<R, Targets>>, tune::only<role::adapter, role::head>, ensemble::During<>,
+/// LoRA (Hu et al., ICLR 2022) on q and v of every block unless Targets says more, merged when it is done. With
+/// rank_stabilised_scale it is rsLoRA.
+template <class Arch, Index R = 8, class Targets = on<site::q, site::v>, class Loss = loss::CrossEntropy,
+          class Scale = lora_scale>
+using lora = Recipe<Clip<Arch, Lora<R, Targets, Scale>>, tune::only<role::adapter, role::head>, ensemble::During<>,
                     ensemble::After<Rescale>, Loss>;
 
 /// AdaptFormer (Chen et al., NeurIPS 2022): a bottleneck beside every MLP. It stays in the model.
@@ -93,6 +95,30 @@ using adapt_former = Recipe<Clip<Arch, AdaptFormer<Hidden>>, tune::only<role::ad
 template <class Arch, Index Hidden = 8, class Loss = loss::CrossEntropy>
 using rep_adapter = Recipe<Clip<Arch, RepAdapter<Hidden>>, tune::only<role::adapter, role::head>, ensemble::During<>,
                            ensemble::After<Rescale>, Loss>;
+
+/// Model soup (Wortsman et al., ICML 2022): the mean of several runs of one recipe, which differ in options or seed.
+/// `deploy(runs, 1.0)` of radapt/train/deploy_ensembles.hpp makes it.
+template <class Arch>
+using model_soup = with_after<full_fine_tuning<Arch>, Soup>;
+
+/// TPGM (Tian et al., CVPR 2023): full fine-tuning, projected back toward the base once, tensor by tensor.
+/// `deploy(trainer, 1.0, held_out_loss, options)` of radapt/train/deploy_ensembles.hpp learns the radii.
+template <class Arch>
+using tpgm = with_after<full_fine_tuning<Arch>, Project>;
+
+/// OSE (methods.md 7.16): the outputs of a fine-tuned model and of the zero-shot model, mixed.
+template <class Arch>
+using ose = with_after<full_fine_tuning<Arch>, OutputEnsemble>;
+
+/// VRF (Zhu et al., NeurIPS 2024): the same with a weight for every sample.
+template <class Arch>
+using vrf = with_after<full_fine_tuning<Arch>, VarianceReduction>;
+
+/// ProLoRA (methods.md 5): adapters are trained on one base and moved into another. Source is any recipe with linear
+/// adapters under a contrastive loss, such as r_adapter<Arch>. `deploy(trainer, alpha, other_base, options)` of
+/// radapt/train/deploy_transfer.hpp moves them.
+template <class Arch, class Source = lora<Arch, 8, on<site::q, site::v>, loss::Contrastive>>
+using pro_lora = with_after<Source, Transfer>;
 
 }  // namespace recipe
 }  // namespace radapt

@@ -1,0 +1,18 @@
+#include <array>
+
+#include "radapt/backend/reference/all.hpp"
+#include "radapt/train/deploy_ensembles.hpp"
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+template <class R>
+using Trainer = radapt::Trainer<R, radapt::reference>;
+
+}  // namespace
+
+auto finish(Trainer<radapt::recipe::model_soup<Small>>& run) { return radapt::deploy(std::array{&run}, 1.0); }

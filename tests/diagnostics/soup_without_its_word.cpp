@@ -1,0 +1,19 @@
+// expect-error: takes_one_run_unless_it_has<
+#include <vector>
+
+#include "radapt/backend/reference/all.hpp"
+#include "radapt/train/deploy_ensembles.hpp"
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+template <class R>
+using Trainer = radapt::Trainer<R, radapt::reference>;
+
+}  // namespace
+
+auto finish(std::vector<Trainer<radapt::recipe::wise_ft<Small>>*> runs) { return radapt::deploy(runs, 0.5); }

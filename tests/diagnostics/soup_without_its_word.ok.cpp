@@ -1,0 +1,19 @@
+#include <vector>
+
+#include "radapt/backend/reference/all.hpp"
+#include "radapt/train/deploy_ensembles.hpp"
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+template <class R>
+using Trainer = radapt::Trainer<R, radapt::reference>;
+
+}  // namespace
+
+using Method = radapt::with_after<radapt::recipe::wise_ft<Small>, radapt::Soup>;
+auto finish(std::vector<Trainer<Method>*> runs) { return radapt::deploy(runs, 0.5); }

@@ -1,0 +1,14 @@
+// expect-error: transfer_moves_the_adapters_of_one_run_and_not_with<
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+
+}  // namespace
+
+// The mean of merged runs has no adapters left.
+constexpr auto size = sizeof(radapt::with_after<radapt::recipe::r_adapter<Small>, radapt::Soup, radapt::Transfer>);
