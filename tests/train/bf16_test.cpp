@@ -6,49 +6,22 @@
 
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/onednn/bf16.hpp"
-#include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
-#include "radapt/train/trainer.hpp"
-#include "train/small_pairs.hpp"
+#include "train/ten_steps.hpp"
 
 namespace {
 
 using radapt::Index;
 using radapt_test::SmallPairs;
-using Recipe = SmallPairs::Recipe;
+using radapt_test::ten_steps;
+using radapt_test::TenSteps;
 using Model = SmallPairs::Model;
 constexpr Index batch = SmallPairs::batch;
-
-struct Run {
-  std::vector<double> losses, norms;
-  std::vector<float> parameters;
-};
-
-template <class Backend>
-Run run() {
-  radapt::Weights<Model> weights;
-  radapt::initialise_clip(weights, 1);
-  radapt::TrainOptions options{.size = {.batch = batch}};
-  options.schedule.base = 1e-3;
-  options.schedule.warmup = 2;
-  options.schedule.total = 10;
-  radapt::Trainer<Recipe, Backend> trainer(weights, options, {.tau = 0.1});
-  const SmallPairs pairs;
-  Run out;
-  for (int i = 0; i < 10; ++i) {
-    const auto report = trainer.step(pairs.view());
-    out.losses.push_back(report.loss);
-    out.norms.push_back(report.grad_norm);
-  }
-  const auto& parameters = trainer.state().parameter_buffer();
-  out.parameters.assign(parameters.begin(), parameters.end());
-  return out;
-}
 
 }  // namespace
 
 TEST_CASE("a run with products in bf16 follows that in float, and repeats bit for bit") {
-  const Run plain = run<radapt::onednn>(), rounded = run<radapt::onednn_bf16>();
+  const TenSteps plain = ten_steps<radapt::onednn>(), rounded = ten_steps<radapt::onednn_bf16>();
   for (std::size_t i = 0; i < plain.losses.size(); ++i) {
     // A feature is off by some 2^-8 of its length, which the temperature 0.1 makes 0.04 in a logit, random over the
     // batch. Seen: 6e-4 of the loss, 9e-3 of the norm of the gradients.
@@ -56,7 +29,7 @@ TEST_CASE("a run with products in bf16 follows that in float, and repeats bit fo
     CHECK(rounded.norms[i] == doctest::Approx(plain.norms[i]).epsilon(0.03));
   }
   CHECK(rounded.losses.back() < rounded.losses.front());
-  const Run again = run<radapt::onednn_bf16>();
+  const TenSteps again = ten_steps<radapt::onednn_bf16>();
   CHECK(again.losses == rounded.losses);
   CHECK(again.parameters == rounded.parameters);
   // It shows that bf16 was used at all, where the processor can.
