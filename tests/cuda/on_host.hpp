@@ -161,28 +161,33 @@ class Block {
       t.state = Thread::State::ready;
     }
     for (Warp& w : warps_) { std::memset(w.parity, 0, sizeof(w.parity)); }
-    for (;;) {
-      bool ran = false;
-      for (unsigned i = 0; i < threads; ++i) {
-        while (threads_[i].state == Thread::State::ready) {
-          resume(threads_[i]);
-          ran = true;
-          if (threads_[i].state == Thread::State::at_warp_barrier) { release_warp(i / warp_size); }
-        }
-      }
-      const bool all_finished = std::all_of(threads_.begin(), threads_.begin() + threads,
-                                            [](const Thread& t) { return t.state == Thread::State::finished; });
-      if (all_finished) { return; }
-      const bool at_barrier = std::all_of(threads_.begin(), threads_.begin() + threads, [](const Thread& t) {
-        return t.state == Thread::State::finished || t.state == Thread::State::at_block_barrier;
-      });
-      if (at_barrier) {
-        for (unsigned i = 0; i < threads; ++i) {
-          if (threads_[i].state == Thread::State::at_block_barrier) { threads_[i].state = Thread::State::ready; }
-        }
-      } else if (!ran) {
+    const unsigned warps = (threads + warp_size - 1) / warp_size;
+    for (;; ascending_ = !ascending_) {
+      for (unsigned i = 0; i < warps; ++i) { run_warp(ascending_ ? i : warps - 1 - i); }
+      const auto all = [&](auto is) { return std::all_of(threads_.begin(), threads_.begin() + threads, is); };
+      if (all([](const Thread& t) { return t.state == Thread::State::finished; })) { return; }
+      if (!all([](const Thread& t) {
+            return t.state == Thread::State::finished || t.state == Thread::State::at_block_barrier;
+          })) {
         die("a barrier that not all threads of a block or a warp reach");
       }
+      for (unsigned i = 0; i < threads; ++i) {
+        if (threads_[i].state == Thread::State::at_block_barrier) { threads_[i].state = Thread::State::ready; }
+      }
+    }
+  }
+  /// Runs a warp as far as it gets without the others: what it does too early shows.
+  void run_warp(unsigned warp) {
+    const unsigned begin = warp * warp_size, end = std::min(begin + warp_size, count_);
+    for (bool ran = true; ran;) {
+      ran = false;
+      for (unsigned i = begin; i < end; ++i) {
+        if (threads_[i].state == Thread::State::ready) {
+          resume(threads_[i]);
+          ran = true;
+        }
+      }
+      release_warp(warp);
     }
   }
   void release_warp(unsigned warp) {
@@ -221,6 +226,7 @@ class Block {
   const std::function<void()>* body_ = nullptr;
   Thread* thread_ = nullptr;
   unsigned count_ = 0;
+  bool ascending_ = true;  ///< the order of warps, which changes at every barrier
   std::vector<Thread> threads_ = std::vector<Thread>(most_threads);
   std::vector<std::unique_ptr<char[]>> stacks_;
   std::vector<Warp> warps_ = std::vector<Warp>(most_threads / warp_size);
