@@ -25,14 +25,14 @@
 namespace example {
 
 /// Batches of the training set, a new order every epoch, the same for the same seed.
-template <class Clip>
+template <class Clip, class Backend>
 class TrainingBatches {
  public:
   TrainingBatches(const StudyData& data, const StudyOptions& options)
       : data_(data),
         options_(options),
         sampler_(data.train.size(), options.seed + 1),
-        pixels_(options.batch * Clip::PixelRow::width),
+        pixels_(options.batch * Clip::PixelRow::width, radapt::input_memory_of<Backend>()),
         labels_(options.batch),
         captions_(radapt::Captions::of<Clip>()) {}
 
@@ -43,8 +43,9 @@ class TrainingBatches {
     for (std::size_t row = 0; row < options_.batch; ++row) {
       const std::size_t image = sampler_.next();
       labels_[row] = data_.train.labels[image];
-      data_.train.copy(image, options_.seed << 32U | (step * options_.batch + row),
-                       std::span<float>(pixels_).subspan(row * Clip::PixelRow::width, Clip::PixelRow::width));
+      data_.train.copy(
+          image, options_.seed << 32U | (step * options_.batch + row),
+          std::span(pixels_.data(), pixels_.size()).subspan(row * Clip::PixelRow::width, Clip::PixelRow::width));
       if (!with_captions) { continue; }
       const Texts& texts = data_.captions[static_cast<std::size_t>(labels_[row])];
       captions_.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
@@ -56,18 +57,20 @@ class TrainingBatches {
       captions_.add(data_.spurious(labels_[row], options_.seed << 32U | (step * options_.batch + row)));
     }
   }
-  radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels_, .labels = labels_}; }
+  radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels(), .labels = labels_}; }
   radapt::PairBatch<float> pairs(bool grouped) const {
-    return {.pixels = pixels_,
+    return {.pixels = pixels(),
             .captions = &captions_,
             .groups = grouped ? std::span<const std::int32_t>(labels_) : std::span<const std::int32_t>()};
   }
 
  private:
+  std::span<const float> pixels() const { return {pixels_.data(), pixels_.size()}; }
+
   const StudyData& data_;
   const StudyOptions& options_;
   Sampler sampler_;
-  std::vector<float> pixels_;
+  radapt::Buffer<float> pixels_;
   std::vector<std::int32_t> labels_;
   radapt::Captions captions_;
 };
@@ -206,7 +209,7 @@ class Study {
     for (const double lr : lrs) {
       options.schedule.base = lr;
       auto trainer = std::make_unique<Trainer>(start, options, loss);
-      TrainingBatches<Clip> batches(data_, options_);
+      TrainingBatches<Clip, Backend> batches(data_, options_);
       std::vector<double> losses;
       const auto begin = std::chrono::steady_clock::now();
       const std::string rate = lrs.size() > 1 ? ", lr " + short_number(lr) : std::string();

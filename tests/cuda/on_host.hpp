@@ -233,11 +233,14 @@ class Block {
   jmp_buf scheduler_;
 };
 
-/// Kernels that were started since the program began: a test that expects some can ask.
-inline Index& kernels_run() {
-  static Index count = 0;
-  return count;
-}
+/// Kernels that were started, and copies to the device, since the program began: a test that expects some can ask.
+struct Counts {
+  Index kernels = 0, copies_to_device = 0;
+  static Counts& all() {
+    static Counts counts;
+    return counts;
+  }
+};
 
 }  // namespace radapt_test::on_host
 
@@ -279,7 +282,12 @@ inline void* take_device_memory(Index bytes) {
 inline void give_back_device_memory(void* memory) { host_memory.give_back(memory); }
 inline void* take_shared_memory(Index bytes) { return host_memory.take(bytes); }
 inline void give_back_shared_memory(void* memory) { host_memory.give_back(memory); }
-inline void copy_to_device(void* to, const void* from, Index bytes, Stream) { std::memcpy(to, from, bytes); }
+inline void* take_host_memory(Index bytes) { return host_memory.take(bytes); }
+inline void give_back_host_memory(void* memory) { host_memory.give_back(memory); }
+inline void copy_to_device(void* to, const void* from, Index bytes, Stream) {
+  ++radapt_test::on_host::Counts::all().copies_to_device;
+  std::memcpy(to, from, bytes);
+}
 inline void copy_to_host(void* to, const void* from, Index bytes, Stream) { std::memcpy(to, from, bytes); }
 inline void clear(void* memory, Index bytes, Stream) { std::memset(memory, 0, bytes); }
 
@@ -348,7 +356,7 @@ template <class... Parameters, class... Arguments>
 void launch_kernel(runtime::Stream, const char*, dim3 blocks, unsigned threads, void (*kernel)(Parameters...),
                    const Arguments&... arguments) {
   using radapt_test::on_host::HostOnly;
-  ++radapt_test::on_host::kernels_run();
+  ++radapt_test::on_host::Counts::all().kernels;
   const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
   HostOnly::protect(true);
   radapt_test::on_host::Block::current().run(blocks, threads, body);

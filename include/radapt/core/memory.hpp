@@ -53,6 +53,16 @@ const MemorySource& memory_of() {
   }
 }
 
+/// The memory for what the host writes anew before every pass and a backend's kernels read, such as pixels.
+template <class Backend>
+const MemorySource& input_memory_of() {
+  if constexpr (requires { Backend::input_memory(); }) {
+    return Backend::input_memory();
+  } else {
+    return host_memory;
+  }
+}
+
 /// A fixed block of T, zero at first. Move only.
 template <class T>
 class Buffer {

@@ -41,6 +41,9 @@ class cuda {
   void synchronize();
   /// Memory that the GPU and the host share.
   static const MemorySource& memory();
+  /// Memory of the host that the GPU reads where it lies: for what the host writes anew before every step, such as the
+  /// pixels of a batch. A step has read it when it returns.
+  static const MemorySource& input_memory();
   /// Bytes that the library holds on the GPU, by all backends of this process together.
   static Index memory_taken();
 
@@ -69,16 +72,17 @@ CudaAvailability cuda_availability();
 template <class T>
 concept cuda_element = std::same_as<T, float>;
 
-#define RADAPT_CUDA_OPERATIONS(F)                                                                                     \
-  F(linear_forward)                                                                                                   \
-  F(linear_backward_input)                                                                                            \
-  F(linear_backward_weight) F(linear_backward_bias) F(layer_norm_forward) F(layer_norm_backward_input)                \
-      F(layer_norm_backward_weight) F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward)            \
-          F(activation_backward) F(attention_forward) F(attention_backward) F(extract_patches)                        \
-              F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) \
-                  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns)  \
-                      F(add_columns) F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation)     \
-                          F(adamw) F(distance_penalty) F(orthogonality_penalty) F(sum_of_squares) F(clear)
+#define RADAPT_CUDA_OPERATIONS(F)                                                                                   \
+  F(linear_forward)                                                                                                 \
+  F(linear_backward_input)                                                                                          \
+  F(linear_backward_weight)                                                                                         \
+  F(linear_backward_bias) F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight)          \
+      F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward) F(activation_backward)                 \
+          F(attention_forward) F(attention_backward) F(extract_patches) F(assemble_tokens_forward)                  \
+              F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) F(pool_forward)          \
+                  F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns) \
+                      F(dropout) F(draw_mask) F(contrastive_loss) F(cross_entropy) F(distillation) F(adamw)         \
+                          F(distance_penalty) F(orthogonality_penalty) F(sum_of_squares) F(clear)
 
 #define RADAPT_CUDA_DECLARE(operation) \
   template <cuda_element T>            \

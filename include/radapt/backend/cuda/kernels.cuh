@@ -26,11 +26,24 @@ inline constexpr MemorySource shared_memory{.take =
                                                   VisibleMemory::all().remove(memory);
                                                   runtime::give_back_shared_memory(memory);
                                                 }};
+inline constexpr MemorySource input_memory{.take =
+                                               [](Index bytes) {
+                                                 void* const memory = runtime::take_host_memory(padded(bytes));
+                                                 VisibleMemory::all().add(memory, padded(bytes), VisibleMemory::Place::host);
+                                                 return memory;
+                                               },
+                                           .give_back =
+                                               [](void* memory) noexcept {
+                                                 if (memory == nullptr) { return; }
+                                                 VisibleMemory::all().remove(memory);
+                                                 runtime::give_back_host_memory(memory);
+                                               }};
 }  // namespace detail::gpu
 
 cuda::cuda(CudaProducts products) : device_(new detail::gpu::Device(products)) {}
 void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
+const MemorySource& cuda::input_memory() { return detail::gpu::input_memory; }
 Index cuda::memory_taken() { return detail::gpu::VisibleMemory::all().bytes(); }
 
 CudaAvailability cuda_availability() {

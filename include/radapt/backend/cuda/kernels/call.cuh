@@ -1,5 +1,6 @@
 #pragma once
 /// One call of an operation: memory that lasts as long as the call, and operands that kernels can follow.
+#include <type_traits>
 #include <vector>
 
 #include "radapt/backend/cuda/kernels/device.cuh"
@@ -30,6 +31,9 @@ class Call {
   template <class T>
   const T* in(const T* data, Index n) {
     if (n == 0 || is_visible(data)) { return data; }
+    if (std::is_integral_v<T> && n * sizeof(T) <= Mirrors::most_bytes) {
+      return reinterpret_cast<const T*>(device_.mirrors().of(data, n * sizeof(T), stream()));
+    }
     T* const copy = workspace<T>(n);
     runtime::copy_to_device(copy, data, n * sizeof(T), stream());
     return copy;

@@ -1,6 +1,8 @@
 #pragma once
 /// The state behind a `cuda`: its stream, and the device memory that calls work in.
+#include <array>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,9 +16,10 @@ namespace radapt::detail::gpu {
 /// Which addresses kernels can follow: what the library took from the runtime.
 class VisibleMemory {
  public:
-  void add(const void* memory, Index bytes) {
+  enum class Place { device, host };
+  void add(const void* memory, Index bytes, Place place = Place::device) {
     const std::lock_guard lock(mutex_);
-    ranges_[address(memory)] = bytes;
+    ranges_[address(memory)] = {bytes, place};
   }
   void remove(const void* memory) {
     const std::lock_guard lock(mutex_);
@@ -26,13 +29,14 @@ class VisibleMemory {
     const std::lock_guard lock(mutex_);
     const auto after = ranges_.upper_bound(address(memory));
     if (after == ranges_.begin()) { return false; }
-    const auto& [begin, bytes] = *std::prev(after);
-    return address(memory) - begin < bytes;
+    const auto& [begin, range] = *std::prev(after);
+    return address(memory) - begin < range.bytes;
   }
+  /// Of what is on the device.
   Index bytes() const {
     const std::lock_guard lock(mutex_);
     Index sum = 0;
-    for (const auto& [begin, bytes] : ranges_) { sum += bytes; }
+    for (const auto& [begin, range] : ranges_) { sum += range.place == Place::device ? range.bytes : 0; }
     return sum;
   }
   static VisibleMemory& all() {
@@ -42,8 +46,12 @@ class VisibleMemory {
 
  private:
   static std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
+  struct Range {
+    Index bytes;
+    Place place;
+  };
   mutable std::mutex mutex_;
-  std::map<std::uintptr_t, Index> ranges_;
+  std::map<std::uintptr_t, Range> ranges_;
 };
 
 /// A stack of device memory for single calls. Kernels of one stream run one after the other, so what a call gives back
@@ -89,6 +97,64 @@ class Workspace {
   Mark at_;
 };
 
+/// Device copies of small arrays that calls are given in host memory: offsets of captions, token ids, labels. Every
+/// layer of a tower is given the same ones, so they are found by their content and copied when it is new.
+class Mirrors {
+ public:
+  static constexpr Index most_bytes = Index{1} << 18, count = 16;
+
+  /// `stream` orders the copy behind every kernel that may still read what was there before.
+  const char* of(const void* data, Index bytes, runtime::Stream stream) {
+    Entry* oldest = &entries_[0];
+    for (Entry& e : entries_) {
+      if (e.content.size() == bytes && std::memcmp(e.content.data(), data, bytes) == 0) {
+        e.used = ++uses_;
+        return e.copy;
+      }
+      if (e.used < oldest->used) { oldest = &e; }
+    }
+    if (oldest->capacity < bytes) { take(*oldest, bytes, stream); }
+    const char* const begin = static_cast<const char*>(data);
+    oldest->content.assign(begin, begin + bytes);
+    oldest->used = ++uses_;
+    runtime::copy_to_device(oldest->copy, data, bytes, stream);
+    return oldest->copy;
+  }
+
+  Mirrors() = default;
+  Mirrors(const Mirrors&) = delete;
+  Mirrors& operator=(const Mirrors&) = delete;
+  ~Mirrors() {
+    for (Entry& e : entries_) { give_back(e); }
+  }
+
+ private:
+  struct Entry {
+    std::vector<char> content;
+    char* copy = nullptr;
+    Index capacity = 0;
+    std::uint64_t used = 0;
+  };
+  void take(Entry& e, Index bytes, runtime::Stream stream) {
+    if (e.copy != nullptr) { runtime::synchronize(stream); }  // somebody may still read it
+    give_back(e);
+    const Index whole = bytes > most_bytes / 4 ? most_bytes : most_bytes / 4;
+    e.copy = static_cast<char*>(runtime::take_device_memory(whole));
+    e.capacity = whole;
+    VisibleMemory::all().add(e.copy, whole);
+  }
+  static void give_back(Entry& e) {
+    if (e.copy == nullptr) { return; }
+    VisibleMemory::all().remove(e.copy);
+    runtime::give_back_device_memory(e.copy);
+    e.copy = nullptr;
+    e.capacity = 0;
+  }
+
+  std::array<Entry, count> entries_;
+  std::uint64_t uses_ = 0;
+};
+
 class Device {
  public:
   explicit Device(CudaProducts products)
@@ -100,6 +166,7 @@ class Device {
   const std::string& name() const { return name_; }
   runtime::Stream stream() const { return stream_; }
   Workspace& workspace() { return workspace_; }
+  Mirrors& mirrors() { return mirrors_; }
   CudaProducts products() const { return products_; }
   /// What a vendor's library keeps between calls; made when it is first asked for.
   template <class V>
@@ -113,6 +180,7 @@ class Device {
   CudaProducts products_;
   runtime::Stream stream_;
   Workspace workspace_;
+  Mirrors mirrors_;
   std::shared_ptr<void> vendor_;
 };
 

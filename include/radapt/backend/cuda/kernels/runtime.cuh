@@ -10,6 +10,7 @@
 #include <cublasLt.h>
 #include <cuda_runtime.h>
 
+#include <cstring>
 #include <string>
 
 #include "radapt/core/error.hpp"
@@ -77,6 +78,15 @@ inline void* take_shared_memory(Index bytes) {
   return memory;
 }
 inline void give_back_shared_memory(void* memory) { (void)cudaFree(memory); }
+
+/// Zeroed, of the host, pinned and mapped into the device's addresses.
+inline void* take_host_memory(Index bytes) {
+  void* memory = nullptr;
+  check_runtime(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable | cudaHostAllocMapped), "take pinned memory");
+  std::memset(memory, 0, bytes);
+  return memory;
+}
+inline void give_back_host_memory(void* memory) { (void)cudaFreeHost(memory); }
 
 /// `from` may be written again as soon as this returns: the runtime has copied pageable memory by then.
 inline void copy_to_device(void* to, const void* from, Index bytes, Stream stream) {
