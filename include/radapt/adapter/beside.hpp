@@ -113,7 +113,7 @@ struct Beside : detail::AdapterBranch {
     } else {
       mask = c.arena.template scratch<std::uint8_t, branch::Mask>(x.rows);
     }
-    const auto kept = branch::draw(c, mask.data);
+    const auto kept = branch::template draw<T>(c, mask.data);
     const auto u = c.arena.template scratch<T, output<X>>(x.rows);
     if constexpr (is_saved<S>) {
       branch_layer::template forward<T, X>(c, p.branch, x, u, saved.branch);

@@ -157,7 +157,7 @@ struct LoraLinear : detail::AdapterBranch {
       mask = c.arena.template scratch<std::uint8_t, branch::Mask>(x.rows);
       z = c.arena.template scratch<T, Inner<X>>(x.rows);
     }
-    const auto kept = branch::draw(c, mask.data);
+    const auto kept = branch::template draw<T>(c, mask.data);
     const auto u = c.arena.template scratch<T, Slice<X>>(x.rows);
     for (Index n = 0; n < adapted; ++n) {
       if constexpr (keeps) { z = saved.z[n]; }

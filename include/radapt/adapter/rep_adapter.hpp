@@ -139,7 +139,7 @@ struct RepAdapterLinear : detail::AdapterBranch {
       z = c.arena.template scratch<T, Inner<X>>(x.rows);
     }
     if (shifted.data == nullptr) { shifted = c.arena.template scratch<T, X>(x.rows); }
-    const auto kept = branch::draw(c, mask.data);
+    const auto kept = branch::template draw<T>(c, mask.data);
     const std::uint32_t site = c.phase.next_site++;
     if constexpr (is_saved<S>) { saved.dropout_site = site; }
 
