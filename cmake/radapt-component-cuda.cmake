@@ -32,8 +32,8 @@ if(NOT TARGET radapt::cuda)
   add_library(radapt_cuda STATIC EXCLUDE_FROM_ALL "${radapt_kernels}")
   add_library(radapt::cuda ALIAS radapt_cuda)
   set_target_properties(radapt_cuda PROPERTIES CUDA_ARCHITECTURES "${RADAPT_CUDA_ARCHITECTURES}" POSITION_INDEPENDENT_CODE ON)
-  # CMake 3.25 knows no C++20 for nvcc. 554: a View of const elements has a conversion to itself that its requires-clause takes away.
-  target_compile_options(radapt_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr -Xcudafe=--diag_suppress=554)
+  # CMake 3.25 knows no C++20 for nvcc. Threads: one for each architecture. 554: a View of const elements has a conversion to itself that its requires-clause takes away.
+  target_compile_options(radapt_cuda PRIVATE -std=c++20 --threads=0 --expt-relaxed-constexpr -Xcudafe=--diag_suppress=554)
   target_link_libraries(radapt_cuda PUBLIC radapt::radapt PRIVATE CUDA::cudart_static CUDA::cublasLt)
 endif()
 set(radapt_cuda_FOUND TRUE)

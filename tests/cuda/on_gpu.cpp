@@ -1,5 +1,5 @@
-/// The tests of the CUDA backend on a GPU: their main function, and where they put operands. Where there is no GPU it says
-/// so and ends with 77, which CTest lists as not run.
+/// The tests of the CUDA backend on a GPU: their main function, and where they put operands. Where there is no GPU it
+/// says so and ends with 77, which CTest lists as not run.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 

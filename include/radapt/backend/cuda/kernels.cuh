@@ -2,6 +2,7 @@
 /// All CUDA kernels, and the backend's own functions. For one .cu file of a program, as kernels.cu is.
 #include "radapt/backend/cuda/kernels/activation.cuh"
 #include "radapt/backend/cuda/kernels/attention.cuh"
+#include "radapt/backend/cuda/kernels/attention_bf16.cuh"
 #include "radapt/backend/cuda/kernels/elementwise.cuh"
 #include "radapt/backend/cuda/kernels/embed.cuh"
 #include "radapt/backend/cuda/kernels/linear.cuh"

@@ -1,4 +1,4 @@
-/// The reference kernels in float of this executable, compiled once.
+/// The reference kernels in float, compiled once for all test executables that compare with them.
 #include "cases/reference_kernels.hpp"
 
 namespace radapt {

@@ -1,4 +1,4 @@
-/// The reference kernels in double of this executable, compiled once.
+/// The reference kernels in double, compiled once for all test executables that compare with them.
 #include "cases/reference_kernels.hpp"
 
 namespace radapt {
