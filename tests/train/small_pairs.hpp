@@ -5,6 +5,7 @@
 
 #include "radapt/clip/captions.hpp"
 #include "radapt/core/random.hpp"
+#include "radapt/train/batch.hpp"
 #include "radapt/train/recipes.hpp"
 
 namespace radapt_test {

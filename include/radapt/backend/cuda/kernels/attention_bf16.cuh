@@ -8,127 +8,13 @@
 /// (FlashAttention-2, arXiv 2307.08691). Every sum has one order, which depends on the sizes alone.
 #include <limits>
 
-#include "radapt/backend/cuda/kernels/attention_rows.cuh"
-#include "radapt/backend/cuda/kernels/tensor_core.cuh"
+#include "radapt/backend/cuda/kernels/attention_bf16_products.cuh"
 
 namespace radapt {
 
 namespace detail::gpu {
 
 namespace attention_bf16 {
-
-inline constexpr unsigned side = 16, warps = 4, threads = warps * warp_size, tile_rows = warps * side;
-
-/// Words of two bf16 in a row of a tile; four of padding put the rows that are read at once into different banks.
-template <unsigned Width>
-inline constexpr unsigned row_words = Width / 2 + 4;
-template <unsigned Width>
-inline constexpr unsigned tile_words = tile_rows* row_words<Width>;
-
-/// 16 x 16 elements of a warp: a left factor, and a sum. A lane holds of a sum the elements
-/// (row(h), column(n) + e) as x[n][2h + e].
-struct Left {
-  std::uint32_t x[4];
-};
-struct Sum {
-  float x[2][4];
-};
-struct Lane {
-  unsigned g, t;
-  __device__ static Lane of_this_thread() { return {threadIdx.x % warp_size / 4, threadIdx.x % 4}; }
-  __device__ unsigned row(unsigned h) const { return g + 8 * h; }
-  __device__ unsigned column(unsigned n) const { return 8 * n + 2 * t; }
-};
-
-/// Rounded, as the left factor of the next product.
-__device__ inline Left left_of(const Sum& s) {
-  return {{pack_bf16(s.x[0][0], s.x[0][1]), pack_bf16(s.x[0][2], s.x[0][3]), pack_bf16(s.x[1][0], s.x[1][1]),
-           pack_bf16(s.x[1][2], s.x[1][3])}};
-}
-/// The left factor at rows 0 .. 15 and columns 0 .. 15 behind `at`, in a tile.
-template <unsigned Width>
-__device__ Left left_at(const std::uint32_t* at) {
-  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
-  Left a;
-  load_matrices(a.x, at + (m % 2 * 8 + r) * row_words<Width> + m / 2 * 4);
-  return a;
-}
-__device__ inline void multiply_accumulate(Sum& c, const Left& a, const std::uint32_t (&words)[4]) {
-  const std::uint32_t first[2] = {words[0], words[1]}, second[2] = {words[2], words[3]};
-  gpu::multiply_accumulate(c.x[0], a.x, first);
-  gpu::multiply_accumulate(c.x[1], a.x, second);
-}
-/// c += a b^T, with the 16 rows and 16 columns of b behind `at` in a tile.
-template <unsigned Width>
-__device__ void accumulate_transposed(Sum& c, const Left& a, const std::uint32_t* at) {
-  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
-  std::uint32_t words[4];
-  load_matrices(words, at + (m / 2 * 8 + r) * row_words<Width> + m % 2 * 4);
-  multiply_accumulate(c, a, words);
-}
-/// c += a b.
-template <unsigned Width>
-__device__ void accumulate(Sum& c, const Left& a, const std::uint32_t* at) {
-  const unsigned m = threadIdx.x % warp_size / 8, r = threadIdx.x % 8;
-  std::uint32_t words[4];
-  load_transposed_matrices(words, at + (m % 2 * 8 + r) * row_words<Width> + m / 2 * 4);
-  multiply_accumulate(c, a, words);
-}
-
-/// Rows `first` .. `first` + 63 of a head, rounded, into a tile; zeros where the head has no element.
-template <unsigned Width>
-__device__ void load_tile(std::uint32_t* tile, const HeadRows<const float>& head, unsigned first) {
-  if (!head.template in_packs<4>()) {
-    for (unsigned at = threadIdx.x; at < tile_rows * (Width / 2); at += threads) {
-      const unsigned row = at / (Width / 2), word = at % (Width / 2);
-      tile[row * row_words<Width> + word] =
-          pack_bf16(head.element(first + row, 2 * word), head.element(first + row, 2 * word + 1));
-    }
-    return;
-  }
-  constexpr unsigned packs = Width / 4, each = tile_rows * packs / threads;
-  constexpr unsigned batch = each <= 8 ? each : each == 16 ? 4 : each / 2;  // as many as registers allow
-  static_assert(Width % 16 == 0 && each % batch == 0);
-  RADAPT_KEEP_LOOP
-  for (unsigned begin = 0; begin < each; begin += batch) {
-    Pack<float, 4> staged[batch];  // all loads of a batch are on their way before the first store waits
-    RADAPT_UNROLL
-    for (unsigned i = 0; i < batch; ++i) {
-      const unsigned at = threadIdx.x + (begin + i) * threads;
-      staged[i] = head.template pack<4>(first + at / packs, at % packs * 4);
-    }
-    RADAPT_UNROLL
-    for (unsigned i = 0; i < batch; ++i) {
-      const unsigned at = threadIdx.x + (begin + i) * threads;
-      const Pack<float, 4>& f = staged[i];
-      *reinterpret_cast<Pack<std::uint32_t, 2>*>(tile + at / packs * row_words<Width> + at % packs * 2) = {
-          {pack_bf16(f.x[0], f.x[1]), pack_bf16(f.x[2], f.x[3])}};
-    }
-  }
-}
-/// The warp's 16 rows of a tile, as left factors.
-template <unsigned Width>
-__device__ void take_left(Left (&a)[Width / side], const std::uint32_t* tile) {
-  const std::uint32_t* const rows = tile + threadIdx.x / warp_size * side * row_words<Width>;
-  RADAPT_UNROLL
-  for (unsigned i = 0; i < Width / side; ++i) { a[i] = left_at<Width>(rows + i * side / 2); }
-}
-/// The warp's rows `first` .. of a head, times `factor`.
-template <unsigned Width>
-__device__ void store_rows(const HeadRows<float>& head, unsigned first, const Sum (&y)[Width / side],
-                           const float (&factor)[2]) {
-  const Lane lane = Lane::of_this_thread();
-  const bool in_packs = head.template in_packs<2>();
-  RADAPT_UNROLL
-  for (unsigned h = 0; h < 2; ++h) {
-    RADAPT_UNROLL
-    for (unsigned i = 0; i < 2 * (Width / side); ++i) {
-      const float* const x = y[i / 2].x[i % 2] + 2 * h;
-      const Pack<float, 2> pair{{x[0] * factor[h], x[1] * factor[h]}};
-      head.template write<2>(first + lane.row(h), lane.column(i), pair, in_packs);
-    }
-  }
-}
 
 /// Scores are kept in units that 2^x undoes: one instruction, where e^x takes several.
 inline constexpr float log2_of_e = 1.44269504F, log_of_2 = 0.693147181F;
