@@ -81,6 +81,30 @@ TEST_CASE("on_host: a product of a warp is that of the two matrices that its fra
   }
 }
 
+TEST_CASE("on_host: four matrices of a warp are spread over its lanes, as they are and transposed") {
+  alignas(16) std::uint16_t x[4][8][8];
+  for (unsigned m = 0; m < 4; ++m) {
+    for (unsigned r = 0; r < 8; ++r) {
+      for (unsigned c = 0; c < 8; ++c) { x[m][r][c] = static_cast<std::uint16_t>(100 * m + 10 * r + c); }
+    }
+  }
+  std::uint32_t plain[32][4], transposed[32][4];
+  run(dim3(1), 32, [&] {
+    const unsigned lane = threadIdx.x;
+    const auto* const row = reinterpret_cast<const std::uint32_t*>(x[lane / 8][lane % 8]);
+    gpu::load_matrices(plain[lane], row);
+    gpu::load_transposed_matrices(transposed[lane], row);
+  });
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    const unsigned g = lane / 4, t = lane % 4;
+    for (unsigned m = 0; m < 4; ++m) {
+      const unsigned first = 100 * m + 10 * g + 2 * t, below = 100 * m + 10 * 2 * t + g;
+      CHECK(plain[lane][m] == (first | (first + 1) << 16));
+      CHECK(transposed[lane][m] == (below | (below + 10) << 16));
+    }
+  }
+}
+
 TEST_CASE("cuda: token ids and offsets are copied when they are new, and not for every layer") {
   radapt::cuda device;
   const auto copies = [&](const std::vector<std::int32_t>& ids) {
