@@ -1,0 +1,7 @@
+/// The relevance of patches against tests/oracle, in double on the reference.
+#include "radapt/backend/reference/all.hpp"
+#include "train/oracle_relevance.hpp"
+
+TEST_CASE("relevance is that of the oracle, in double on the reference") {
+  radapt_test::walk_relevance<radapt::reference, double>();
+}
