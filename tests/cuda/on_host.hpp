@@ -4,7 +4,8 @@
 ///
 /// What this finds: wrong indices, missing barriers between a write and a read by another thread of the block (fibers
 /// run to their next barrier, so an early reader sees poison or old values), barriers that not all threads reach, host
-/// memory that was handed to a kernel (see HostOnly), shared memory read before it is written. What it cannot find:
+/// memory that was handed to a kernel (see HostOnly), shared memory read before it is written, results that are read
+/// without waiting for them (see Queue). What it cannot find:
 /// races inside a warp, misaligned vector loads, too many registers, anything about time.
 #include <setjmp.h>
 #include <sys/mman.h>
@@ -233,6 +234,25 @@ class Block {
   jmp_buf scheduler_;
 };
 
+/// What was launched and has not run. A GPU may be that far behind the host: here it is always as far behind as it can
+/// be, so that whoever reads a result without waiting for it reads what was there before.
+class Queue {
+ public:
+  static Queue& all() {
+    static Queue& queue = *new Queue;  // memory of static objects is given back after everything else
+    return queue;
+  }
+  void add(std::function<void()> work) { work_.push_back(std::move(work)); }
+  void run() {
+    const std::vector<std::function<void()>> work = std::move(work_);
+    work_.clear();
+    for (const auto& one : work) { one(); }
+  }
+
+ private:
+  std::vector<std::function<void()>> work_;
+};
+
 /// Kernels that were started, and copies to the device, since the program began: a test that expects some can ask.
 struct Counts {
   Index kernels = 0, copies_to_device = 0;
@@ -269,27 +289,37 @@ namespace radapt::detail::gpu {
 namespace runtime {
 
 using Stream = int;
+using radapt_test::on_host::Queue;
 
 inline std::string device_name() { return "the host's processor, standing in for a GPU"; }
 inline Stream make_stream() { return 0; }
 inline void destroy_stream(Stream) {}
-inline void synchronize(Stream) {}
+inline void synchronize(Stream) { Queue::all().run(); }
 inline void* take_device_memory(Index bytes) {
   void* const memory = host_memory.take(bytes);
   std::memset(memory, 0xA5, bytes);
   return memory;
 }
-inline void give_back_device_memory(void* memory) { host_memory.give_back(memory); }
+inline void give_back_device_memory(void* memory) {
+  Queue::all().run();
+  host_memory.give_back(memory);
+}
 inline void* take_shared_memory(Index bytes) { return host_memory.take(bytes); }
-inline void give_back_shared_memory(void* memory) { host_memory.give_back(memory); }
+inline void give_back_shared_memory(void* memory) { give_back_device_memory(memory); }
 inline void* take_host_memory(Index bytes) { return host_memory.take(bytes); }
-inline void give_back_host_memory(void* memory) { host_memory.give_back(memory); }
+inline void give_back_host_memory(void* memory) { give_back_device_memory(memory); }
 inline void copy_to_device(void* to, const void* from, Index bytes, Stream) {
   ++radapt_test::on_host::Counts::all().copies_to_device;
-  std::memcpy(to, from, bytes);
+  const char* const begin = static_cast<const char*>(from);
+  Queue::all().add(
+      [to, content = std::vector<char>(begin, begin + bytes)] { std::memcpy(to, content.data(), content.size()); });
 }
-inline void copy_to_host(void* to, const void* from, Index bytes, Stream) { std::memcpy(to, from, bytes); }
-inline void clear(void* memory, Index bytes, Stream) { std::memset(memory, 0, bytes); }
+inline void copy_to_host(void* to, const void* from, Index bytes, Stream) {
+  Queue::all().add([=] { std::memcpy(to, from, bytes); });
+}
+inline void clear(void* memory, Index bytes, Stream) {
+  Queue::all().add([=] { std::memset(memory, 0, bytes); });
+}
 
 }  // namespace runtime
 
@@ -355,12 +385,14 @@ inline void load_transposed_matrices(std::uint32_t (&words)[4], const std::uint3
 template <class... Parameters, class... Arguments>
 void launch_kernel(runtime::Stream, const char*, dim3 blocks, unsigned threads, void (*kernel)(Parameters...),
                    const Arguments&... arguments) {
-  using radapt_test::on_host::HostOnly;
-  ++radapt_test::on_host::Counts::all().kernels;
-  const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
-  HostOnly::protect(true);
-  radapt_test::on_host::Block::current().run(blocks, threads, body);
-  HostOnly::protect(false);
+  using namespace radapt_test::on_host;
+  ++Counts::all().kernels;
+  Queue::all().add([=] {
+    const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
+    HostOnly::protect(true);
+    Block::current().run(blocks, threads, body);
+    HostOnly::protect(false);
+  });
 }
 
 }  // namespace radapt::detail::gpu

@@ -3,6 +3,8 @@
 
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/train/deploy.hpp"
+#include "support/tolerance.hpp"
 #include "train/ten_steps.hpp"
 
 using radapt_test::SmallPairs;
@@ -31,6 +33,33 @@ TEST_CASE("cuda: a run with products in bf16 follows that in float, and repeats 
   }
   CHECK(rounded.parameters != plain.parameters);
   CHECK(ten_steps<radapt::cuda_bf16>().parameters == rounded.parameters);
+}
+
+TEST_CASE(
+    "cuda: a trained logit_scale and averages of products, which the host reads between steps, are those of the CPU") {
+  const auto run = []<class Backend>(std::type_identity<Backend>, auto recipe, radapt::TrainOptions options,
+                                     double alpha) {
+    using Recipe = typename decltype(recipe)::type;
+    radapt::Weights<typename Recipe::trained> weights;
+    radapt::initialise_clip(weights, 1);
+    *weights.tree().logit_scale.data = 5.0F;  // the first step clamps it to ln 100
+    options.size.batch = SmallPairs::batch;
+    options.schedule = {.base = 1e-3, .warmup = 0, .total = 10, .minimum = 0};
+    radapt::Trainer<Recipe, Backend> trainer(weights, options);
+    const SmallPairs pairs;
+    for (int i = 0; i < 3; ++i) { trainer.step(pairs.view()); }
+    const auto left = radapt::deploy(trainer, alpha);
+    return std::vector<float>(left.buffer().begin(), left.buffer().end());
+  };
+  const auto compare = [&](auto recipe, const radapt::TrainOptions& options, double alpha) {
+    // Sums in another order through three steps of AdamW at a rate of 1e-3. A step that was read too early is 1e-3, and
+    // a thousandth of logit_scale's 4.6 is 2e-4.
+    CHECK(radapt_test::normalised_error(run(std::type_identity<radapt::cuda>{}, recipe, options, alpha),
+                                        run(std::type_identity<radapt::onednn>{}, recipe, options, alpha)) < 1e-4);
+  };
+  compare(std::type_identity<radapt::recipe::flyp<radapt_test::SmallArch>>{}, {}, 1.0);
+  radapt::TrainOptions products{.average = {.momentum = 0.5, .target = radapt::Average::Target::product}};
+  compare(std::type_identity<SmallPairs::Recipe>{}, products, 1000.0);  // what the adapters do is all that is left
 }
 
 TEST_CASE("cuda: after its first step a run takes no more memory, and gives all of it back") {

@@ -243,6 +243,7 @@ class PairObjective {
 
   double add_terms(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
                    std::span<const std::int32_t> groups, Index count, loss::StepPosition at) {
+    finish(c);  // the host reads a parameter for them
     double sum = 0;
     Index position = 0;
     loss_.each_term([&]<class Term>(const Term& term) {

@@ -97,6 +97,7 @@ class PairTowers {
   /// Features of other weights, normalised; masks and dropout are off.
   void run_teacher(Context<Backend>& c, Teacher& teacher, const Values<Model, T>& values, const Batch& batch,
                    Index count) {
+    finish(c);  // the host reads a parameter
     teacher.scale = std::exp(static_cast<double>(*values.logit_scale.data));
     const Phase phase = c.phase;
     c.phase = Phase{};

@@ -186,7 +186,10 @@ class Trainer {
     clamp_logit_scale(momentum);
     if constexpr (Terms::average_teacher) { move_teacher(); }
     if constexpr (has_products) {
-      if (products_.has_value()) { products_->update(state_.values(), momentum); }
+      if (products_.has_value()) {
+        finish(context_);  // the host multiplies what was updated
+        products_->update(state_.values(), momentum);
+      }
     }
     ++step_;
     finish(context_);
@@ -315,6 +318,7 @@ class Trainer {
     if constexpr (requires { state_.gradients().logit_scale; }) {
       if constexpr (wanted<decltype(state_.gradients().logit_scale)>) {
         if (options_.clamp_logit_scale) {
+          finish(context_);  // the host reads and writes what was updated
           T& value = *state_.values().logit_scale.data;
           const T clamped = std::clamp(value, T{0}, static_cast<T>(4.605170185988092));
           if (clamped != value && average_.size() > 0) {

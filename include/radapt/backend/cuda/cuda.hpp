@@ -72,28 +72,27 @@ CudaAvailability cuda_availability();
 template <class T>
 concept cuda_element = std::same_as<T, float>;
 
-#define RADAPT_CUDA_OPERATIONS(F)                                                                                      \
-  F(linear_forward)                                                                                                    \
-  F(linear_backward_input)                                                                                             \
-  F(linear_backward_weight)                                                                                            \
-  F(linear_backward_bias)                                                                                              \
-  F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight) F(l2_normalize_forward)             \
-      F(l2_normalize_backward) F(activation_forward) F(activation_backward) F(attention_forward) F(attention_backward) \
-          F(extract_patches) F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward)            \
-              F(embed_tokens_backward) F(pool_forward) F(pool_backward) F(add) F(scaled_add)                           \
-                  F(scaled_add_backward_scale) F(take_columns) F(add_columns) F(dropout) F(draw_mask)                  \
-                      F(contrastive_loss) F(cross_entropy) F(distillation) F(adamw) F(distance_penalty)                \
-                          F(orthogonality_penalty) F(sum_of_squares) F(clear)
+// clang-format off
+#define RADAPT_CUDA_OPERATIONS(F)                                                                         \
+  F(linear_forward) F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias)            \
+  F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight)                        \
+  F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward) F(activation_backward)           \
+  F(attention_forward) F(attention_backward) F(extract_patches)                                           \
+  F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) \
+  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale)                      \
+  F(take_columns) F(add_columns) F(dropout) F(draw_mask)                                                  \
+  F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
+  F(adamw) F(distance_penalty) F(sum_of_squares) F(clear)
+#define RADAPT_CUDA_BF16_OPERATIONS(F)                                                                    \
+  F(linear_forward) F(linear_backward_input) F(linear_backward_weight)                                    \
+  F(attention_forward) F(attention_backward)
+// clang-format on
 
 #define RADAPT_CUDA_DECLARE(operation) \
   template <cuda_element T>            \
   void launch(cuda&, const op::operation<T>&);
 RADAPT_CUDA_OPERATIONS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
-
-#define RADAPT_CUDA_BF16_OPERATIONS(F) \
-  F(linear_forward)                    \
-  F(linear_backward_input) F(linear_backward_weight) F(attention_forward) F(attention_backward)
 
 #define RADAPT_CUDA_DECLARE(operation) \
   template <cuda_element T>            \

@@ -30,7 +30,8 @@ inline constexpr MemorySource shared_memory{.take =
 inline constexpr MemorySource input_memory{.take =
                                                [](Index bytes) {
                                                  void* const memory = runtime::take_host_memory(padded(bytes));
-                                                 VisibleMemory::all().add(memory, padded(bytes), VisibleMemory::Place::host);
+                                                 VisibleMemory::all().add(memory, padded(bytes),
+                                                                          VisibleMemory::Place::host);
                                                  return memory;
                                                },
                                            .give_back =

@@ -43,13 +43,11 @@ inline std::string device_name() {
   check_runtime(cudaGetDevice(&device), "ask for the current GPU");
   cudaDeviceProp facts{};
   check_runtime(cudaGetDeviceProperties(&facts, device), "ask what the GPU is");
-  int shares_memory = 0;
-  check_runtime(cudaDeviceGetAttribute(&shares_memory, cudaDevAttrConcurrentManagedAccess, device), "ask the GPU");
-  if (facts.major < 8 || shares_memory == 0) {
+  if (facts.major < 8 || facts.managedMemory == 0) {
     fail({.what = std::string("cuda: ") + facts.name,
-          .expected = "compute capability 8.0 or newer, and memory that host and GPU can use at the same time",
+          .expected = "compute capability 8.0 or newer, and memory that host and GPU share",
           .got = std::to_string(facts.major) + "." + std::to_string(facts.minor) +
-                 (shares_memory == 0 ? " without such memory" : ""),
+                 (facts.managedMemory == 0 ? " without such memory" : ""),
           .hint = "Use the backend onednn"});
   }
   return facts.name;
