@@ -1,6 +1,6 @@
 # Every header compiles alone and included twice: one generated source per header, compiled by the configured compiler; and
 # all of them together in one, where two headers that define the same name are found out.
-# With nvcc, the same headers again as CUDA: one source per folder, since nvcc needs seconds to start.
+# With nvcc, the same headers again as CUDA, in a few sources, since nvcc needs seconds to start and more for each time Eigen is read.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/radapt/*.hpp")
 list(SORT headers)
@@ -55,10 +55,19 @@ if(nvcc_absent)
 else()
   list(REMOVE_DUPLICATES folders)
   set(nvcc_sources "")
-  foreach(folder IN LISTS folders)
-    set(source "${CMAKE_CURRENT_BINARY_DIR}/header_tests/${folder}/all_headers.cu")
-    file(CONFIGURE OUTPUT "${source}" CONTENT "${content_of_${folder}}")
-    list(APPEND nvcc_sources "${source}")
+  set(content "")
+  set(folders_in_source 0)
+  foreach(folder IN LISTS folders ITEMS end)
+    if(folder STREQUAL "end" OR folders_in_source EQUAL 5)
+      list(LENGTH nvcc_sources number)
+      set(source "${CMAKE_CURRENT_BINARY_DIR}/header_tests/headers_${number}.cu")
+      file(CONFIGURE OUTPUT "${source}" CONTENT "${content}")
+      list(APPEND nvcc_sources "${source}")
+      set(content "")
+      set(folders_in_source 0)
+    endif()
+    string(APPEND content "${content_of_${folder}}")
+    math(EXPR folders_in_source "${folders_in_source} + 1")
   endforeach()
   add_library(radapt_header_tests_nvcc OBJECT ${nvcc_sources})
   target_link_libraries(radapt_header_tests_nvcc PRIVATE radapt::radapt $<$<BOOL:${RADAPT_WITH_ONEDNN}>:radapt::onednn>
