@@ -70,6 +70,28 @@ class Inputs(unittest.TestCase):
         self.assertEqual(len(inputs.pixels(2)), 2 * 3 * 224 * 224 * 4)
 
 
+class Device(unittest.TestCase):
+    def test_on_a_gpu_the_peers_are_those_that_run_there(self):
+        options = compare.arguments(["--device", "cuda"])
+        self.assertEqual(options.peers, ["torch", "torch_compile"])
+        self.assertEqual(inputs.worker_name(options), "bench_worker_cuda")
+        self.assertFalse(set(options.works) & set(rows.PICTURES))
+        ours, others = rows.sides_of(rows.Row("train_step", "ViT-B-16", 512, "bf16"), options)
+        self.assertTrue(ours.command[0].endswith("bench_worker_cuda"))
+        self.assertEqual([side.title for side in others], ["PyTorch", "torch.compile"])
+        self.assertEqual(inputs.worker_name(compare.arguments([])), "bench_worker")
+
+    def test_processor_time_says_nothing_of_a_gpu(self):
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), self.assertRaises(SystemExit):
+            compare.arguments(["--device", "cuda", "--busy"])
+        self.assertIn("processor time says nothing of a GPU", said.getvalue())
+
+    def test_results_of_a_gpu_are_kept_under_its_name(self):
+        self.assertEqual(report.processor({"cpu": "a", "gpu": "b"}), "b")
+        self.assertEqual(report.processor({"cpu": "a"}), "a")
+
+
 class Peers(unittest.TestCase):
     """The side of the protocol that is written in Python."""
 

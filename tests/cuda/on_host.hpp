@@ -34,6 +34,7 @@
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 #define RADAPT_UNROLL
+#define RADAPT_KEEP_LOOP
 /// Blocks run one at a time, so one copy serves all.
 #define __shared__ static
 
@@ -280,9 +281,6 @@ template <class T>
 T __shfl_sync(unsigned, T value, unsigned lane) {
   return radapt_test::on_host::Block::current().exchange(value)[lane % 32];
 }
-inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
-inline float __int_as_float(int x) { return std::bit_cast<float>(x); }
-inline unsigned __float_as_uint(float x) { return std::bit_cast<unsigned>(x); }
 
 namespace radapt::detail::gpu {
 

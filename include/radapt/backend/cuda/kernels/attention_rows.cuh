@@ -9,13 +9,6 @@
 #include "radapt/backend/cuda/kernels/warp.cuh"
 #include "radapt/op/attention.hpp"
 
-/// Before a loop of a kernel that is long enough as it is: unrolled, it would want more registers.
-#ifdef __CUDACC__
-#define RADAPT_KEEP_LOOP _Pragma("unroll 1")
-#else
-#define RADAPT_KEEP_LOOP
-#endif
-
 namespace radapt::detail::gpu {
 
 /// N neighbours that are read or written in one instruction.

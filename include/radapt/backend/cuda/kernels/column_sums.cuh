@@ -42,4 +42,10 @@ void add_column_sums(Call& call, const char* name, T* target, Index rows, Index 
   map(call, name, columns, AddChunks<T>{target, partial, chunks, columns});
 }
 
+/// The elements themselves.
+struct Element {
+  Matrix<const float> x;
+  __device__ float operator()(Index r, Index i) const { return x.data[r * x.columns + i]; }
+};
+
 }  // namespace radapt::detail::gpu

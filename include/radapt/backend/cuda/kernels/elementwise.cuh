@@ -55,11 +55,6 @@ __global__ void __launch_bounds__(map_threads)
   sum = block_sum<map_threads>(sum);
   if (threadIdx.x == 0) { partial[r] = sum; }
 }
-struct RowValue {
-  const double* x;
-  __device__ double operator()(Index r) const { return x[r]; }
-};
-
 template <class T>
 struct TakeColumns {
   Matrix<T> y;
@@ -150,7 +145,7 @@ void launch(cuda& backend, const op::scaled_add_backward_scale<T>& o) {
   double* const partial = call.workspace<double>(o.a.rows);
   call.run(o.name, dim3(static_cast<unsigned>(o.a.rows)), map_threads, kept_products_kernel<T>, call.in(o.a),
            call.in(o.b), call.in(o.kept), partial);
-  sum(call, o.name, o.a.rows, RowValue{partial}, AddTo<T>{call.updated(o.dscale, 1), o.factor});
+  sum(call, o.name, o.a.rows, Given{partial}, AddTo<T>{call.updated(o.dscale, 1), o.factor});
   call.done();
 }
 

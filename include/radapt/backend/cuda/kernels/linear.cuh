@@ -2,7 +2,6 @@
 /// CUDA kernels of op/linear.hpp: which product each of them is.
 #include "radapt/backend/cuda/kernels/column_sums.cuh"
 #include "radapt/backend/cuda/kernels/matrix_product.cuh"
-#include "radapt/backend/cuda/kernels/norm.cuh"
 #include "radapt/backend/cuda/kernels/product_bf16.cuh"
 #include "radapt/backend/cuda/kernels/vendor_product.cuh"
 
@@ -66,27 +65,29 @@ inline void multiply_f32(Call& call, const char* name, const Product& p) {
   multiply(call, name, p);
 }
 
+/// One call of an operation that is a product.
+template <class Op>
+void run_product(cuda& backend, const Op& o, void (*multiply)(Call&, const char*, const Product&)) {
+  Call call(backend);
+  multiply(call, o.name, product_of(call, o));
+  call.done();
+}
+
 }  // namespace detail::gpu
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_forward<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_f32(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_input<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_f32(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_weight<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_f32(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
 template <cuda_element T>
@@ -98,23 +99,17 @@ void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_forward<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_bf16(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_input<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_bf16(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_weight<T>& o) {
-  detail::gpu::Call call(backend);
-  multiply_bf16(call, o.name, product_of(call, o));
-  call.done();
+  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
 }
 
 }  // namespace radapt

@@ -101,11 +101,6 @@ __global__ void __launch_bounds__(row_threads)
   }
 }
 
-struct Given {
-  const double* x;
-  __device__ double operator()(Index i) const { return x[i]; }
-};
-
 template <class T>
 __global__ void __launch_bounds__(row_threads) cross_entropy_kernel(op::cross_entropy<T> o, double* losses) {
   const Index i = blockIdx.x, classes = o.logits.columns, label = static_cast<Index>(o.labels[i]);

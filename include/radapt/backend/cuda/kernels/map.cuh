@@ -66,6 +66,11 @@ void sum(Call& call, const char* name, Index n, const F& f, const G& use) {
   call.run(name, dim3(1), map_threads, final_sum_kernel<G>, blocks, static_cast<const double*>(partial), use);
 }
 
+/// What `sum` adds up: numbers that are there.
+struct Given {
+  const double* x;
+  __device__ double operator()(Index i) const { return x[i]; }
+};
 /// What `sum` does with the result: *target += factor * sum.
 template <class T>
 struct AddTo {

@@ -145,10 +145,6 @@ struct WeightGradient {
     return o.dy.data[at] * (o.x.data[at] - o.mean.data[r]) * o.rstd.data[r];
   }
 };
-struct Element {
-  Matrix<const float> x;
-  __device__ float operator()(Index r, Index i) const { return x.data[r * x.columns + i]; }
-};
 
 }  // namespace detail::gpu
 

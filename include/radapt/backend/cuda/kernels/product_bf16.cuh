@@ -40,8 +40,8 @@ __device__ __forceinline__ float4 load_four(const float* x, Position at, Positio
   return four;
 }
 
-/// This thread's words of the tile whose element (m, k) is (first_row + m, first_inner + k) of a matrix. Elements
-/// outside of the matrix, and those that `keeps` drops along the inner extent, are 0.
+/// This thread's words of the tile whose element (m, k) is (first_row + m, first_inner + k) of a matrix, 0 outside of
+/// it. `keeps`, null but for a matrix that is read transposed, says which k are not 0.
 template <bool Transposed>
 __device__ __forceinline__ void load_words(std::uint32_t (&packed)[words], const float* x, Index stride, bool aligned,
                                            Position first_row, Position rows, Position first_inner, Position end_inner,

@@ -18,6 +18,8 @@
 
 /// Before a loop of a kernel that must become straight code, so that its arrays are registers.
 #define RADAPT_UNROLL _Pragma("unroll")
+/// Before one that is long enough as it is: unrolled, it would want more registers.
+#define RADAPT_KEEP_LOOP _Pragma("unroll 1")
 
 namespace radapt::detail::gpu {
 
