@@ -120,7 +120,7 @@ class Call {
   std::vector<Returned> returned_;
 };
 
-/// Blocks of `threads` threads for n items, one for each thread: at most 2^31 - 1, checked where indices are made.
+/// Blocks that take `threads` of n items each. A grid has fewer than 2^31: more rows than a GPU's memory holds.
 inline dim3 blocks_for(Index n, Index threads) { return dim3(static_cast<unsigned>((n + threads - 1) / threads)); }
 
 }  // namespace radapt::detail::gpu
