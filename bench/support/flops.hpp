@@ -97,6 +97,11 @@ constexpr void count(Pass& pass, const radapt::LowRankAdapter<Width, R, Role, Sc
   pass.both(2 * product, (Dx || trains ? product : 0) + (trains ? 2 * product : 0) + (Dx ? product : 0));
 }
 
+template <class X, class Tune, bool Dx, class L, radapt::Activation Kind>
+constexpr void count(Pass& pass, const radapt::ActivatedLinear<L, Kind>&) {
+  count<X, Tune, Dx>(pass, L{});
+}
+
 template <class X, class Tune, bool Dx, radapt::fixed_string Name, class L>
 constexpr void count(Pass& pass, const radapt::Named<Name, L>&);
 template <class X, class Tune, bool Dx, class Body>

@@ -19,6 +19,7 @@ struct OperationTime {
 template <class Device>
 struct timed {
   static constexpr auto name = "timed";
+  using activation = radapt::activation_t<Device, float>;
   static bool packs_frozen_weights() {
     if constexpr (requires { Device::packs_frozen_weights(); }) {
       return Device::packs_frozen_weights();

@@ -5,6 +5,7 @@
 #include "cases/activation.hpp"
 #include "cases/attention.hpp"
 #include "cases/columns.hpp"
+#include "cases/convert.hpp"
 #include "cases/draw_mask.hpp"
 #include "cases/dropout.hpp"
 #include "cases/elementwise.hpp"
@@ -20,12 +21,13 @@
 namespace radapt_test::cases {
 
 using all =
-    std::tuple<LinearForward, LinearBackwardInput, LinearBackwardWeight, LinearBackwardBias, LayerNormForward,
-               LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward, L2NormalizeBackward,
-               ActivationForward, ActivationBackward, AttentionForward, AttentionBackward, ExtractPatches,
-               AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
-               PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, DrawMask, ContrastiveLoss,
-               CrossEntropy, Distillation, Adamw, DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear>;
+    std::tuple<LinearForward, LinearActivationForward, LinearBackwardInput, LinearBackwardWeight, LinearBackwardBias,
+               LayerNormForward, LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward,
+               L2NormalizeBackward, ActivationForward, ActivationBackward, AttentionForward, AttentionBackward,
+               ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward,
+               PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout,
+               Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw, DistancePenalty,
+               OrthogonalityPenalty, SumOfSquares, Clear>;
 
 /// The name of the operation that case C is for.
 template <class C>

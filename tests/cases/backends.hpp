@@ -5,7 +5,7 @@
 
 #include "cuda/operands.hpp"
 #include "radapt/backend/cuda/all.hpp"
-#include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/backend/reference/all.hpp"
 #include "radapt/backend/run.hpp"
 #include "radapt/op/all.hpp"
@@ -31,6 +31,9 @@ struct Promises<radapt::onednn> : OperandsOnTheHeap {
 };
 
 template <>
+struct Promises<radapt::onednn_bf16> : Promises<radapt::onednn> {};
+
+template <>
 struct Promises<radapt::cuda> : OperandsOfCuda {
   static constexpr bool repeated_calls_allocate_nothing = false;  // operands on the heap make it list what to copy back
   static constexpr bool loops_do_not_depend_on_threads = false;   // it has none on the host
@@ -51,12 +54,17 @@ template <class List = backends, class F>
 void for_each_backend(F&& f) {
   [&]<class... B>(radapt::op::list<B...>*) { (f.template operator()<B>(), ...); }(static_cast<List*>(nullptr));
 }
-/// Calls f.template operator()<Backend, T>() for every backend in every element type.
+/// Calls f.template operator()<Backend, T>() for every backend in every element type: in float and double, or in what
+/// the backend stores.
 template <class List = backends, class F>
 void for_each_backend_and_element(F&& f) {
   for_each_backend<List>([&]<class Backend>() {
-    f.template operator()<Backend, float>();
-    f.template operator()<Backend, double>();
+    if constexpr (requires { typename Backend::activation; }) {
+      f.template operator()<Backend, typename Backend::activation>();
+    } else {
+      f.template operator()<Backend, float>();
+      f.template operator()<Backend, double>();
+    }
   });
 }
 

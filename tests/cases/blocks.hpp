@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cases/batch.hpp"
+#include "radapt/core/element.hpp"
 #include "radapt/core/memory.hpp"
 #include "radapt/core/random.hpp"
 #include "support/tolerance.hpp"
@@ -23,6 +24,9 @@ class Blocks {
   enum class Use { read, written };
 
   explicit Blocks(const radapt::MemorySource& source = radapt::host_memory) : source_(&source) {}
+
+  /// From now on all numbers are such that bf16 holds them: every element type gets the same ones.
+  void use_numbers_of_bf16() { numbers_of_bf16_ = true; }
 
   /// n elements that `fill(i)` gives. No elements: a null pointer, which is what an empty batch may hold.
   template <class T, class Fill>
@@ -41,20 +45,24 @@ class Blocks {
   template <class T>
   T* drawn(Index n, Use use, double low, double high) {
     radapt::Random random(seed, blocks_.size());
-    return take<T>(n, use, [&](Index) { return static_cast<T>(static_cast<float>(random.uniform(low, high))); });
+    return take<T>(n, use, [&](Index) { return number<T>(random.uniform(low, high)); });
+  }
+
+  /// A number that all element types hold.
+  template <class T>
+  T number(double value) const {
+    const auto rounded = static_cast<float>(value);
+    return static_cast<T>(numbers_of_bf16_ ? static_cast<float>(radapt::bf16(rounded)) : rounded);
   }
 
   /// Largest normalised error of a written buffer against `expected`, or NaN. Infinite if the buffers differ in number
   /// or size.
   double error_against(const Blocks& expected) const {
-    if (blocks_.size() != expected.blocks_.size()) { return INFINITY; }
-    double worst = 0;
-    for (Index b = 0; b < blocks_.size(); ++b) {
-      if (blocks_[b].use == Use::read) { continue; }
-      const double e = normalised_error(blocks_[b].values(), expected.blocks_[b].values());
-      worst = e > worst || std::isnan(e) ? e : worst;
-    }
-    return worst;
+    return error_against(expected, [](const Block&) { return true; });
+  }
+  /// The same of those buffers that are not of bf16.
+  double error_of_wider_buffers(const Blocks& expected) const {
+    return error_against(expected, [](const Block& b) { return b.stored != Stored::bf16; });
   }
   bool same_bits(const Blocks& other) const {
     if (blocks_.size() != other.blocks_.size()) { return false; }
@@ -81,12 +89,13 @@ class Blocks {
   static constexpr Index guard_elements = 17;
   static constexpr unsigned char sentinel = 0xA5;
   static constexpr std::uint64_t seed = 20240924;
-  enum class Stored { f32, f64, byte, other };
+  enum class Stored { f32, f64, bf16, byte, other };
   template <class T>
-  static constexpr Stored stored_as = std::is_same_v<T, float>    ? Stored::f32
-                                      : std::is_same_v<T, double> ? Stored::f64
-                                      : sizeof(T) == 1            ? Stored::byte
-                                                                  : Stored::other;
+  static constexpr Stored stored_as = std::is_same_v<T, float>          ? Stored::f32
+                                      : std::is_same_v<T, double>       ? Stored::f64
+                                      : std::is_same_v<T, radapt::bf16> ? Stored::bf16
+                                      : sizeof(T) == 1                  ? Stored::byte
+                                                                        : Stored::other;
 
   struct Block {
     radapt::Buffer<unsigned char> storage;  // aligned alike in every run: the order of Eigen's sums depends on it
@@ -104,6 +113,8 @@ class Blocks {
           out[i] = static_cast<double>(reinterpret_cast<const float*>(begin())[i]);
         } else if (stored == Stored::f64) {
           out[i] = reinterpret_cast<const double*>(begin())[i];
+        } else if (stored == Stored::bf16) {
+          out[i] = static_cast<double>(static_cast<float>(reinterpret_cast<const radapt::bf16*>(begin())[i]));
         } else if (stored == Stored::byte) {
           out[i] = static_cast<double>(begin()[i]);
         }
@@ -112,7 +123,20 @@ class Blocks {
     }
   };
 
+  template <class Wanted>
+  double error_against(const Blocks& expected, Wanted&& wanted) const {
+    if (blocks_.size() != expected.blocks_.size()) { return INFINITY; }
+    double worst = 0;
+    for (Index b = 0; b < blocks_.size(); ++b) {
+      if (blocks_[b].use == Use::read || !wanted(blocks_[b])) { continue; }
+      const double e = normalised_error(blocks_[b].values(), expected.blocks_[b].values());
+      worst = e > worst || std::isnan(e) ? e : worst;
+    }
+    return worst;
+  }
+
   const radapt::MemorySource* source_;
+  bool numbers_of_bf16_ = false;
   std::vector<Block> blocks_;
 };
 
@@ -138,11 +162,15 @@ class Memory {
   U* output(Index n) {
     return blocks_->take<U>(n, Blocks::Use::written, [](Index) { return static_cast<U>(NAN); });
   }
+  /// Parameters and their gradients, and what enters a model from outside: float where T is a 16-bit type.
+  auto* parameter(Index n, double low = -1, double high = 1) { return input<radapt::parameter_t<T>>(n, low, high); }
+  auto* updated_parameter(Index n, double low = -1, double high = 1) {
+    return updated<radapt::parameter_t<T>>(n, low, high);
+  }
   /// Only read, with values that the case has computed; rounded to float like the drawn ones.
   template <class U = T>
   U* given(const std::vector<double>& values) {
-    return blocks_->take<U>(values.size(), Blocks::Use::read,
-                            [&](Index i) { return static_cast<U>(static_cast<float>(values[i])); });
+    return blocks_->take<U>(values.size(), Blocks::Use::read, [&](Index i) { return blocks_->number<U>(values[i]); });
   }
   /// Token ids, labels, masks and positions, copied: a kernel may not write them either.
   template <class Whole>

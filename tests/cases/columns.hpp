@@ -69,7 +69,7 @@ struct AddColumns {
             {m.input(s.rows() * s.width), s.rows(), s.width},
             s.first,
             0.6,
-            s.first == 0 ? nullptr : m.input(1),
+            s.first == 0 ? nullptr : m.parameter(1),
             m.kept(s.mask)};
   }
 };

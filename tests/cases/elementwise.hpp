@@ -90,7 +90,7 @@ struct ScaledAdd {
     o.x = {s.place == Place::of_x ? o.y.data : m.input(n), s.rows(), s.width};
     o.z = {s.place == Place::of_z ? o.y.data : m.input(n), s.rows(), s.width};
     o.factor = 0.6;
-    o.scale = s.place == Place::of_x ? nullptr : m.input(1);
+    o.scale = s.place == Place::of_x ? nullptr : m.parameter(1);
     o.kept = m.kept(s.mask);
     return o;
   }
@@ -114,7 +114,7 @@ struct ScaledAddBackwardScale {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     const Index n = s.rows() * s.width;
-    return {m.updated(1, 0, 1),
+    return {m.updated_parameter(1, 0, 1),
             {m.input(n, 0, 1), s.rows(), s.width},
             {m.input(n, 0, 1), s.rows(), s.width},
             0.5,

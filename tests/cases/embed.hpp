@@ -51,7 +51,7 @@ struct ExtractPatches {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     return {{m.output(s.images * s.pixels()), s.images * s.patches(), 3 * s.patch * s.patch},
-            {m.input(s.images * s.pixels()), s.images, s.pixels()},
+            {m.parameter(s.images * s.pixels()), s.images, s.pixels()},
             s.size,
             s.patch};
   }
@@ -74,8 +74,8 @@ struct AssembleTokensForward {
     const Index patches = s.images * s.patches();
     return {{m.output(s.images * s.tokens() * s.width), s.images * s.tokens(), s.width},
             {m.input(patches * s.width), patches, s.width},
-            {m.input(s.width), s.width},
-            {m.input(s.tokens() * s.width), s.tokens(), s.width},
+            {m.parameter(s.width), s.width},
+            {m.parameter(s.tokens() * s.width), s.tokens(), s.width},
             m.sequences(s.batch())};
   }
 };
@@ -108,8 +108,8 @@ struct AssembleTokensBackward {
     const Index patches = s.images * s.patches();
     operation<T> o{};
     if (s.dpatches) { o.dpatches = {m.output(patches * s.width), patches, s.width}; }
-    if (s.dclass_embedding) { o.dclass_embedding = {m.updated(s.width), s.width}; }
-    if (s.dpositions) { o.dpositions = {m.updated(s.tokens() * s.width), s.tokens(), s.width}; }
+    if (s.dclass_embedding) { o.dclass_embedding = {m.updated_parameter(s.width), s.width}; }
+    if (s.dpositions) { o.dpositions = {m.updated_parameter(s.tokens() * s.width), s.tokens(), s.width}; }
     o.dy = {m.input(s.images * s.tokens() * s.width), s.images * s.tokens(), s.width};
     o.sequences = m.sequences(s.batch());
     return o;
@@ -183,8 +183,8 @@ struct EmbedTokensForward {
   static operation<T> build(Memory<T>& m, const Size& s) {
     return {{m.output(s.rows() * s.width), s.rows(), s.width},
             m.whole(s.ids()),
-            {m.input(s.vocabulary * s.width), s.vocabulary, s.width},
-            {m.input(s.context * s.width), s.context, s.width},
+            {m.parameter(s.vocabulary * s.width), s.vocabulary, s.width},
+            {m.parameter(s.context * s.width), s.context, s.width},
             m.sequences(s.batch)};
   }
 };
@@ -213,8 +213,8 @@ struct EmbedTokensBackward {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     operation<T> o{};
-    if (s.dtable) { o.dtable = {m.updated(s.vocabulary * s.width), s.vocabulary, s.width}; }
-    if (s.dpositions) { o.dpositions = {m.updated(s.context * s.width), s.context, s.width}; }
+    if (s.dtable) { o.dtable = {m.updated_parameter(s.vocabulary * s.width), s.vocabulary, s.width}; }
+    if (s.dpositions) { o.dpositions = {m.updated_parameter(s.context * s.width), s.context, s.width}; }
     o.dy = {m.input(s.rows() * s.width), s.rows(), s.width};
     o.ids = m.whole(s.ids());
     o.sequences = m.sequences(s.batch);

@@ -74,10 +74,44 @@ struct LinearForward {
     const bool all = s.mask.entries.empty();
     o.y = {all ? m.output(s.rows * s.out) : m.updated(s.rows * s.out), s.rows, s.out};
     o.x = {m.input(s.rows * s.in), s.rows, s.in};
-    o.weight = {m.input(s.out * s.in), s.out, s.in};
-    if (s.bias) { o.bias = {m.input(s.out), s.out}; }
+    o.weight = {m.parameter(s.out * s.in), s.out, s.in};
+    if (s.bias) { o.bias = {m.parameter(s.out), s.out}; }
     o.kept = m.kept(s.mask);
     return o;
+  }
+};
+
+/// The product and the activation behind it. Sums are of up to 128 terms, so that all parts of the activation are met.
+struct LinearActivationForward {
+  template <class T>
+  using operation = op::linear_activation_forward<T>;
+  struct Size {
+    LinearSize product;
+    radapt::Activation kind;
+    std::string title() const { return product.title() + ", activation " + std::to_string(static_cast<int>(kind)); }
+  };
+  static constexpr Tolerance tolerance = sum_tolerance;
+  static constexpr Threads threads = Threads::may_differ;
+  static std::vector<Size> tested() {
+    std::vector<Size> all;
+    for (const LinearSize& s : both_ways(products(), [](LinearSize& s) { s.bias = false; })) {
+      for (const auto kind : {radapt::Activation::quick_gelu, radapt::Activation::gelu, radapt::Activation::gelu_tanh,
+                              radapt::Activation::relu}) {
+        all.push_back({s, kind});
+      }
+    }
+    return all;
+  }
+  static std::vector<Timed<Size>> timed() {
+    std::vector<Timed<Size>> all;
+    for (const auto& [name, size] : timed_products()) { all.push_back({name, {size, radapt::Activation::quick_gelu}}); }
+    return all;
+  }
+  static Work work(const Size& s) { return s.product.work(); }
+  template <class T>
+  static operation<T> build(Memory<T>& m, const Size& s) {
+    const auto o = LinearForward::build(m, s.product);
+    return {.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias, .kind = s.kind};
   }
 };
 
@@ -96,7 +130,7 @@ struct LinearBackwardInput {
     const bool all = s.mask.entries.empty();
     o.dx = {all ? m.output(s.rows * s.in) : m.updated(s.rows * s.in), s.rows, s.in};
     o.dy = {m.input(s.rows * s.out), s.rows, s.out};
-    o.weight = {m.input(s.out * s.in), s.out, s.in};
+    o.weight = {m.parameter(s.out * s.in), s.out, s.in};
     o.kept = m.kept(s.mask);
     return o;
   }
@@ -134,11 +168,11 @@ struct LinearBackwardWeight {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     operation<T> o{};
-    o.dw = {m.updated(s.out * s.in), s.out, s.in};
+    o.dw = {m.updated_parameter(s.out * s.in), s.out, s.in};
     o.dy = {m.input(s.rows * s.out), s.rows, s.out};
     o.x = {m.input(s.rows * s.in), s.rows, s.in};
     o.factor = s.factor;
-    o.scale = s.scale ? m.input(1) : nullptr;
+    o.scale = s.scale ? m.parameter(1) : nullptr;
     o.kept = m.kept(s.mask);
     return o;
   }
@@ -185,7 +219,7 @@ struct LinearBackwardBias {
   }
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
-    return {{m.updated(s.out), s.out}, {m.input(s.rows * s.out), s.rows, s.out}};
+    return {{m.updated_parameter(s.out), s.out}, {m.input(s.rows * s.out), s.rows, s.out}};
   }
   /// Of linear_forward, by the bias.
   static void differentiate(Differentiation& d, const Size& s) {

@@ -52,8 +52,8 @@ struct LayerNormForward {
     operation<T> o{};
     o.y = {m.output(s.rows * s.width), s.rows, s.width};
     o.x = {m.input(s.rows * s.width, 1, 3), s.rows, s.width};
-    o.weight = {m.input(s.width), s.width};
-    o.bias = {m.input(s.width), s.width};
+    o.weight = {m.parameter(s.width), s.width};
+    o.bias = {m.parameter(s.width), s.width};
     if (s.statistics) {
       o.mean = {m.template output<S>(s.rows), s.rows};
       o.rstd = {m.template output<S>(s.rows), s.rows};
@@ -87,7 +87,7 @@ struct LayerNormBackwardInput {
   static operation<T> build(Memory<T>& m, const Size& s) {
     using S = statistic_t<T>;
     return {{m.output(s.rows * s.width), s.rows, s.width}, {m.input(s.rows * s.width), s.rows, s.width},
-            {m.input(s.rows * s.width), s.rows, s.width},  {m.input(s.width), s.width},
+            {m.input(s.rows * s.width), s.rows, s.width},  {m.parameter(s.width), s.width},
             {m.template input<S>(s.rows), s.rows},         {m.template input<S>(s.rows, 1, 2), s.rows}};
   }
   /// Of layer_norm_forward, by x.
@@ -113,8 +113,8 @@ struct LayerNormBackwardWeight {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     using S = statistic_t<T>;
-    return {{m.updated(s.width), s.width},
-            {m.updated(s.width), s.width},
+    return {{m.updated_parameter(s.width), s.width},
+            {m.updated_parameter(s.width), s.width},
             {m.input(s.rows * s.width), s.rows, s.width},
             {m.input(s.rows * s.width), s.rows, s.width},
             {m.template input<S>(s.rows), s.rows},

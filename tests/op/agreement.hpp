@@ -19,8 +19,9 @@ namespace radapt_test {
 /// One operation at one size on one backend.
 struct Subject {
   std::string title;
+  bool is_bf16;
   std::function<std::function<void()>(Blocks&)> prepare;  ///< takes the buffers and returns the call
-  double tolerance;
+  double tolerance, tolerance_of_wider_buffers;
   std::string reason;
   int threads;
   bool same_bits_with_one_thread, allocates_nothing;
@@ -31,9 +32,13 @@ inline void compare(const Subject& subject, const Blocks& expected, const radapt
   INFO(subject.reason);
   use_threads(subject.threads);
   Blocks first(memory), again(memory), alone(memory);
+  if (subject.is_bf16) {
+    for (Blocks* blocks : {&first, &again, &alone}) { blocks->use_numbers_of_bf16(); }
+  }
   const auto call = subject.prepare(first);
   call();
   CHECK(first.error_against(expected) <= subject.tolerance);
+  if (subject.is_bf16) { CHECK(first.error_of_wider_buffers(expected) <= subject.tolerance_of_wider_buffers); }
   CHECK(first.only_outputs_changed());
 
   subject.prepare(again)();
@@ -51,16 +56,18 @@ inline void compare(const Subject& subject, const Blocks& expected, const radapt
 /// Case C at one size on a backend that has a kernel for it.
 template <class C, class Backend, class T>
 Subject subject(const typename C::Size& size) {
-  return {.title = std::string(Backend::name) + (sizeof(T) == 8 ? " double: " : " float: ") + size.title(),
+  return {.title = std::string(Backend::name) + ' ' + std::string(radapt::element_name<T>) + ": " + size.title(),
+          .is_bf16 = std::is_same_v<T, radapt::bf16>,
           .prepare =
               [&size](Blocks& blocks) {
                 Memory<T> memory(blocks);
                 return [o = C::template build<T>(memory, size)] {
                   launch(device_of<Backend>(), o);
-                  if constexpr (requires(Backend& b) { b.synchronize(); }) { device_of<Backend>().synchronize(); }
+                  if constexpr (requires(Backend & b) { b.synchronize(); }) { device_of<Backend>().synchronize(); }
                 };
               },
           .tolerance = C::tolerance.template of<T>(),
+          .tolerance_of_wider_buffers = C::tolerance.f32,
           .reason = C::tolerance.reason,
           .threads = Promises<Backend>::loops_do_not_depend_on_threads ? 2 : 1,
           .same_bits_with_one_thread =
@@ -75,13 +82,16 @@ void check_agreement() {
   REQUIRE_FALSE(sizes.empty());
   for (const auto& size : sizes) {
     use_threads(1);
-    Blocks expected;
-    Memory<double> memory(expected);
-    launched(C::template build<double>(memory, size))();
+    Blocks expected, expected_of_bf16;
+    expected_of_bf16.use_numbers_of_bf16();
+    for (Blocks* blocks : {&expected, &expected_of_bf16}) {
+      Memory<double> memory(*blocks);
+      launched(C::template build<double>(memory, size))();
+    }
     for_each_backend_and_element<Backends>([&]<class Backend, class T>() {
       if constexpr (radapt::has_kernel<typename C::template operation<T>, Backend>) {
         for (const radapt::MemorySource* source : Promises<Backend>::operand_memories()) {
-          compare(subject<C, Backend, T>(size), expected, *source);
+          compare(subject<C, Backend, T>(size), std::is_same_v<T, radapt::bf16> ? expected_of_bf16 : expected, *source);
         }
       }
     });

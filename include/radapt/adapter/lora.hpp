@@ -181,7 +181,7 @@ struct LoraLinear : detail::AdapterBranch {
     Base::template backward<T, X>(c, p, g, x, y, none, dy, dx);
     const auto kept = branch::drawn(c, saved.mask.data);
     const double factor = branch::factor(c.phase);
-    const T* scale = p.lora_scaling.data;
+    const auto* const scale = p.lora_scaling.data;
     const Arena::Mark before = c.arena.mark();
     View<const T, Slice<X>> du;
     View<T, Slice<X>> slice;

@@ -66,8 +66,7 @@ struct AdapterBase : AdapterBranch {
   static constexpr bool learns_scale = std::is_same_v<Scale, learned_scale>;
 
   /// Pointer to s in a tree of values or gradients, null where there is none.
-  template <class T>
-  static T* scale_of(const auto& p) {
+  static auto scale_of(const auto& p) {
     if constexpr (learns_scale) {
       return p.s.data;
     } else {
@@ -154,12 +153,8 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     const auto kept = base::template draw<T>(c, mask.data);
     const auto z = c.arena.template scratch<T, X>(x.rows);
     run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.F, .kept = kept});
-    run(c, op::scaled_add<T>{.y = y,
-                             .x = x,
-                             .z = z,
-                             .factor = base::factor(c.phase),
-                             .scale = base::template scale_of<const T>(p),
-                             .kept = kept});
+    run(c, op::scaled_add<T>{
+               .y = y, .x = x, .z = z, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
     c.arena.release_scratch(before);
   }
 
@@ -167,7 +162,7 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<const T, X> dy, auto dx) {
     const auto kept = base::drawn(c, saved.mask.data);
     const double factor = base::factor(c.phase);
-    const T* scale = base::template scale_of<const T>(p);
+    const auto scale = base::scale_of(p);
     const Arena::Mark before = c.arena.mark();
     const auto u = c.arena.template scratch<T, X>(dy.rows);
     constexpr bool trains = wanted<decltype(g.F)>;
@@ -273,12 +268,8 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     const auto uz = c.arena.template scratch<T, X>(x.rows);
     run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.D, .kept = kept});
     run(c, op::linear_forward<T>{.y = uz, .x = z, .weight = p.U, .kept = kept});
-    run(c, op::scaled_add<T>{.y = y,
-                             .x = x,
-                             .z = uz,
-                             .factor = base::factor(c.phase),
-                             .scale = base::template scale_of<const T>(p),
-                             .kept = kept});
+    run(c, op::scaled_add<T>{
+               .y = y, .x = x, .z = uz, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
     c.arena.release_scratch(before);
   }
 
@@ -286,7 +277,7 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<const T, X> dy, auto dx) {
     const auto kept = base::drawn(c, saved.mask.data);
     const double factor = base::factor(c.phase);
-    const T* scale = base::template scale_of<const T>(p);
+    const auto scale = base::scale_of(p);
     const Arena::Mark before = c.arena.mark();
     const auto u = c.arena.template scratch<T, Inner<X>>(dy.rows);
     run(c, op::linear_backward_input<T>{.dx = u, .dy = dy, .weight = p.U, .kept = kept});

@@ -4,7 +4,7 @@
 #include "radapt/adapter/beside.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/clip/arch.hpp"
-#include "radapt/layer/activation.hpp"
+#include "radapt/layer/activated_linear.hpp"
 #include "radapt/layer/attention.hpp"
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
@@ -42,10 +42,21 @@ struct MultiheadAttention
                  SelfAttention<Width, Heads, Causal>,
                  Named<"out_proj", typename Kind::template linear<site::out_proj, Width, Width>>> {};
 
+namespace detail {
+template <class First, Activation Act, class Last>
+struct mlp {
+  using type = Sequential<Named<"c_fc", First>, Activate<Act>, Named<"c_proj", Last>>;
+};
+template <Index In, Index Out, class Role, Activation Act, class Last>
+struct mlp<Linear<In, Out, Role>, Act, Last> {
+  using type = Sequential<Named<"c_fc", ActivatedLinear<Linear<In, Out, Role>, Act>>, Named<"c_proj", Last>>;
+};
+}  // namespace detail
+
 /// c_proj(act(c_fc(x))).
 template <Index Width, Index Hidden, Activation Act, class Kind>
-struct Mlp : Sequential<Named<"c_fc", typename Kind::template linear<site::c_fc, Width, Hidden>>, Activate<Act>,
-                        Named<"c_proj", typename Kind::template linear<site::c_proj, Hidden, Width>>> {};
+struct Mlp : detail::mlp<typename Kind::template linear<site::c_fc, Width, Hidden>, Act,
+                         typename Kind::template linear<site::c_proj, Hidden, Width>>::type {};
 
 /// adapter(attn(ln_1(x))).
 template <Index Width, Index Heads, bool Causal, class Kind>

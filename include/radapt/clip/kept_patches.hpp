@@ -37,11 +37,11 @@ struct KeptPatchEmbedding : Embedding {
   }
 
   template <class T, class X>
-  static void forward(auto& c, const auto& p, View<const T, X> x, View<T, Token> y, auto& saved) {
+  static void forward(auto& c, const auto& p, View<const parameter_t<T>, X> x, View<T, Token> y, auto& saved) {
     const Arena::Mark before = c.arena.mark();
     const auto all = all_tokens(c.arena.template scratch<T, AllTokens>(x.rows));
     on_all_tokens(c, x.rows, [&] {
-      Embedding::template forward<T, PixelRow>(c, p, View<const T, PixelRow>{x.data, x.rows}, all, saved);
+      Embedding::template forward<T, PixelRow>(c, p, View<const parameter_t<T>, PixelRow>{x.data, x.rows}, all, saved);
     });
     const std::vector<Index> kept = kept_rows(x);
     run(c, op::pool_forward<T>{.y = y, .x = all, .sequences = single_rows(kept)});
@@ -49,15 +49,15 @@ struct KeptPatchEmbedding : Embedding {
   }
 
   template <class T, class X>
-  static void backward(auto& c, const auto& p, auto& g, View<const T, X> x, auto, const auto& saved,
+  static void backward(auto& c, const auto& p, auto& g, View<const parameter_t<T>, X> x, auto, const auto& saved,
                        View<const T, Token> dy, auto dx) {
     const Arena::Mark before = c.arena.mark();
     const auto all = all_tokens(c.arena.template scratch<T, AllTokens>(x.rows));
     const std::vector<Index> kept = kept_rows(x);
     run(c, op::pool_backward<T>{.dx = all, .dy = dy, .sequences = single_rows(kept)});
     on_all_tokens(c, x.rows, [&] {
-      Embedding::template backward<T, PixelRow>(c, p, g, View<const T, PixelRow>{x.data, x.rows}, Dropped{}, saved,
-                                                View<const T, Token>{all.data, all.rows}, dx);
+      Embedding::template backward<T, PixelRow>(c, p, g, View<const parameter_t<T>, PixelRow>{x.data, x.rows},
+                                                Dropped{}, saved, View<const T, Token>{all.data, all.rows}, dx);
     });
     c.arena.release_scratch(before);
   }

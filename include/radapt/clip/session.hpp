@@ -11,6 +11,7 @@
 #include "radapt/clip/classifier.hpp"
 #include "radapt/core/resident.hpp"
 #include "radapt/core/weights.hpp"
+#include "radapt/layer/boundary.hpp"
 #include "radapt/op/norm.hpp"
 
 namespace radapt {
@@ -35,11 +36,13 @@ class Session {
 
   /// `weights` must outlive the session.
   explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
-    using ImagePlan = Plan<typename M::Image, typename M::PixelRow, T, tune::nothing, false>;
-    using TextPlan = Plan<typename M::Text, TokenRow, T, tune::nothing, false>;
+    using ImagePlan = Plan<typename M::Image, typename M::PixelRow, A, tune::nothing, false>;
+    using TextPlan = Plan<typename M::Text, TokenRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
     const Extent captions{size.captions * M::arch::context, size.captions};
-    context_.arena.reserve(0, std::max(ImagePlan::forward_scratch(images), TextPlan::forward_scratch(captions)),
+    context_.arena.reserve(0,
+                           std::max(ImagePlan::forward_scratch(images) + ImageBoundary::scratch(images),
+                                    TextPlan::forward_scratch(captions) + TextBoundary::scratch(captions)),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
     if constexpr (requires { context_.device.promise_constant(weights.buffer().data(), Index{}); }) {
@@ -62,10 +65,9 @@ class Session {
       const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
-      M::Image::template forward<T, typename M::PixelRow>(
-          context_, weights_->tree().image,
-          View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
-          View<T, Row>{features.data() + first * embed, n}, none);
+      ImageBoundary::forward(context_, weights_->tree().image,
+                             View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
+                             View<T, Row>{features.data() + first * embed, n}, none);
     }
   }
 
@@ -81,10 +83,9 @@ class Session {
       const Index n = std::min(size_.captions, captions.size() - first);
       context_.sequences = captions.slice(first, n, offsets_);
       Unsaved none;
-      M::Text::template forward<T, TokenRow>(
-          context_, weights_->tree().text,
-          View<const std::int32_t, TokenRow>{captions.ids(first), captions.tokens(first, n)},
-          View<T, Row>{features.data() + first * embed, n}, none);
+      TextBoundary::forward(context_, weights_->tree().text,
+                            View<const std::int32_t, TokenRow>{captions.ids(first), captions.tokens(first, n)},
+                            View<T, Row>{features.data() + first * embed, n}, none);
     }
   }
 
@@ -100,6 +101,10 @@ class Session {
   Context<Backend>& context() { return context_; }
 
  private:
+  using A = activation_t<Backend, T>;
+  using ImageBoundary = Boundary<typename M::Image, typename M::PixelRow, A, T>;
+  using TextBoundary = Boundary<typename M::Text, TokenRow, A, T>;
+
   Resident<Backend, Weights<M, T>> weights_;
   SessionSize size_;
   Context<Backend> context_;
@@ -114,8 +119,9 @@ class ClassifierSession {
 
   /// `weights` must outlive the session.
   explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
-    using ModelPlan = Plan<M, typename M::PixelRow, T, tune::nothing, false>;
-    context_.arena.reserve(0, ModelPlan::forward_scratch(M::image_sequences(size.images).extent()),
+    using ModelPlan = Plan<M, typename M::PixelRow, A, tune::nothing, false>;
+    const Extent images = M::image_sequences(size.images).extent();
+    context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights.classes()),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
   }
@@ -134,13 +140,16 @@ class ClassifierSession {
       const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
-      M::template forward<T, typename M::PixelRow>(
-          context_, weights_->tree(), View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
-          View<T, typename M::LogitRow>{logits.data() + first * classes, n, classes}, none);
+      ModelBoundary::forward(context_, weights_->tree(),
+                             View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
+                             View<T, typename M::LogitRow>{logits.data() + first * classes, n, classes}, none);
     }
   }
 
  private:
+  using A = activation_t<Backend, T>;
+  using ModelBoundary = Boundary<M, typename M::PixelRow, A, T>;
+
   Resident<Backend, Weights<M, T>> weights_;
   SessionSize size_;
   Context<Backend> context_;

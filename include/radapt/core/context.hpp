@@ -62,4 +62,21 @@ struct Context {
 template <class C>
 using backend_of = typename std::remove_cvref_t<C>::backend;
 
+namespace detail {
+template <class Backend, class T>
+struct activation {
+  using type = T;
+};
+template <class Backend>
+requires requires { typename Backend::activation; }
+struct activation<Backend, float> {
+  using type = typename Backend::activation;
+};
+}  // namespace detail
+
+/// Precision policy: what passes over parameters of T store on a backend. `Backend::activation` for float parameters,
+/// where the backend has one; else T itself.
+template <class Backend, class T>
+using activation_t = typename detail::activation<Backend, T>::type;
+
 }  // namespace radapt

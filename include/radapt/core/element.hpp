@@ -11,13 +11,12 @@ namespace radapt {
 namespace element_detail {
 
 constexpr std::uint16_t bf16_bits(float value) {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7fffffffU) > 0x7f800000U) {
-    // A NaN keeps the part of its payload that fits; an empty remainder would turn it into an infinity.
-    const std::uint32_t kept = bits >> 16;
-    return static_cast<std::uint16_t>((kept & 0x7fU) != 0 ? kept : (kept | 0x40U));
-  }
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+  // Choices and no jumps: compilers keep a loop with them in vector registers.
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value), upper = bits >> 16;
+  const std::uint32_t rounded = (bits + 0x7fffU + (upper & 1U)) >> 16;
+  // A NaN keeps the part of its payload that fits; an empty remainder would turn it into an infinity.
+  const std::uint32_t nan = upper | ((upper & 0x7fU) == 0 ? 0x40U : 0U);
+  return static_cast<std::uint16_t>((bits & 0x7fffffffU) > 0x7f800000U ? nan : rounded);
 }
 
 constexpr std::uint16_t f16_bits(float value) {
@@ -112,6 +111,11 @@ static_assert(sizeof(f16) == 2 && alignof(f16) == 2 && std::is_trivially_copyabl
 template <class T>
 concept element =
     std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
+
+/// The type of parameters, of their gradients, and of what enters and leaves a model, where activations are T. 16 bits
+/// are for what a pass stores in between.
+template <element T>
+using parameter_t = std::conditional_t<sizeof(T) == 2, float, T>;
 
 /// The name of an element type as it is written in messages and tables.
 template <element T>

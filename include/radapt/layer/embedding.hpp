@@ -71,9 +71,9 @@ struct PatchEmbedding : layer_defaults {
   }
 
   template <class T, class X>
-  static void forward(auto& c, const auto& p, View<const T, X> x, View<T, Tokens<Width>> y, auto&) {
+  static void forward(auto& c, const auto& p, View<const parameter_t<T>, X> x, View<T, Tokens<Width>> y, auto&) {
     const Arena::Mark before = c.arena.mark();
-    const auto cut = cut_out(c, x);
+    const auto cut = cut_out<T>(c, x);
     const auto embedded = rows_of<Width>(c.arena.template scratch<T, Embedded>(x.rows));
     run(c, op::linear_forward<T>{.y = embedded, .x = cut, .weight = p.conv1});
     run(c, op::assemble_tokens_forward<T>{.y = y,
@@ -90,7 +90,7 @@ struct PatchEmbedding : layer_defaults {
     static_assert(!wanted<decltype(dx)>, "radapt: pixels have no gradient; to fix: pass Discard for dx.");
     if constexpr (wanted<decltype(g.conv1)>) {
       const Arena::Mark before = c.arena.mark();
-      const auto cut = cut_out(c, x);
+      const auto cut = cut_out<T>(c, x);
       const auto dembedded = rows_of<Width>(c.arena.template scratch<T, Embedded>(x.rows));
       run(c, op::assemble_tokens_backward<T>{.dpatches = dembedded,
                                              .dclass_embedding = g.class_embedding,
@@ -109,7 +109,7 @@ struct PatchEmbedding : layer_defaults {
     return {v.data, v.rows * patches, W};
   }
   template <class T, class X>
-  static Matrix<T> cut_out(auto& c, View<const T, X> x) {
+  static Matrix<T> cut_out(auto& c, View<const parameter_t<T>, X> x) {
     const auto cut = rows_of<3 * Patch * Patch>(c.arena.template scratch<T, CutOut>(x.rows));
     run(c, op::extract_patches<T>{.patches = cut, .pixels = x, .size = Size, .patch = Patch});
     return cut;

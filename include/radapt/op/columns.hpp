@@ -1,5 +1,6 @@
 #pragma once
 /// Some columns of a matrix: what adapters of one of q, k and v read and change in their fused projection.
+#include "radapt/core/element.hpp"
 #include "radapt/op/kept_rows.hpp"
 
 namespace radapt::op {
@@ -22,8 +23,8 @@ struct add_columns {
   Matrix<T> y;        // (rows, at least first + width)
   Matrix<const T> z;  // (rows, width), read at kept rows only
   Index first = 0;
-  double factor = 1.0;       // known to the host
-  const T* scale = nullptr;  // a parameter in the backend's memory; null is 1
+  double factor = 1.0;                    // known to the host
+  const parameter_t<T>* scale = nullptr;  // a parameter in the backend's memory; null is 1
   KeptRows kept{};
 };
 

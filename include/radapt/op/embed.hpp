@@ -2,6 +2,7 @@
 /// The two ends at which data enters a tower: patches of an image, tokens of a caption.
 #include <cstdint>
 
+#include "radapt/core/element.hpp"
 #include "radapt/core/sequences.hpp"
 #include "radapt/core/view.hpp"
 
@@ -13,8 +14,8 @@ template <class T>
 struct extract_patches {
   static constexpr auto name = "extract_patches";
   using element = T;
-  Matrix<T> patches;       // (N g g, 3 patch patch)
-  Matrix<const T> pixels;  // (N, 3 size size)
+  Matrix<T> patches;                    // (N g g, 3 patch patch)
+  Matrix<const parameter_t<T>> pixels;  // (N, 3 size size)
   Index size = 0, patch = 0;
 };
 
@@ -23,10 +24,10 @@ template <class T>
 struct assemble_tokens_forward {
   static constexpr auto name = "assemble_tokens_forward";
   using element = T;
-  Matrix<T> y;                      // (N (1 + g g), width)
-  Matrix<const T> patches;          // (N g g, width)
-  Vector<const T> class_embedding;  // (width)
-  Matrix<const T> positions;        // (1 + g g, width)
+  Matrix<T> y;                                   // (N (1 + g g), width)
+  Matrix<const T> patches;                       // (N g g, width)
+  Vector<const parameter_t<T>> class_embedding;  // (width)
+  Matrix<const parameter_t<T>> positions;        // (1 + g g, width)
   Sequences sequences{};
 };
 
@@ -35,10 +36,10 @@ template <class T>
 struct assemble_tokens_backward {
   static constexpr auto name = "assemble_tokens_backward";
   using element = T;
-  Matrix<T> dpatches;          // (N g g, width) or null
-  Vector<T> dclass_embedding;  // (width) or null
-  Matrix<T> dpositions;        // (1 + g g, width) or null
-  Matrix<const T> dy;          // (N (1 + g g), width)
+  Matrix<T> dpatches;                       // (N g g, width) or null
+  Vector<parameter_t<T>> dclass_embedding;  // (width) or null
+  Matrix<parameter_t<T>> dpositions;        // (1 + g g, width) or null
+  Matrix<const T> dy;                       // (N (1 + g g), width)
   Sequences sequences{};
 };
 
@@ -47,10 +48,10 @@ template <class T>
 struct embed_tokens_forward {
   static constexpr auto name = "embed_tokens_forward";
   using element = T;
-  Matrix<T> y;                // (rows, width)
-  const std::int32_t* ids;    // (rows)
-  Matrix<const T> table;      // (vocabulary, width)
-  Matrix<const T> positions;  // (context, width)
+  Matrix<T> y;                             // (rows, width)
+  const std::int32_t* ids;                 // (rows)
+  Matrix<const parameter_t<T>> table;      // (vocabulary, width)
+  Matrix<const parameter_t<T>> positions;  // (context, width)
   Sequences sequences{};
 };
 
@@ -59,10 +60,10 @@ template <class T>
 struct embed_tokens_backward {
   static constexpr auto name = "embed_tokens_backward";
   using element = T;
-  Matrix<T> dtable;         // (vocabulary, width) or null
-  Matrix<T> dpositions;     // (context, width) or null
-  Matrix<const T> dy;       // (rows, width)
-  const std::int32_t* ids;  // (rows)
+  Matrix<parameter_t<T>> dtable;      // (vocabulary, width) or null
+  Matrix<parameter_t<T>> dpositions;  // (context, width) or null
+  Matrix<const T> dy;                 // (rows, width)
+  const std::int32_t* ids;            // (rows)
   Sequences sequences{};
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 /// Matrix products of a linear layer, in PyTorch's layout: weight is (out, in) and y = x W^T + b.
+#include "radapt/core/element.hpp"
+#include "radapt/op/activation.hpp"
 #include "radapt/op/kept_rows.hpp"
 
 namespace radapt::op {
@@ -9,11 +11,23 @@ template <class T>
 struct linear_forward {
   static constexpr auto name = "linear_forward";
   using element = T;
-  Matrix<T> y;             // (rows, out)
-  Matrix<const T> x;       // (rows, in)
-  Matrix<const T> weight;  // (out, in)
-  Vector<const T> bias{};  // (out) or null
+  Matrix<T> y;                          // (rows, out)
+  Matrix<const T> x;                    // (rows, in)
+  Matrix<const parameter_t<T>> weight;  // (out, in)
+  Vector<const parameter_t<T>> bias{};  // (out) or null
   KeptRows kept{};
+};
+
+/// y = act(x W^T + b): a linear layer and the activation behind it, where nobody reads what is between them.
+template <class T>
+struct linear_activation_forward {
+  static constexpr auto name = "linear_activation_forward";
+  using element = T;
+  Matrix<T> y;                          // (rows, out)
+  Matrix<const T> x;                    // (rows, in)
+  Matrix<const parameter_t<T>> weight;  // (out, in)
+  Vector<const parameter_t<T>> bias{};  // (out) or null
+  Activation kind = Activation::quick_gelu;
 };
 
 /// dx = dy W on the kept rows; other rows of dx are left as they are.
@@ -21,9 +35,9 @@ template <class T>
 struct linear_backward_input {
   static constexpr auto name = "linear_backward_input";
   using element = T;
-  Matrix<T> dx;            // (rows, in)
-  Matrix<const T> dy;      // (rows, out)
-  Matrix<const T> weight;  // (out, in)
+  Matrix<T> dx;                         // (rows, in)
+  Matrix<const T> dy;                   // (rows, out)
+  Matrix<const parameter_t<T>> weight;  // (out, in)
   KeptRows kept{};
 };
 
@@ -32,11 +46,11 @@ template <class T>
 struct linear_backward_weight {
   static constexpr auto name = "linear_backward_weight";
   using element = T;
-  Matrix<T> dw;              // (out, in)
-  Matrix<const T> dy;        // (rows, out)
-  Matrix<const T> x;         // (rows, in)
-  double factor = 1.0;       // known to the host
-  const T* scale = nullptr;  // a parameter in the backend's memory; null is 1
+  Matrix<parameter_t<T>> dw;              // (out, in)
+  Matrix<const T> dy;                     // (rows, out)
+  Matrix<const T> x;                      // (rows, in)
+  double factor = 1.0;                    // known to the host
+  const parameter_t<T>* scale = nullptr;  // a parameter in the backend's memory; null is 1
   KeptRows kept{};
 };
 
@@ -45,8 +59,8 @@ template <class T>
 struct linear_backward_bias {
   static constexpr auto name = "linear_backward_bias";
   using element = T;
-  Vector<T> db;        // (out)
-  Matrix<const T> dy;  // (rows, out)
+  Vector<parameter_t<T>> db;  // (out)
+  Matrix<const T> dy;         // (rows, out)
 };
 
 }  // namespace radapt::op

@@ -1,5 +1,6 @@
 #pragma once
 /// Layer norm over the width of a row, and L2 normalisation.
+#include "radapt/core/element.hpp"
 #include "radapt/core/plan.hpp"
 
 namespace radapt::op {
@@ -9,12 +10,12 @@ template <class T>
 struct layer_norm_forward {
   static constexpr auto name = "layer_norm_forward";
   using element = T;
-  Matrix<T> y;                    // (rows, width)
-  Matrix<const T> x;              // (rows, width)
-  Vector<const T> weight;         // (width)
-  Vector<const T> bias;           // (width)
-  Vector<statistic_t<T>> mean{};  // (rows), or null when nobody reads it
-  Vector<statistic_t<T>> rstd{};  // (rows), or null
+  Matrix<T> y;                          // (rows, width)
+  Matrix<const T> x;                    // (rows, width)
+  Vector<const parameter_t<T>> weight;  // (width)
+  Vector<const parameter_t<T>> bias;    // (width)
+  Vector<statistic_t<T>> mean{};        // (rows), or null when nobody reads it
+  Vector<statistic_t<T>> rstd{};        // (rows), or null
   double eps = 1e-5;
 };
 
@@ -23,10 +24,10 @@ template <class T>
 struct layer_norm_backward_input {
   static constexpr auto name = "layer_norm_backward_input";
   using element = T;
-  Matrix<T> dx;            // (rows, width)
-  Matrix<const T> dy;      // (rows, width)
-  Matrix<const T> x;       // (rows, width)
-  Vector<const T> weight;  // (width)
+  Matrix<T> dx;                         // (rows, width)
+  Matrix<const T> dy;                   // (rows, width)
+  Matrix<const T> x;                    // (rows, width)
+  Vector<const parameter_t<T>> weight;  // (width)
   Vector<const statistic_t<T>> mean, rstd;
 };
 
@@ -35,10 +36,10 @@ template <class T>
 struct layer_norm_backward_weight {
   static constexpr auto name = "layer_norm_backward_weight";
   using element = T;
-  Vector<T> dweight;   // (width)
-  Vector<T> dbias;     // (width)
-  Matrix<const T> dy;  // (rows, width)
-  Matrix<const T> x;   // (rows, width)
+  Vector<parameter_t<T>> dweight;  // (width)
+  Vector<parameter_t<T>> dbias;    // (width)
+  Matrix<const T> dy;              // (rows, width)
+  Matrix<const T> x;               // (rows, width)
   Vector<const statistic_t<T>> mean, rstd;
 };
 

@@ -48,8 +48,11 @@ class LabelObjective {
   using Filled = detail::filled_image_tower<Model, Needs::filled_images, Needs::kept_patches>;
   using Tower = typename Filled::type;
   using FilledRow = typename Filled::row;
-  using TowerPlan = Plan<Tower, FilledRow, T, Tune, false>;
-  using ModelPlan = Plan<Model, typename Model::PixelRow, T, Tune, false>;
+  using A = activation_t<Backend, T>;
+  using TowerPlan = Plan<Tower, FilledRow, A, Tune, false>;
+  using ModelPlan = Plan<Model, typename Model::PixelRow, A, Tune, false>;
+  using TowerBoundary = Boundary<Tower, FilledRow, A, T>;
+  using ModelBoundary = Boundary<Model, typename Model::PixelRow, A, T>;
 
   LabelObjective(Loss loss, BatchSize size, Index classes)
       : loss_(loss), size_(size), classes_(classes), term_values_(Needs::count) {
@@ -64,13 +67,13 @@ class LabelObjective {
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
-    auto need = detail::tower_need<Model, typename Model::PixelRow, T, Tune>(
-        Model::image_sequences(size.micro()).extent(), false);
+    auto need = detail::tower_need<Model, typename Model::PixelRow, A, T, Tune>(
+        Model::image_sequences(size.micro()).extent(), false, classes);
     need.features =
         padded(size.micro() * classes * sizeof(T)) + (has_margins ? padded(classes * classes * sizeof(T)) : 0);
     if constexpr (Needs::filled_images) {
       const auto filled =
-          detail::tower_need<Tower, FilledRow, T, Tune>(Model::image_sequences(size.micro()).extent(), true);
+          detail::tower_need<Tower, FilledRow, A, T, Tune>(Model::image_sequences(size.micro()).extent(), true);
       need.kept = std::max(need.kept, filled.kept);
       need.scratch = std::max(need.scratch, filled.scratch);
       need.features += 4 * padded(size.micro() * Model::arch::embed * sizeof(T));
@@ -95,7 +98,7 @@ class LabelObjective {
       const View<const T, typename Model::PixelRow> x{batch.pixels.data() + first * Model::PixelRow::width, n};
       const View<T, typename Model::LogitRow> logits{logits_.data(), n, classes_};
       typename ModelPlan::Saved saved;
-      Model::template forward<T, typename Model::PixelRow>(c, values, x, logits, saved);
+      ModelBoundary::forward(c, values, x, logits, saved);
       double part = 0;
       const double share = static_cast<double>(n) / static_cast<double>(count);
       run(c, op::cross_entropy<T>{.logits = logits,
@@ -106,8 +109,7 @@ class LabelObjective {
                                   .gradient_scale = share,
                                   .margins = margins()});
       loss += share * part;
-      Model::template backward<T, typename Model::PixelRow>(c, values, gradients, x, Dropped{}, saved, logits,
-                                                            Discard{});
+      ModelBoundary::backward(c, values, gradients, x, saved, logits);
       c.arena.release(before);
       if constexpr (Needs::filled_images) {
         loss += filled_loss(c, values, gradients, batch, frozen, {first, n, share}, at);
@@ -141,11 +143,11 @@ class LabelObjective {
     const Phase phase = c.phase;
     c.phase = Phase{};
     Unsaved none;
-    Tower::template forward<T, FilledRow>(c, child<"visual">(frozen), x, rows(teacher_features_), none);
+    TowerBoundary::forward(c, child<"visual">(frozen), x, rows(teacher_features_), none);
     c.phase = phase;
     c.phase.next_site = 0;
     typename TowerPlan::Saved saved;
-    Tower::template forward<T, FilledRow>(c, child<"visual">(values), x, rows(features_), saved);
+    TowerBoundary::forward(c, child<"visual">(values), x, rows(features_), saved);
     run(c, op::clear<T>{.x = rows(dfeatures_)});
     const loss::FilledFeatures<T> f{.features = rows(features_),
                                     .teacher_features = rows(teacher_features_),
@@ -165,8 +167,7 @@ class LabelObjective {
       ++position;
     });
     if constexpr (TowerPlan::runs_backward) {
-      Tower::template backward<T, FilledRow>(c, child<"visual">(values), child<"visual">(gradients), x, Dropped{},
-                                             saved, rows(dfeatures_), Discard{});
+      TowerBoundary::backward(c, child<"visual">(values), child<"visual">(gradients), x, saved, rows(dfeatures_));
     }
     c.sequences = whole;
     return sum;

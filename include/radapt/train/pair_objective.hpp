@@ -32,6 +32,7 @@ class PairObjective {
 
  public:
   using S = statistic_t<T>;
+  using A = activation_t<Backend, T>;
   using Batch = PairBatch<T>;
   using ImagePlan = typename Towers::ImagePlan;
   using TextPlan = typename Towers::TextPlan;
@@ -58,10 +59,10 @@ class PairObjective {
     const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
     const Index captions = size.micro() * captions_per_pair;
     const bool features_first = has_teacher || size.micro() < size.batch;
-    const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, T, Tune>(
+    const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, A, T, Tune>(
         Model::image_sequences(size.micro()).extent(), features_first);
     const auto text =
-        detail::tower_need<typename Model::Text, TokenRow, T, Tune>({captions * longest, captions}, features_first);
+        detail::tower_need<typename Model::Text, TokenRow, A, T, Tune>({captions * longest, captions}, features_first);
     const auto matrix = [](Index rows, Index columns) { return padded(rows * columns * sizeof(T)); };
     const Index batch = size.batch, texts = batch * captions_per_pair;
     const auto side = [&](Index rows) { return 4 * matrix(rows, Model::arch::embed) + padded(rows * sizeof(S)); };

@@ -17,9 +17,12 @@ template <class Model, class Tune, Index CaptionsPerPair, class T, class Backend
 class PairTowers {
  public:
   using S = statistic_t<T>;
+  using A = activation_t<Backend, T>;
   using Batch = PairBatch<T>;
-  using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, T, Tune, false>;
-  using TextPlan = Plan<typename Model::Text, TokenRow, T, Tune, false>;
+  using ImagePlan = Plan<typename Model::Image, typename Model::PixelRow, A, Tune, false>;
+  using TextPlan = Plan<typename Model::Text, TokenRow, A, Tune, false>;
+  using ImageBoundary = Boundary<typename Model::Image, typename Model::PixelRow, A, T>;
+  using TextBoundary = Boundary<typename Model::Text, TokenRow, A, T>;
   static constexpr Index captions_per_pair = CaptionsPerPair;
   static constexpr Index embed = Model::arch::embed;
 
@@ -64,24 +67,22 @@ class PairTowers {
   void run_images(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
     begin_images(c, part);
     c.phase.next_site = 0;
-    Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
-                                                                rows(image.features, part), saved);
+    ImageBoundary::forward(c, values.image, pixels(batch, part), rows(image.features, part), saved);
     text_site_ = c.phase.next_site;
   }
   template <class Saved>
   void run_texts(Context<Backend>& c, const Values<Model, T>& values, const Batch& batch, Part part, Saved& saved) {
     begin_texts(c, batch, part);
     c.phase.next_site = text_site_;
-    Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, part), rows(text.features, part), saved);
+    TextBoundary::forward(c, values.text, ids(batch, part), rows(text.features, part), saved);
   }
   template <class Saved>
   void image_backward(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
                       const Batch& batch, Part part, const Saved& saved) {
     if constexpr (ImagePlan::runs_backward) {
       begin_images(c, part);
-      Model::Image::template backward<T, typename Model::PixelRow>(c, values.image, gradients.image,
-                                                                   pixels(batch, part), Dropped{}, saved,
-                                                                   rows(image.dfeatures, part), Discard{});
+      ImageBoundary::backward(c, values.image, gradients.image, pixels(batch, part), saved,
+                              rows(image.dfeatures, part));
     }
   }
   template <class Saved>
@@ -89,8 +90,7 @@ class PairTowers {
                      const Batch& batch, Part part, const Saved& saved) {
     if constexpr (TextPlan::runs_backward) {
       begin_texts(c, batch, part);
-      Model::Text::template backward<T, TokenRow>(c, values.text, gradients.text, ids(batch, part), Dropped{}, saved,
-                                                  rows(text.dfeatures, part), Discard{});
+      TextBoundary::backward(c, values.text, gradients.text, ids(batch, part), saved, rows(text.dfeatures, part));
     }
   }
 
@@ -104,11 +104,9 @@ class PairTowers {
     for_each_part(count, [&](Part part) {
       Unsaved none;
       begin_images(c, part);
-      Model::Image::template forward<T, typename Model::PixelRow>(c, values.image, pixels(batch, part),
-                                                                  rows(teacher.image, part), none);
+      ImageBoundary::forward(c, values.image, pixels(batch, part), rows(teacher.image, part), none);
       begin_texts(c, batch, texts_of(part));
-      Model::Text::template forward<T, TokenRow>(c, values.text, ids(batch, texts_of(part)),
-                                                 rows(teacher.text, texts_of(part)), none);
+      TextBoundary::forward(c, values.text, ids(batch, texts_of(part)), rows(teacher.text, texts_of(part)), none);
     });
     const auto normalise = [&](Buffer<T>& b, Index n) {
       const auto x = rows(b, {0, n});

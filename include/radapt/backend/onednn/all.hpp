@@ -1,8 +1,9 @@
 #pragma once
-/// The whole oneDNN backend: every operation in float. Products in bf16 are bf16.hpp, beside it.
+/// The whole oneDNN backend: every operation in float. Activations and products in bf16 are bf16.hpp, beside it.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/attention.hpp"
 #include "radapt/backend/onednn/columns.hpp"
+#include "radapt/backend/onednn/convert.hpp"
 #include "radapt/backend/onednn/draw_mask.hpp"
 #include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"

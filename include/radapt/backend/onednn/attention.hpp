@@ -4,8 +4,9 @@
 /// Every part of an output is written by exactly one task, in a fixed order: the number of threads does not show.
 #include <atomic>
 #include <cmath>
+#include <utility>
 
-#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/backend/onednn/convert.hpp"
 #include "radapt/op/attention.hpp"
 
 namespace radapt {
@@ -36,18 +37,54 @@ inline Index score_floats(const Sequences& s) {
   return padded_elements<float>(std::min(longest, most_block_positions) * longest);
 }
 
-/// One head of one sequence inside the rows of qkv.
+/// One head's columns of the rows of a sequence, in float: `stride` floats from row to row.
 template <class T>
 struct HeadRows {
-  T *q, *k, *v;
+  T* data;
   Index stride;
+  T* row(Index t) const { return data + t * stride; }
 };
+
+/// Hands out the heads of one sequence in float. Those of float are where they lie; those of bf16 are copied, and put
+/// back when they are results.
 template <class T>
-HeadRows<T> head_rows(Matrix<T> qkv, Index first_row, Index head, Index head_width) {
-  const Index width = qkv.columns / 3;
-  T* const q = qkv.data + first_row * qkv.columns + head * head_width;
-  return {q, q + width, q + 2 * width, qkv.columns};
-}
+class Heads {
+ public:
+  Heads(Index length, Index width, float* room) : length_(length), width_(width), room_(room) {}
+  /// Floats that `heads` of them take at most.
+  static Index floats(Index length, Index width, Index heads) {
+    return std::is_same_v<T, float> ? 0 : padded_elements<float>(heads * length * width);
+  }
+
+  HeadRows<const float> read(const T* x, Index stride) {
+    if constexpr (std::is_same_v<T, float>) {
+      return {x, stride};
+    } else {
+      float* const copy = take();
+      for (Index t = 0; t < length_; ++t) { convert(copy + t * width_, x + t * stride, width_); }
+      return {copy, width_};
+    }
+  }
+  HeadRows<float> write(T* y, Index stride) {
+    if constexpr (std::is_same_v<T, float>) {
+      return {y, stride};
+    } else {
+      return {take(), width_};
+    }
+  }
+  /// What was written to `from`.
+  void put(T* y, Index stride, HeadRows<float> from) const {
+    if constexpr (!std::is_same_v<T, float>) {
+      for (Index t = 0; t < length_; ++t) { convert(y + t * stride, from.row(t), width_); }
+    }
+  }
+
+ private:
+  float* take() { return std::exchange(room_, room_ + length_ * width_); }
+
+  Index length_, width_;
+  float* room_;
+};
 
 /// Runs task(sequence, head, scratch) for all pairs; `floats` is the scratch of one thread. Fails when a task does.
 template <class F>
@@ -74,41 +111,56 @@ inline float softmax_row(float* row, Index seen, Index keys) {
 
 }  // namespace detail::cpu
 
-inline void launch(onednn& device, const op::attention_forward<float>& o) {
+template <cpu_element T>
+void launch(onednn& device, const op::attention_forward<T>& o) {
   using namespace detail::cpu;
-  const Index width = o.y.columns, head_width = width / o.heads;
+  const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
   const auto one_head = [&](Index sequence, Index head, float* scores) {
     const Index first = o.sequences.begin(sequence), length = o.sequences.length(sequence);
-    const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
+    const T* const qkv = o.qkv.data + first * 3 * width + head * head_width;
+    T* const y_head = o.y.data + first * width + head * head_width;
+    Heads<T> heads{length, head_width, scores + floats};
+    const auto q = heads.read(qkv, 3 * width), k = heads.read(qkv + width, 3 * width);
+    const auto v = heads.read(qkv + 2 * width, 3 * width);
+    const auto y = heads.write(y_head, width);
     const PositionBlocks blocks{length};
     bool done = true;
     for (Index b = 0; b < blocks.count(); ++b) {
       const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
       const Index keys = o.causal ? end : length;
-      done =
-          done && product(scores, keys, rows, keys, head_width, {q + begin * stride, stride}, {k, stride, true}, scale);
+      const Factor block_q{q.row(begin), q.stride}, k_transposed{k.data, k.stride, true};
+      done = done && product(scores, keys, rows, keys, head_width, block_q, k_transposed, scale);
       for (Index t = begin; t < end; ++t) {
         const float log_sum = softmax_row(scores + (t - begin) * keys, o.causal ? t + 1 : keys, keys);
         if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + t) * o.heads + head] = log_sum; }
       }
-      float* const y = o.y.data + (first + begin) * width + head * head_width;
-      done = done && product(y, width, rows, head_width, keys, {scores, keys}, {v, stride});
+      done = done && product(y.row(begin), y.stride, rows, head_width, keys, {scores, keys}, {v.data, v.stride});
     }
+    heads.put(y_head, width, y);
     return done;
   };
-  for_each_head(device, o.sequences, o.heads, score_floats(o.sequences), one_head);
+  for_each_head(device, o.sequences, o.heads, floats + Heads<T>::floats(o.sequences.longest(), head_width, 4),
+                one_head);
 }
 
-inline void launch(onednn& device, const op::attention_backward<float>& o) {
+template <cpu_element T>
+void launch(onednn& device, const op::attention_backward<T>& o) {
   using namespace detail::cpu;
   const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
   const auto one_head = [&](Index sequence, Index head, float* probabilities) {
     float* const slopes = probabilities + floats;
     const Index first = o.sequences.begin(sequence), length = o.sequences.length(sequence);
-    const auto [q, k, v, stride] = head_rows(o.qkv, first, head, head_width);
-    const auto gradient = head_rows(o.dqkv, first, head, head_width);
+    const Index first_of_qkv = first * 3 * width + head * head_width, first_of_y = first * width + head * head_width;
+    const T* const qkv = o.qkv.data + first_of_qkv;
+    T* const dqkv = o.dqkv.data + first_of_qkv;
+    Heads<T> heads{length, head_width, slopes + floats};
+    const auto q = heads.read(qkv, 3 * width), k = heads.read(qkv + width, 3 * width);
+    const auto v = heads.read(qkv + 2 * width, 3 * width);
+    const auto y = heads.read(o.y.data + first_of_y, width), dy = heads.read(o.dy.data + first_of_y, width);
+    const auto dq = heads.write(dqkv, 3 * width), dk = heads.write(dqkv + width, 3 * width);
+    const auto dv = heads.write(dqkv + 2 * width, 3 * width);
     const PositionBlocks blocks{length};
     bool done = true;
     // The last block sees every key, causal or not: it comes first and writes dK and dV, the others add to them.
@@ -116,15 +168,14 @@ inline void launch(onednn& device, const op::attention_backward<float>& o) {
       const Index begin = blocks.begin(b), end = blocks.end(b), rows = end - begin;
       const Index keys = o.causal ? end : length;
       const float beta = b + 1 == blocks.count() ? 0.0F : 1.0F;
-      const float* const y = o.y.data + (first + begin) * width + head * head_width;
-      const float* const dy = o.dy.data + (first + begin) * width + head * head_width;
-      const Factor block_q{q + begin * stride, stride}, block_dy{dy, width};
-      done = done && product(probabilities, keys, rows, keys, head_width, block_q, {k, stride, true}, scale);
-      done = done && product(slopes, keys, rows, keys, head_width, block_dy, {v, stride, true});
+      const Factor block_q{q.row(begin), q.stride}, block_dy{dy.row(begin), dy.stride};
+      const Factor k_transposed{k.data, k.stride, true}, v_transposed{v.data, v.stride, true};
+      done = done && product(probabilities, keys, rows, keys, head_width, block_q, k_transposed, scale);
+      done = done && product(slopes, keys, rows, keys, head_width, block_dy, v_transposed);
       for (Index t = 0; t < rows; ++t) {
         const Index seen = o.causal ? begin + t + 1 : keys;
         float *const p = probabilities + t * keys, *const s = slopes + t * keys;
-        const float along = dot(dy + t * width, y + t * width, head_width);
+        const float along = dot(dy.row(begin + t), y.row(begin + t), head_width);
         exp_of_difference(p, p, o.log_sum_exp.data[(first + begin + t) * o.heads + head], seen);
         RADAPT_VECTOR_LOOP
         for (Index i = 0; i < seen; ++i) { s[i] = p[i] * (s[i] - along); }
@@ -132,14 +183,18 @@ inline void launch(onednn& device, const op::attention_backward<float>& o) {
         std::fill_n(s + seen, keys - seen, 0.0F);
       }
       const Factor p_transposed{probabilities, keys, true}, s_transposed{slopes, keys, true};
-      done = done && product(gradient.v, stride, keys, head_width, rows, p_transposed, block_dy, 1.0F, beta);
-      done = done && product(gradient.k, stride, keys, head_width, rows, s_transposed, block_q, scale, beta);
-      float* const dq = gradient.q + begin * stride;
-      done = done && product(dq, stride, rows, head_width, keys, {slopes, keys}, {k, stride}, scale);
+      done = done && product(dv.data, dv.stride, keys, head_width, rows, p_transposed, block_dy, 1.0F, beta);
+      done = done && product(dk.data, dk.stride, keys, head_width, rows, s_transposed, block_q, scale, beta);
+      done =
+          done && product(dq.row(begin), dq.stride, rows, head_width, keys, {slopes, keys}, {k.data, k.stride}, scale);
     }
+    heads.put(dqkv, 3 * width, dq);
+    heads.put(dqkv + width, 3 * width, dk);
+    heads.put(dqkv + 2 * width, 3 * width, dv);
     return done;
   };
-  for_each_head(device, o.sequences, o.heads, 2 * floats, one_head);
+  for_each_head(device, o.sequences, o.heads, 2 * floats + Heads<T>::floats(o.sequences.longest(), head_width, 8),
+                one_head);
 }
 
 }  // namespace radapt

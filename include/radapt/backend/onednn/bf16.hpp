@@ -1,77 +1,83 @@
 #pragma once
-/// The CPU backend with matrix products in bfloat16: factors are rounded to bf16 (8 bits of precision), sums are taken
-/// and results are left in float. Everything else, layer norm, softmax, activations, residual streams, losses, the
-/// update and the trained parameters themselves, is that of `onednn`, in float.
-#include <cstdint>
+/// The CPU backend in bfloat16: activations are stored as bf16 (8 bits of precision), products take bf16 factors, sums
+/// are taken in float. Layer norm, softmax, activations and sums of streams compute in float what they round once; the
+/// trained parameters, their gradients, losses and the update are float.
 #include <utility>
 #include <vector>
 
-#include "radapt/backend/onednn/linear.hpp"
+#include "radapt/backend/onednn/all.hpp"
 
 namespace radapt {
 
 /// Precision as a type: `Session<Model, onednn_bf16>`, `Trainer<Recipe, onednn_bf16>`; include this header beside
-/// all.hpp. A product takes half the time on processors that multiply bf16 (AVX512-BF16, AMX). On others it is
-/// `onednn`, number for number.
+/// all.hpp. For processors that multiply bf16 (AVX512-BF16, AMX): half the bytes, and products at twice the rate or
+/// more. On others the same roundings of activations are taken, and products are those of `onednn`.
 ///
 /// Weights that were promised to be constant are kept as packed bf16 copies, one for each direction in which they are
 /// multiplied by; others are rounded in every call.
 class onednn_bf16 : public onednn {
  public:
   static constexpr auto name = "onednn_bf16";
-  /// Whether products run in bf16 on this processor.
-  static bool multiplies_bf16() {
-    static const bool can = [] {
-      const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
-      constexpr auto needed = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
-      return (isa & needed) == needed;
-    }();
-    return can;
-  }
+  using activation = bf16;  ///< what passes over float parameters store
 
+  /// Whether products run in bf16 on this processor.
+  static bool multiplies_bf16() { return detail::cpu::multiplies_bf16(); }
   /// Whether a trainer shall promise that its frozen weights stay.
   static bool packs_frozen_weights() { return multiplies_bf16(); }
 
-  /// c = a b with a (rows, inner), c (rows, columns) row-major and b = W or, `transposed`, W^T of a row-major W.
-  void multiply(float* c, const float* a, Index rows, Index inner, Index columns, const float* weight,
-                bool transposed) {
+  /// c = a b, and the epilogue, with a (rows, inner), c (rows, columns) row-major, of float or bf16, and b = W or,
+  /// `transposed`, W^T of a row-major W. A null bias is none.
+  template <class C, class A>
+  void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
+                const float* bias = nullptr, std::optional<Activation> activation_behind = {}) {
     using namespace detail::cpu;
     if (rows == 0) { return; }
     const dnnl_format_tag_t tag = transposed ? dnnl_ba : dnnl_ab;
-    Bits* const a16 = rounded(first_, a, rows * inner);
-    if (is_constant(weight)) {
+    const bf16* const a16 = rounded(first_, a, rows * inner);
+    const bool constant = is_constant(weight);
+    const Key key{.rows = rows,
+                  .inner = inner,
+                  .columns = columns,
+                  .a = dnnl_ab,
+                  .b = tag,
+                  .c = type_of<C>,
+                  .packed = constant,
+                  .epilogue = {.bias = bias != nullptr, .activation = activation_behind}};
+    if (constant) {
       const PackedMatrix& w = packed(weight, inner, columns, tag);
-      run({rows, inner, columns, dnnl_ab, tag, true}, w.layout, c, a16, w.memory.get());
+      product_of(key, w.layout).primitive.run(stream(), c, a16, w.memory.get(), bias);
     } else {
-      const MatrixLayout layout{inner, columns, tag, dnnl_bf16};
-      const OwnedMemory w = memory_at(engine(), layout.get(), rounded(second_, weight, inner * columns));
-      run({rows, inner, columns, dnnl_ab, tag, false}, layout, c, a16, w.get());
+      run(key, c, a16, rounded(second_, weight, inner * columns), bias);
     }
   }
   /// dy^T x with dy (rows, out) and x (rows, in): (out, in), until the next call.
-  const float* multiply_transposed(const float* dy, const float* x, Index rows, Index out, Index in) {
+  template <class T>
+  const float* multiply_transposed(const T* dy, const T* x, Index rows, Index out, Index in) {
     using namespace detail::cpu;
-    Bits* const dy16 = rounded(first_, dy, rows * out);
-    const MatrixLayout layout{rows, in, dnnl_ab, dnnl_bf16};
-    const OwnedMemory x16 = memory_at(engine(), layout.get(), rounded(second_, x, rows * in));
+    const bf16* const dy16 = rounded(first_, dy, rows * out);
     if (product_.size() < out * in) { product_ = Buffer<float>(out * in); }
-    run({out, rows, in, dnnl_ba, dnnl_ab, false}, layout, product_.data(), dy16, x16.get());
+    const Key key{.rows = out, .inner = rows, .columns = in, .a = dnnl_ba, .b = dnnl_ab, .c = dnnl_f32};
+    run(key, product_.data(), dy16, rounded(second_, x, rows * in), nullptr);
     return product_.data();
   }
 
  private:
-  using Bits = std::uint16_t;  // of a bf16
+  template <class T>
+  static constexpr dnnl_data_type_t type_of = std::is_same_v<T, bf16> ? dnnl_bf16 : dnnl_f32;
+
   /// What a primitive is made for.
   struct Key {
     Index rows, inner, columns;
     dnnl_format_tag_t a, b;
-    bool packed;
+    dnnl_data_type_t c;
+    bool packed = false;
+    detail::cpu::Epilogue epilogue{};
     bool operator==(const Key&) const = default;
   };
   struct Product {
     Key key;
-    detail::cpu::OwnedPrimitive primitive;
-    detail::cpu::OwnedMemory a, c;
+    detail::cpu::MatrixProduct primitive;
+    detail::cpu::OwnedMemory b;  ///< of a second factor that is not packed
   };
   struct Rounding {
     Index elements;
@@ -84,27 +90,30 @@ class onednn_bf16 : public onednn {
     detail::cpu::PackedMatrix matrix;
   };
 
-  void run(const Key& key, const detail::cpu::MatrixLayout& b, float* c, Bits* a, dnnl_memory_t weights) {
+  Product& product_of(const Key& key, const detail::cpu::MatrixLayout& b) {
     using namespace detail::cpu;
-    Product& p = recent_entry(
+    return recent_entry(
         products_, next_product_, most_primitives, [&](const Product& made) { return made.key == key; },
         [&] {
-          const MatrixLayout a_layout{key.rows, key.inner, key.a, dnnl_bf16}, c_layout{key.rows, key.columns, dnnl_ab};
-          const auto description = describe_product(engine(), c_layout, a_layout, b);
-          return Product{key, make_primitive(description.get()), memory_at(engine(), a_layout.get(), DNNL_MEMORY_NONE),
-                         memory_at(engine(), c_layout.get(), DNNL_MEMORY_NONE)};
+          const MatrixLayout a_layout{key.rows, key.inner, key.a, dnnl_bf16};
+          const MatrixLayout c_layout{key.rows, key.columns, dnnl_ab, key.c};
+          return Product{key, MatrixProduct{engine(), key.columns, c_layout, a_layout, b, key.epilogue},
+                         key.packed ? nullptr : memory_at(engine(), b.get(), DNNL_MEMORY_NONE)};
         });
-    check_status(dnnl_memory_set_data_handle(p.a.get(), a), "take a pointer");
-    check_status(dnnl_memory_set_data_handle(p.c.get(), c), "take a pointer");
-    execute<3>(p.primitive.get(), stream(),
-               {{{DNNL_ARG_SRC, p.a.get()}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, p.c.get()}}},
-               "multiply matrices");
+  }
+  /// A product with a second factor that is not packed.
+  void run(const Key& key, void* c, const bf16* a, const bf16* b, const float* bias) {
+    using namespace detail::cpu;
+    Product& p = product_of(key, MatrixLayout{key.inner, key.columns, key.b, dnnl_bf16});
+    check_status(dnnl_memory_set_data_handle(p.b.get(), const_cast<bf16*>(b)), "take a pointer");
+    p.primitive.run(stream(), c, a, p.b.get(), bias);
   }
 
-  /// `n` floats rounded to bf16, ties to even, in `room`.
-  Bits* rounded(Buffer<Bits>& room, const float* x, Index n) {
+  /// `n` elements as bf16: floats are rounded, ties to even, into `room`.
+  static const bf16* rounded(Buffer<bf16>&, const bf16* x, Index) { return x; }
+  const bf16* rounded(Buffer<bf16>& room, const float* x, Index n) {
     using namespace detail::cpu;
-    if (room.size() < n) { room = Buffer<Bits>(n); }
+    if (room.size() < n) { room = Buffer<bf16>(n); }
     Rounding& r = recent_entry(
         roundings_, next_rounding_, most_primitives, [&](const Rounding& made) { return made.elements == n; },
         [&] {
@@ -132,7 +141,7 @@ class onednn_bf16 : public onednn {
   std::vector<Product> products_;
   std::vector<Rounding> roundings_;
   Index next_product_ = 0, next_rounding_ = 0;
-  Buffer<Bits> first_, second_;
+  Buffer<bf16> first_, second_;
   Buffer<float> product_;
 };
 
@@ -140,47 +149,99 @@ namespace detail::cpu {
 
 /// As map_kept_rows, but kept rows are always gathered: a primitive is made for one number of rows, and dropping gives
 /// runs of all lengths.
-template <class F>
-void map_gathered_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const op::KeptRows& kept, F&& multiply) {
+template <class T, class F>
+void map_gathered_rows(onednn& device, Matrix<T> y, Matrix<const T> x, const op::KeptRows& kept, F&& multiply) {
   if (kept.mask == nullptr) { return multiply(y.data, x.data, y.rows); }
   const RowTable table = kept_rows(device, kept, y.rows);
   if (table.count == 0) { return; }
-  float* const panel_x = device.workspace<float>(table.count * (x.columns + y.columns));
-  float* const panel_y = panel_x + table.count * x.columns;
+  T* const panel_x = device.workspace<T>(table.count * (x.columns + y.columns));
+  T* const panel_y = panel_x + table.count * x.columns;
   gather_rows(panel_x, x, table.rows, table.count);
   multiply(panel_y, panel_x, table.count);
-  scatter_rows(y, panel_y, table.rows, table.count);
+  scatter_rows<T>(y, panel_y, table.rows, table.count);
+}
+
+/// On processors without bf16: op on copies of its rows in float, `make(out, in)` being the same operation on those.
+template <class F>
+void map_widened_rows(onednn& device, Matrix<bf16> y, Matrix<const bf16> x, F&& make) {
+  float* const wide_y = device.widened(y.size() + x.size());
+  float* const wide_x = wide_y + y.size();
+  convert_in_parallel(wide_y, y.data, y.size());  // rows that are not kept stay as they are
+  convert_in_parallel(wide_x, x.data, x.size());
+  launch(device, make(Matrix<float>{wide_y, y.rows, y.columns}, Matrix<const float>{wide_x, x.rows, x.columns}));
+  convert_in_parallel(y.data, wide_y, y.size());
 }
 
 }  // namespace detail::cpu
 
-inline void launch(onednn_bf16& device, const op::linear_forward<float>& o) {
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::linear_forward<T>& o) {
   using namespace detail::cpu;
-  if (!onednn_bf16::multiplies_bf16()) { return launch(static_cast<onednn&>(device), o); }
-  const Index in = o.x.columns, out = o.y.columns;
-  map_gathered_rows(device, o.y, o.x, o.kept, [&](float* y, const float* x, Index rows) {
-    device.multiply(y, x, rows, in, out, o.weight.data, true);
-    if (o.bias) {
-      parallel_for(rows, out, [&](Index r) { add_to(y + r * out, o.bias.data, out); });
-    }
-  });
+  if (onednn_bf16::multiplies_bf16()) {
+    map_gathered_rows(device, o.y, o.x, o.kept, [&](T* y, const T* x, Index rows) {
+      device.multiply(y, x, rows, o.x.columns, o.y.columns, o.weight.data, true, o.bias.data);
+    });
+  } else if constexpr (std::is_same_v<T, float>) {
+    launch(static_cast<onednn&>(device), o);
+  } else {
+    map_widened_rows(device, o.y, o.x, [&](Matrix<float> y, Matrix<const float> x) {
+      return op::linear_forward<float>{.y = y, .x = x, .weight = o.weight, .bias = o.bias, .kept = o.kept};
+    });
+  }
 }
 
-inline void launch(onednn_bf16& device, const op::linear_backward_input<float>& o) {
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::linear_activation_forward<T>& o) {
   using namespace detail::cpu;
-  if (!onednn_bf16::multiplies_bf16()) { return launch(static_cast<onednn&>(device), o); }
-  const Index in = o.dx.columns, out = o.dy.columns;
-  map_gathered_rows(device, o.dx, o.dy, o.kept, [&](float* dx, const float* dy, Index rows) {
-    device.multiply(dx, dy, rows, out, in, o.weight.data, false);
-  });
+  if (onednn_bf16::multiplies_bf16()) {
+    device.multiply(o.y.data, o.x.data, o.x.rows, o.x.columns, o.y.columns, o.weight.data, true, o.bias.data, o.kind);
+  } else if constexpr (std::is_same_v<T, float>) {
+    launch(static_cast<onednn&>(device), o);
+  } else {
+    map_widened_rows(device, o.y, o.x, [&](Matrix<float> y, Matrix<const float> x) {
+      return op::linear_activation_forward<float>{.y = y, .x = x, .weight = o.weight, .bias = o.bias, .kind = o.kind};
+    });
+  }
 }
 
-inline void launch(onednn_bf16& device, const op::linear_backward_weight<float>& o) {
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::linear_backward_input<T>& o) {
   using namespace detail::cpu;
-  if (!onednn_bf16::multiplies_bf16()) { return launch(static_cast<onednn&>(device), o); }
+  if (onednn_bf16::multiplies_bf16()) {
+    map_gathered_rows(device, o.dx, o.dy, o.kept, [&](T* dx, const T* dy, Index rows) {
+      device.multiply(dx, dy, rows, o.dy.columns, o.dx.columns, o.weight.data, false);
+    });
+  } else if constexpr (std::is_same_v<T, float>) {
+    launch(static_cast<onednn&>(device), o);
+  } else {
+    map_widened_rows(device, o.dx, o.dy, [&](Matrix<float> dx, Matrix<const float> dy) {
+      return op::linear_backward_input<float>{.dx = dx, .dy = dy, .weight = o.weight, .kept = o.kept};
+    });
+  }
+}
+
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
+  using namespace detail::cpu;
   const Index in = o.x.columns, out = o.dy.columns;
+  if (!onednn_bf16::multiplies_bf16()) {
+    op::linear_backward_weight<float> wide{
+        .dw = o.dw, .dy = {}, .x = {}, .factor = o.factor, .scale = o.scale, .kept = o.kept};
+    if constexpr (std::is_same_v<T, float>) {
+      wide.dy = o.dy;
+      wide.x = o.x;
+    } else {
+      float* const dy = device.widened(o.dy.size() + o.x.size());
+      float* const x = dy + o.dy.size();
+      convert_in_parallel(dy, o.dy.data, o.dy.size());
+      convert_in_parallel(x, o.x.data, o.x.size());
+      wide.dy = {dy, o.dy.rows, out};
+      wide.x = {x, o.x.rows, in};
+    }
+    return launch(static_cast<onednn&>(device), wide);
+  }
   const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
-  const auto accumulate = [&](const float* dy, const float* x, Index rows) {
+  const auto accumulate = [&](const T* dy, const T* x, Index rows) {
     if (rows == 0) { return; }
     const float* const product = device.multiply_transposed(dy, x, rows, out, in);
     parallel_blocks(out * in, [&](Index begin, Index n) {
@@ -193,8 +254,8 @@ inline void launch(onednn_bf16& device, const op::linear_backward_weight<float>&
   if (o.kept.mask == nullptr) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
   const RowTable table = kept_rows(device, o.kept, o.x.rows);
   if (table.count == 0) { return; }
-  float* const gathered_x = device.workspace<float>(table.count * (in + out));
-  float* const gathered_dy = gathered_x + table.count * in;
+  T* const gathered_x = device.workspace<T>(table.count * (in + out));
+  T* const gathered_dy = gathered_x + table.count * in;
   gather_rows(gathered_x, o.x, table.rows, table.count);
   gather_rows(gathered_dy, o.dy, table.rows, table.count);
   accumulate(gathered_dy, gathered_x, table.count);

@@ -5,22 +5,24 @@
 
 namespace radapt {
 
-inline void launch(onednn&, const op::take_columns<float>& o) {
+template <cpu_element T>
+void launch(onednn&, const op::take_columns<T>& o) {
   const Index width = o.y.columns;
   detail::cpu::parallel_for(o.y.rows, width, [&](Index r) {
-    std::memcpy(o.y.data + r * width, o.x.data + r * o.x.columns + o.first, width * sizeof(float));
+    std::memcpy(o.y.data + r * width, o.x.data + r * o.x.columns + o.first, width * sizeof(T));
   });
 }
 
-inline void launch(onednn& device, const op::add_columns<float>& o) {
+template <cpu_element T>
+void launch(onednn& device, const op::add_columns<T>& o) {
   using namespace detail::cpu;
   const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
   const Index width = o.z.columns;
   const auto add_row = [&](Index r) {
-    float* const y = o.y.data + r * o.y.columns + o.first;
-    const float* const z = o.z.data + r * width;
+    T* const y = o.y.data + r * o.y.columns + o.first;
+    const T* const z = o.z.data + r * width;
     RADAPT_VECTOR_LOOP
-    for (Index j = 0; j < width; ++j) { y[j] += coefficient * z[j]; }
+    for (Index j = 0; j < width; ++j) { store(y, j, load(y, j) + coefficient * load(z, j)); }
   };
   if (o.kept.mask == nullptr) { return parallel_for(o.y.rows, width, add_row); }
   const RowTable table = kept_rows(device, o.kept, o.y.rows);

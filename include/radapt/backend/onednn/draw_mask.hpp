@@ -1,11 +1,12 @@
 #pragma once
 /// oneDNN backend's kernel of op/draw_mask.hpp. A mask has one entry for each sequence: too few for threads.
-#include "radapt/backend/onednn/engine.hpp"
+#include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/draw_mask.hpp"
 
 namespace radapt {
 
-inline void launch(onednn&, const op::draw_mask<float>& o) {
+template <cpu_element T>
+void launch(onednn&, const op::draw_mask<T>& o) {
   for (Index i = 0; i < o.entries; ++i) { o.mask[i] = o.draws.keeps(o.first + i) ? 1 : 0; }
 }
 

@@ -5,21 +5,24 @@
 
 namespace radapt {
 
-inline void launch(onednn&, const op::dropout<float>& o) {
+template <cpu_element T>
+void launch(onednn&, const op::dropout<T>& o) {
   using namespace detail::cpu;
   const Index width = o.y.columns;
   const float rescale = static_cast<float>(1.0 / (1.0 - o.draws.probability));
   parallel_for(o.sequences.count, o.sequences.longest() * width, [&](Index s) {
-    const float* const x = o.x.data + o.sequences.begin(s) * width;
-    float* const y = o.y.data + o.sequences.begin(s) * width;
+    const T* const x = o.x.data + o.sequences.begin(s) * width;
+    T* const y = o.y.data + o.sequences.begin(s) * width;
     const Index count = o.sequences.length(s) * width;
     if (o.draws.probability <= 0.0) {
-      std::memcpy(y, x, count * sizeof(float));
+      std::memcpy(y, x, count * sizeof(T));
       return;
     }
     for (Index i = 0; i < count; i += 4) {
       const auto words = o.draws.words(s, i / 4);
-      for (Index j = i; j < std::min(i + 4, count); ++j) { y[j] = o.draws.keeps(words[j - i]) ? x[j] * rescale : 0.0F; }
+      for (Index j = i; j < std::min(i + 4, count); ++j) {
+        store(y, j, o.draws.keeps(words[j - i]) ? load(x, j) * rescale : 0.0F);
+      }
     }
   });
 }

@@ -1,107 +1,22 @@
 #pragma once
-/// The oneDNN backend's state: its matrix products and activations. With handles.hpp and packed_weights.hpp these are
-/// the files that call oneDNN and know its versions 2.6 and 3.x apart.
+/// The oneDNN backend's state: its matrix products and activations. With handles.hpp, matrix_layout.hpp,
+/// matrix_product.hpp and activation_primitive.hpp these are the files that call oneDNN and know its versions 2.6 and
+/// 3.x apart.
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "radapt/backend/onednn/packed_weights.hpp"
+#include "radapt/core/element.hpp"
 #include "radapt/core/memory.hpp"
 #include "radapt/op/activation.hpp"
 
 namespace radapt {
 
 namespace detail::cpu {
-
-/// An activation or its derivative on a fixed number of elements. Made once, then run on any memory of that size.
-class ActivationPrimitive {
- public:
-  ActivationPrimitive() = default;
-  ActivationPrimitive(dnnl_engine_t engine, Activation kind, bool backward, Index elements) {
-    const MatrixLayout layout{1, elements, dnnl_ab};
-    const auto forward = describe_forward(engine, kind, layout);
-    const auto description = backward ? describe_backward(engine, kind, layout, forward.get()) : nullptr;
-    dnnl_primitive_t made = nullptr;
-    check_status(dnnl_primitive_create(&made, backward ? description.get() : forward.get()), "create an activation");
-    primitive_.reset(made);
-    for (OwnedMemory& m : memories_) {
-      dnnl_memory_t memory = nullptr;
-      check_status(dnnl_memory_create(&memory, layout.get(), engine, DNNL_MEMORY_NONE), "create a memory");
-      m.reset(memory);
-    }
-  }
-
-  explicit operator bool() const { return primitive_ != nullptr; }
-
-  /// y = act(x).
-  void forward(dnnl_stream_t stream, float* y, const float* x) {
-    const std::array<dnnl_exec_arg_t, 2> arguments{{{DNNL_ARG_SRC, at(0, x)}, {DNNL_ARG_DST, at(1, y)}}};
-    execute(stream, arguments.size(), arguments.data());
-  }
-  /// dx = dy act'(x).
-  void backward(dnnl_stream_t stream, float* dx, const float* dy, const float* x) {
-    const std::array<dnnl_exec_arg_t, 3> arguments{
-        {{DNNL_ARG_SRC, at(0, x)}, {DNNL_ARG_DIFF_DST, at(1, dy)}, {DNNL_ARG_DIFF_SRC, at(2, dx)}}};
-    execute(stream, arguments.size(), arguments.data());
-  }
-
- private:
-  static dnnl_alg_kind_t algorithm(Activation kind) {
-    if (kind == Activation::quick_gelu) { return dnnl_eltwise_swish; }
-    if (kind == Activation::relu) { return dnnl_eltwise_relu; }
-    return kind == Activation::gelu ? dnnl_eltwise_gelu_erf : dnnl_eltwise_gelu_tanh;
-  }
-  /// Of swish, x sigmoid(slope x), and of relu below 0; the other algorithms do not read it.
-  static constexpr float slope_of(Activation kind) { return kind == Activation::relu ? 0.0F : 1.702F; }
-
-  static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout) {
-    dnnl_primitive_desc_t made = nullptr;
-#if DNNL_VERSION_MAJOR >= 3
-    const dnnl_status_t status =
-        dnnl_eltwise_forward_primitive_desc_create(&made, engine, dnnl_forward_training, algorithm(kind), layout.get(),
-                                                   layout.get(), slope_of(kind), 0.0F, nullptr);
-#else
-    dnnl_eltwise_desc_t operation;
-    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, algorithm(kind),
-                                                          layout.get(), slope_of(kind), 0.0F);
-    if (status == dnnl_success) { status = dnnl_primitive_desc_create(&made, &operation, nullptr, engine, nullptr); }
-#endif
-    check_status(status, "describe an activation");
-    return OwnedPrimitiveDescription{made};
-  }
-  static OwnedPrimitiveDescription describe_backward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout,
-                                                     const_dnnl_primitive_desc_t forward) {
-    dnnl_primitive_desc_t made = nullptr;
-#if DNNL_VERSION_MAJOR >= 3
-    const dnnl_status_t status =
-        dnnl_eltwise_backward_primitive_desc_create(&made, engine, algorithm(kind), layout.get(), layout.get(),
-                                                    layout.get(), slope_of(kind), 0.0F, forward, nullptr);
-#else
-    dnnl_eltwise_desc_t operation;
-    dnnl_status_t status =
-        dnnl_eltwise_backward_desc_init(&operation, algorithm(kind), layout.get(), layout.get(), slope_of(kind), 0.0F);
-    if (status == dnnl_success) { status = dnnl_primitive_desc_create(&made, &operation, nullptr, engine, forward); }
-#endif
-    check_status(status, "describe the derivative of an activation");
-    return OwnedPrimitiveDescription{made};
-  }
-
-  /// Memory object `i`, standing for the floats at `data`. oneDNN writes only to the outputs.
-  dnnl_memory_t at(Index i, const float* data) {
-    check_status(dnnl_memory_set_data_handle(memories_[i].get(), const_cast<float*>(data)), "take a pointer");
-    return memories_[i].get();
-  }
-  void execute(dnnl_stream_t stream, Index count, const dnnl_exec_arg_t* arguments) {
-    check_status(dnnl_primitive_execute(primitive_.get(), stream, static_cast<int>(count), arguments),
-                 "run an activation");
-    check_status(dnnl_stream_wait(stream), "finish an activation");
-  }
-
-  OwnedPrimitive primitive_;
-  std::array<OwnedMemory, 3> memories_;
-};
 
 /// A factor of a matrix product: rows `stride` elements apart, read as it lies or transposed.
 struct Factor {
@@ -118,6 +33,16 @@ struct Factor {
   const auto extent = [](Index n) { return static_cast<dnnl_dim_t>(n); };
   return dnnl_sgemm(a.transposed ? 'T' : 'N', b.transposed ? 'T' : 'N', extent(rows), extent(columns), extent(inner),
                     alpha, a.data, extent(a.stride), b.data, extent(b.stride), beta, c, extent(stride)) == dnnl_success;
+}
+
+/// Whether this processor multiplies bf16 (AVX512-BF16, AMX) and oneDNN has not been told to leave it.
+inline bool multiplies_bf16() {
+  static const bool can = [] {
+    const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
+    constexpr auto needed = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
+    return (isa & needed) == needed;
+  }();
+  return can;
 }
 
 /// Fails with one sentence when a product did.
@@ -150,16 +75,20 @@ class onednn {
   T* workspace(Index elements) {
     return static_cast<T*>(workspace_.bytes(elements * sizeof(T)));
   }
-  /// Room for `count` row numbers, beside the workspace.
+  /// Room for `n` floats beside the workspace, for kernels that compute in float what is stored in bf16.
+  float* widened(Index n) { return static_cast<float*>(widened_.bytes(n * sizeof(float))); }
+  /// Room for `count` row numbers, beside both.
   Index* row_table(Index count) { return static_cast<Index*>(row_table_.bytes(count * sizeof(Index))); }
 
   /// The floats from `begin` on stay as they are, where they are, for as long as the device lives: products of few rows
   /// then read packed copies of the matrices among them (PackedWeights).
   void promise_constant(const float* begin, Index elements) { packed_.promise_constant(begin, elements); }
-  /// y = x W^T from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
-  bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight) {
+  /// y = act(x W^T + b) from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
+  bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight,
+                       const float* bias, std::optional<Activation> activation = {}) {
     if (rows == 0 || rows > PackedWeights::most_rows || !packed_.covers(weight)) { return false; }
-    packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight);
+    packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight, bias,
+                     {.bias = bias != nullptr, .activation = activation});
     return true;
   }
 
@@ -168,24 +97,26 @@ class onednn {
   /// Whether a pointer lies in memory that was promised to be constant.
   bool is_constant(const float* weight) const { return packed_.covers(weight); }
 
-  /// y = act(x), n elements; x and y may be the same memory.
-  void activate(Activation kind, float* y, const float* x, Index n) {
-    in_blocks(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
+  /// y = act(x), n elements of float or, where the processor multiplies bf16, of bf16; x and y may be the same memory.
+  template <class T>
+  void activate(Activation kind, T* y, const T* x, Index n) {
+    in_blocks<T>(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, T* tail) {
       if (tail == nullptr) { return p.forward(stream_.get(), y + begin, x + begin); }
-      std::memcpy(tail, x + begin, size * sizeof(float));
+      std::copy_n(x + begin, size, tail);
       p.forward(stream_.get(), tail, tail);
-      std::memcpy(y + begin, tail, size * sizeof(float));
+      std::copy_n(tail, size, y + begin);
     });
   }
-  /// dx = dy act'(x), n elements; dx and dy may be the same memory.
-  void activate_backward(Activation kind, float* dx, const float* dy, const float* x, Index n) {
-    in_blocks(kind, true, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
+  /// dx = dy act'(x), likewise; dx and dy may be the same memory.
+  template <class T>
+  void activate_backward(Activation kind, T* dx, const T* dy, const T* x, Index n) {
+    in_blocks<T>(kind, true, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, T* tail) {
       if (tail == nullptr) { return p.backward(stream_.get(), dx + begin, dy + begin, x + begin); }
-      float* const tail_x = tail + smallest_block;
-      std::memcpy(tail, dy + begin, size * sizeof(float));
-      std::memcpy(tail_x, x + begin, size * sizeof(float));
+      T* const tail_x = tail + smallest_block;
+      std::copy_n(dy + begin, size, tail);
+      std::copy_n(x + begin, size, tail_x);
       p.backward(stream_.get(), tail, tail, tail_x);
-      std::memcpy(dx + begin, tail, size * sizeof(float));
+      std::copy_n(tail, size, dx + begin);
     });
   }
 
@@ -208,33 +139,38 @@ class onednn {
   // Creating a primitive compiles code, 0.05 to 0.1 ms, and captions give another number of rows in every batch. So
   // primitives exist for powers of two only, at most `sizes` of them per activation and direction, and any number of
   // elements is walked in such blocks, longest first; what is left below the smallest block is padded.
-  static constexpr Index smallest_block = 256, sizes = 15, kinds = 4, directions = 2;
+  static constexpr Index smallest_block = 256, sizes = 15, kinds = 4, directions = 2, types = 2;
 
-  template <class F>
+  template <class T, class F>
   void in_blocks(Activation kind, bool backward, Index n, F&& run) {
     Index done = 0;
     while (n - done >= smallest_block) {
       const Index size = std::min(std::bit_floor(n - done), smallest_block << (sizes - 1));
-      run(primitive(kind, backward, size), done, size, nullptr);
+      run(primitive<T>(kind, backward, size), done, size, nullptr);
       done += size;
     }
     if (done == n) { return; }
-    float* const tail = workspace<float>(directions * smallest_block);
-    std::memset(tail, 0, directions * smallest_block * sizeof(float));
-    run(primitive(kind, backward, smallest_block), done, n - done, tail);
+    T* const tail = workspace<T>(directions * smallest_block);
+    std::fill_n(tail, directions * smallest_block, T(0.0F));
+    run(primitive<T>(kind, backward, smallest_block), done, n - done, tail);
   }
+  template <class T>
   detail::cpu::ActivationPrimitive& primitive(Activation kind, bool backward, Index size) {
+    constexpr bool is_bf16 = std::is_same_v<T, bf16>;
     const auto exponent = static_cast<Index>(std::countr_zero(size / smallest_block));
-    auto& entry = activations_[(static_cast<Index>(kind) * directions + (backward ? 1 : 0)) * sizes + exponent];
-    if (!entry) { entry = detail::cpu::ActivationPrimitive{engine_.get(), kind, backward, size}; }
+    const Index kind_and_type = static_cast<Index>(kind) * types + (is_bf16 ? 1 : 0);
+    auto& entry = activations_[(kind_and_type * directions + (backward ? 1 : 0)) * sizes + exponent];
+    if (!entry) {
+      entry = detail::cpu::ActivationPrimitive{engine_.get(), kind, backward, size, is_bf16 ? dnnl_bf16 : dnnl_f32};
+    }
     return entry;
   }
 
   detail::cpu::OwnedEngine engine_;
   detail::cpu::OwnedStream stream_;
   PackedWeights packed_;
-  std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
-  Room workspace_, row_table_;
+  std::array<detail::cpu::ActivationPrimitive, kinds * types * directions * sizes> activations_;
+  Room workspace_, widened_, row_table_;
 };
 
 }  // namespace radapt

@@ -18,14 +18,16 @@ inline constexpr Index panel_rows = 512;
 /// the difference between products of 16 rows (104 GFLOP/s) and of 64 rows (170).
 inline constexpr Index direct_run_rows = 32;
 
-inline void gather_rows(float* to, Matrix<const float> from, const Index* rows, Index count) {
+template <class T>
+void gather_rows(T* to, Matrix<const T> from, const Index* rows, Index count) {
   parallel_for(count, from.columns, [&](Index i) {
-    std::memcpy(to + i * from.columns, from.data + rows[i] * from.columns, from.columns * sizeof(float));
+    std::memcpy(to + i * from.columns, from.data + rows[i] * from.columns, from.columns * sizeof(T));
   });
 }
-inline void scatter_rows(Matrix<float> to, const float* from, const Index* rows, Index count) {
+template <class T>
+void scatter_rows(Matrix<T> to, const T* from, const Index* rows, Index count) {
   parallel_for(count, to.columns, [&](Index i) {
-    std::memcpy(to.data + rows[i] * to.columns, from + i * to.columns, to.columns * sizeof(float));
+    std::memcpy(to.data + rows[i] * to.columns, from + i * to.columns, to.columns * sizeof(T));
   });
 }
 
@@ -56,19 +58,28 @@ void map_kept_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const
   });
 }
 
+inline void add_bias(float* y, const float* bias, Index rows, Index width) {
+  parallel_for(rows, width, [&](Index r) { add_to(y + r * width, bias, width); });
+}
+
 }  // namespace detail::cpu
 
 inline void launch(onednn& device, const op::linear_forward<float>& o) {
   using namespace detail::cpu;
   const Index in = o.x.columns, out = o.y.columns;
   map_kept_rows(device, o.y, o.x, o.kept, [&](float* y, const float* x, Index rows) {
-    if (!device.multiply_packed(y, x, rows, in, out, o.weight.data)) {
-      check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
-    }
-    if (o.bias) {
-      parallel_for(rows, out, [&](Index r) { add_to(y + r * out, o.bias.data, out); });
-    }
+    if (device.multiply_packed(y, x, rows, in, out, o.weight.data, o.bias.data)) { return; }
+    check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
+    if (o.bias) { add_bias(y, o.bias.data, rows, out); }
   });
+}
+
+inline void launch(onednn& device, const op::linear_activation_forward<float>& o) {
+  using namespace detail::cpu;
+  const Index rows = o.x.rows, in = o.x.columns, out = o.y.columns;
+  if (device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) { return; }
+  launch(device, op::linear_forward<float>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+  device.activate(o.kind, o.y.data, o.y.data, o.y.size());
 }
 
 inline void launch(onednn& device, const op::linear_backward_input<float>& o) {
@@ -103,7 +114,8 @@ inline void launch(onednn& device, const op::linear_backward_weight<float>& o) {
   });
 }
 
-inline void launch(onednn& device, const op::linear_backward_bias<float>& o) {
+template <cpu_element T>
+void launch(onednn& device, const op::linear_backward_bias<T>& o) {
   using namespace detail::cpu;
   const Index out = o.dy.columns;
   sum_rows<1>(device, o.dy.rows, out, {o.db.data},

@@ -7,6 +7,7 @@
 #endif
 
 #include "radapt/backend/onednn/engine.hpp"
+#include "radapt/core/element.hpp"
 #include "radapt/core/view.hpp"
 #include "radapt/op/kept_rows.hpp"
 
@@ -22,12 +23,39 @@
 #define RADAPT_VECTOR_MAX(variable)
 #endif
 
+namespace radapt {
+
+/// What activations are made of on the CPU: kernels of loops read and write either, and compute in float.
+template <class T>
+concept cpu_element = std::is_same_v<T, float> || std::is_same_v<T, bf16>;
+
+}  // namespace radapt
+
 namespace radapt::detail::cpu {
 
 /// Elements of a flat buffer that one task handles: 64 KiB, so that several streams of it stay in a core's cache.
 inline constexpr Index block_elements = 16384;
 
 constexpr Index block_count(Index n, Index block) { return (n + block - 1) / block; }
+
+// An element of an activation as a float, and a float as an element. On the bits of a bf16: GCC leaves a loop that
+// copies objects of a class out of vector registers.
+template <class T>
+[[gnu::always_inline]] inline float load(const T* x, Index i) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(x[i].bits) << 16);
+  } else {
+    return x[i];
+  }
+}
+template <class T>
+[[gnu::always_inline]] inline void store(T* y, Index i, float value) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    y[i].bits = element_detail::bf16_bits(value);
+  } else {
+    y[i] = value;
+  }
+}
 
 // Loops over runs of floats, in vector registers at any level of optimisation but -O0 (RADAPT_VECTOR_LOOP). Expressions
 // of Eigen say the same in less text, at forty functions each for the compiler of every program: they stand where the
@@ -48,21 +76,24 @@ inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
 }
 
 /// y += x.
-inline void add_to(float* y, const float* x, Index n) {
+template <class Y, class X>
+void add_to(Y* y, const X* x, Index n) {
   RADAPT_VECTOR_LOOP
-  for (Index i = 0; i < n; ++i) { y[i] += x[i]; }
+  for (Index i = 0; i < n; ++i) { store(y, i, load(y, i) + load(x, i)); }
 }
 
-inline float sum(const float* x, Index n) {
+template <class T>
+float sum(const T* x, Index n) {
   float total = 0;
   RADAPT_VECTOR_SUM(total)
-  for (Index i = 0; i < n; ++i) { total += x[i]; }
+  for (Index i = 0; i < n; ++i) { total += load(x, i); }
   return total;
 }
-inline float dot(const float* a, const float* b, Index n) {
+template <class T>
+float dot(const T* a, const T* b, Index n) {
   float total = 0;
   RADAPT_VECTOR_SUM(total)
-  for (Index i = 0; i < n; ++i) { total += a[i] * b[i]; }
+  for (Index i = 0; i < n; ++i) { total += load(a, i) * load(b, i); }
   return total;
 }
 

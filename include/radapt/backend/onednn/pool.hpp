@@ -5,21 +5,23 @@
 
 namespace radapt {
 
-inline void launch(onednn&, const op::pool_forward<float>& o) {
+template <cpu_element T>
+void launch(onednn&, const op::pool_forward<T>& o) {
   const Index width = o.x.columns;
   detail::cpu::parallel_for(o.sequences.count, width, [&](Index i) {
-    const float* const x = o.x.data + op::pooled_row(o.sequences, o.pooling, i) * width;
-    std::memcpy(o.y.data + i * width, x, width * sizeof(float));
+    const T* const x = o.x.data + op::pooled_row(o.sequences, o.pooling, i) * width;
+    std::memcpy(o.y.data + i * width, x, width * sizeof(T));
   });
 }
 
-inline void launch(onednn&, const op::pool_backward<float>& o) {
+template <cpu_element T>
+void launch(onednn&, const op::pool_backward<T>& o) {
   const Index width = o.dx.columns;
-  detail::cpu::parallel_blocks(o.dx.size(),
-                               [&](Index begin, Index n) { std::memset(o.dx.data + begin, 0, n * sizeof(float)); });
+  detail::cpu::parallel_blocks(
+      o.dx.size(), [&](Index begin, Index n) { std::memset(static_cast<void*>(o.dx.data + begin), 0, n * sizeof(T)); });
   detail::cpu::parallel_for(o.sequences.count, width, [&](Index i) {
-    float* const dx = o.dx.data + op::pooled_row(o.sequences, o.pooling, i) * width;
-    std::memcpy(dx, o.dy.data + i * width, width * sizeof(float));
+    T* const dx = o.dx.data + op::pooled_row(o.sequences, o.pooling, i) * width;
+    std::memcpy(dx, o.dy.data + i * width, width * sizeof(T));
   });
 }
 

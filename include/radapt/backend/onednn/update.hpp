@@ -76,9 +76,10 @@ inline void launch(onednn& device, const op::sum_of_squares<float>& o) {
   });
 }
 
-inline void launch(onednn&, const op::clear<float>& o) {
-  detail::cpu::parallel_blocks(o.x.size,
-                               [&](Index begin, Index n) { std::memset(o.x.data + begin, 0, n * sizeof(float)); });
+template <cpu_element T>
+void launch(onednn&, const op::clear<T>& o) {
+  detail::cpu::parallel_blocks(
+      o.x.size, [&](Index begin, Index n) { std::memset(static_cast<void*>(o.x.data + begin), 0, n * sizeof(T)); });
 }
 
 }  // namespace radapt

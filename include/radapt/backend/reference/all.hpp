@@ -3,6 +3,7 @@
 #include "radapt/backend/reference/activation.hpp"
 #include "radapt/backend/reference/attention.hpp"
 #include "radapt/backend/reference/columns.hpp"
+#include "radapt/backend/reference/convert.hpp"
 #include "radapt/backend/reference/draw_mask.hpp"
 #include "radapt/backend/reference/dropout.hpp"
 #include "radapt/backend/reference/elementwise.hpp"

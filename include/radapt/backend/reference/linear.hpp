@@ -1,5 +1,6 @@
 #pragma once
 /// Reference kernels of op/linear.hpp.
+#include "radapt/backend/reference/activation.hpp"
 #include "radapt/backend/reference/reference.hpp"
 #include "radapt/op/linear.hpp"
 
@@ -14,6 +15,12 @@ void launch(reference&, const op::linear_forward<T>& o) {
     y.noalias() = map(o.x).middleRows(extent(begin), rows) * map(o.weight).transpose();
     if (o.bias) { y.rowwise() += map(o.bias); }
   });
+}
+
+template <class T>
+void launch(reference& device, const op::linear_activation_forward<T>& o) {
+  launch(device, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(device, op::activation_forward<T>{.y = o.y, .x = o.y, .kind = o.kind});
 }
 
 template <class T>
