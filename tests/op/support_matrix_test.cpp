@@ -11,20 +11,20 @@ namespace {
 
 using namespace radapt_test;
 
-std::string cells(bool in_float, bool in_double) {
-  return std::string(" ") + (in_float ? "yes" : "no") + " | " + (in_double ? "yes" : "no") + " |";
-}
+using radapt::bf16, radapt::onednn_bf16;
 
-template <class... OnFloat, class... OnDouble>
-std::string rows(radapt::op::list<OnFloat...>, radapt::op::list<OnDouble...>) {
+std::string cell(bool has) { return has ? " yes |" : " no |"; }
+
+template <class... OnFloat, class... OnDouble, class... OnBf16>
+std::string rows(radapt::op::list<OnFloat...>, radapt::op::list<OnDouble...>, radapt::op::list<OnBf16...>) {
   std::string text;
-  const auto add = [&]<class F, class D>(const F&, const D&) {
+  const auto add = [&]<class F, class D, class B>(const F&, const D&, const B&) {
     text += std::string("| `") + F::name + "` |";
     for_each_backend(
-        [&]<class Backend>() { text += cells(radapt::has_kernel<F, Backend>, radapt::has_kernel<D, Backend>); });
-    text += "\n";
+        [&]<class Backend>() { text += cell(radapt::has_kernel<F, Backend>) + cell(radapt::has_kernel<D, Backend>); });
+    text += cell(radapt::has_kernel<B, onednn_bf16>) + "\n";
   };
-  (add(OnFloat{}, OnDouble{}), ...);
+  (add(OnFloat{}, OnDouble{}, OnBf16{}), ...);
   return text;
 }
 
@@ -34,7 +34,9 @@ std::string matrix() {
     head += std::string(" ") + Backend::name + " float | " + Backend::name + " double |";
     rule += "---|---|";
   });
-  return head + "\n" + rule + "\n" + rows(radapt::op::all<float>{}, radapt::op::all<double>{});
+  head += " onednn_bf16 bf16 |";
+  rule += "---|";
+  return head + "\n" + rule + "\n" + rows(radapt::op::all<float>{}, radapt::op::all<double>{}, radapt::op::all<bf16>{});
 }
 
 }  // namespace

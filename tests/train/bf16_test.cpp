@@ -1,4 +1,4 @@
-/// Training with products in bf16: close to float, the same every time, and nothing but products is rounded.
+/// Training and features in bf16: close to float, the same every time, in half the memory of activations.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -20,23 +20,22 @@ constexpr Index batch = SmallPairs::batch;
 
 }  // namespace
 
-TEST_CASE("a run with products in bf16 follows that in float, and repeats bit for bit") {
+TEST_CASE("a run in bf16 follows that in float, and repeats bit for bit") {
   const TenSteps plain = ten_steps<radapt::onednn>(), rounded = ten_steps<radapt::onednn_bf16>();
   for (std::size_t i = 0; i < plain.losses.size(); ++i) {
-    // A feature is off by some 2^-8 of its length, which the temperature 0.1 makes 0.04 in a logit, random over the
-    // batch. Seen: 6e-4 of the loss, 9e-3 of the norm of the gradients.
-    CHECK(rounded.losses[i] == doctest::Approx(plain.losses[i]).epsilon(0.003));
-    CHECK(rounded.norms[i] == doctest::Approx(plain.norms[i]).epsilon(0.03));
+    // A feature is off by some 2^-7 of its length, which the temperature 0.1 makes 0.08 in a logit, random over the
+    // batch. Seen: 2.3e-3 of the loss, 2.9e-2 of the norm of the gradients.
+    CHECK(rounded.losses[i] == doctest::Approx(plain.losses[i]).epsilon(0.005));
+    CHECK(rounded.norms[i] == doctest::Approx(plain.norms[i]).epsilon(0.06));
   }
   CHECK(rounded.losses.back() < rounded.losses.front());
   const TenSteps again = ten_steps<radapt::onednn_bf16>();
   CHECK(again.losses == rounded.losses);
   CHECK(again.parameters == rounded.parameters);
-  // It shows that bf16 was used at all, where the processor can.
-  CHECK((rounded.parameters == plain.parameters) == !radapt::onednn_bf16::multiplies_bf16());
+  CHECK(rounded.parameters != plain.parameters);
 }
 
-TEST_CASE("features with products in bf16 point where those in float do") {
+TEST_CASE("features in bf16 point where those in float do") {
   radapt::Weights<Model> weights;
   radapt::initialise_clip(weights, 1);
   const SmallPairs pairs;
@@ -51,7 +50,30 @@ TEST_CASE("features with products in bf16 point where those in float do") {
       a += static_cast<double>(plain[e]) * static_cast<double>(plain[e]);
       b += static_cast<double>(rounded[e]) * static_cast<double>(rounded[e]);
     }
-    // A random error of 2^-8 of the length, 0.4 %, is a cosine of 1 - 8e-6; seen: 5e-6.
-    CHECK(product / std::sqrt(a * b) > 1 - 2e-5);
+    // A random error of 2^-7 of the length, 0.8 %, is a cosine of 1 - 3e-5; seen: 1.5e-5.
+    CHECK(product / std::sqrt(a * b) > 1 - 4e-5);
+    CHECK(product / std::sqrt(a * b) < 1);
   }
+}
+
+TEST_CASE("a step in bf16 keeps half the bytes for backward, as planned") {
+  using Recipe = SmallPairs::Recipe;
+  radapt::Weights<Model> weights;
+  radapt::initialise_clip(weights, 1);
+  const SmallPairs pairs;
+  radapt::Captions longest = radapt::Captions::of<Model>();
+  for (Index i = 0; i < batch; ++i) {
+    std::vector<std::int64_t> ids(radapt_test::SmallArch::context, 1);
+    ids.back() = radapt_test::SmallArch::vocabulary - 1;
+    longest.add(ids);
+  }
+  const radapt::TrainOptions options{.size = {.batch = batch}};
+  radapt::Trainer<Recipe, radapt::onednn_bf16> trainer(weights, options);
+  auto memory = trainer.memory(weights, options);
+  trainer.step({.pixels = pairs.pixels, .captions = &longest, .groups = pairs.groups});
+  CHECK(trainer.context().arena.kept_peak() == memory.activations);
+  CHECK(trainer.context().arena.scratch_peak() == memory.scratch);
+  const auto in_float = radapt::Trainer<Recipe, radapt::onednn>::memory(weights, options);
+  // Masks and the statistics of layer norm and softmax stay as they are: 1 % of these narrow towers.
+  CHECK(static_cast<double>(memory.activations) < 0.51 * static_cast<double>(in_float.activations));
 }
