@@ -45,6 +45,7 @@
 #include "radapt/ensemble/temperature.hpp"
 #include "radapt/ensemble/tpgm.hpp"
 #include "radapt/ensemble/vrf.hpp"
+#include "radapt/layer/activated_linear.hpp"
 #include "radapt/layer/activation.hpp"
 #include "radapt/layer/attention.hpp"
 #include "radapt/layer/dropout.hpp"

@@ -1,5 +1,9 @@
 /// Gradients, plans and buffers of layers made of layers.
+#include <vector>
+
 #include "layer/check.hpp"
+#include "radapt/core/weights.hpp"
+#include "radapt/layer/activated_linear.hpp"
 #include "radapt/layer/activation.hpp"
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
@@ -31,6 +35,35 @@ struct Block : Residual<Branch> {};
 
 TEST_CASE("sequential") { passes<Chain, Tokens<4>, OnlyHead, OnlyNorm>(); }
 TEST_CASE("sequential of sequential, pooled") { passes<Pooled, Tokens<4>, OnlyHead>(); }
+TEST_CASE("a linear layer with its activation") {
+  passes<ActivatedLinear<Linear<5, 7>, Activation::quick_gelu>, Tokens<5>, tune::only<role::backbone>>();
+  passes<
+      Sequential<Named<"up", ActivatedLinear<Linear<4, 6>, Activation::gelu>>, Named<"down", Linear<6, 4, role::head>>>,
+      Tokens<4>, OnlyHead>();
+}
+TEST_CASE("a linear layer with its activation gives the bits of both one behind the other") {
+  using Fused = ActivatedLinear<Linear<5, 7>, Activation::gelu>;
+  using Apart = Sequential<Named<"", Linear<5, 7>>, Activate<Activation::gelu>>;
+  constexpr Index rows = 3;
+  Weights<Fused, double> weights;
+  Weights<Apart, double> same;
+  std::vector<double> x(rows * 5);
+  for (Index i = 0; i < x.size(); ++i) { x[i] = 0.3 * static_cast<double>(i) - 2; }
+  for (Index i = 0; i < weights.buffer().size(); ++i) {
+    weights.buffer()[i] = same.buffer()[i] = 0.1 * static_cast<double>(i % 7) - 0.3;
+  }
+  const auto run = [&]<class L>(const Weights<L, double>& w) {
+    std::vector<double> y(rows * 7);
+    Context<reference> c;
+    c.sequences = {.count = 1, .uniform_length = rows};
+    c.arena.reserve(0, Plan<L, Tokens<5>, double, tune::nothing, false>::forward_scratch(c.sequences.extent()));
+    Unsaved none;
+    L::template forward<double, Tokens<5>>(c, w.tree(), View<const double, Tokens<5>>{x.data(), rows},
+                                           View<double, Tokens<7>>{y.data(), rows}, none);
+    return y;
+  };
+  CHECK(run(weights) == run(same));
+}
 TEST_CASE("residual") { passes<Block, Tokens<4>, OnlyHead, OnlyNorm>(); }
 TEST_CASE("one block") { passes<Repeat<1, Block>, Tokens<4>>(); }
 TEST_CASE("two blocks") { passes<Repeat<2, Block>, Tokens<4>>(); }
