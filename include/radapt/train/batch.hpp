@@ -75,14 +75,14 @@ inline void check_labels(std::span<const std::int32_t> labels, Index classes) {
   }
 }
 
-/// Bytes of one tower's pass over sequences of that extent; `features_first` counts the pass without gradients that
-/// runs before micro-batches.
+/// Bytes of one tower's pass over sequences of that extent, forward and back; `features_first` counts the pass without
+/// gradients that runs before micro-batches.
 template <class Tower, class X, class T, class Tune>
 MemoryNeed tower_need(Extent e, bool features_first) {
   using Training = Plan<Tower, X, T, Tune, false>;
   using Inference = Plan<Tower, X, T, tune::nothing, false>;
   const Index inference = features_first ? Inference::forward_scratch(e) : 0;
-  return {.kept = Training::kept(e),
+  return {.kept = Training::kept(e) + Training::backward_kept(e),
           .scratch = std::max({Training::forward_scratch(e), Training::backward_scratch(e), inference})};
 }
 }  // namespace detail
