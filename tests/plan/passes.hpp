@@ -39,11 +39,11 @@ counting run_tower(const radapt::Sequences& sequences) {
     CHECK(TowerPlan::kept(e) == 0);
     return c.device;
   } else {
-    // Backward: scratch alone, in a context of its own.
+    // Backward: scratch, and what is kept for a while, in a context of its own.
     Context<counting> back;
     back.sequences = sequences;
     back.phase = c.phase;
-    back.arena.reserve(0, TowerPlan::backward_scratch(e));
+    back.arena.reserve(TowerPlan::backward_kept(e), TowerPlan::backward_scratch(e));
     Gradients<Tower, Tune, float> g;
     std::vector<float> dw(bind<float>(g, nullptr, classes));
     bind(g, dw.data(), classes);
@@ -51,6 +51,8 @@ counting run_tower(const radapt::Sequences& sequences) {
     Tower::template backward<float, X>(back, weights.tree(), g, input, Dropped{}, saved,
                                        View<const float, Out>{dy.data(), e.sequences, width}, Discard{});
     CHECK(back.arena.scratch_peak() == TowerPlan::backward_scratch(e));
+    CHECK(back.arena.kept_peak() == TowerPlan::backward_kept(e));
+    CHECK(back.arena.mark().kept == 0);
     for (const auto& launched : back.device.launched) {
       c.device.launched["backward " + launched.first] += launched.second;
     }

@@ -51,6 +51,7 @@ struct Beside : detail::AdapterBranch {
   }
   template <class Tune>
   static constexpr bool trains = trains_any<main_layer, Tune> || trains_any<branch_layer, Tune>;
+  static constexpr bool drops_elements = main_layer::drops_elements || branch_layer::drops_elements;
   static void initialise(auto& p, Random& random) {
     main_layer::initialise(p.main, random);
     branch_layer::initialise(p.branch, random);
@@ -95,6 +96,12 @@ struct Beside : detail::AdapterBranch {
     const Index of_branch = plans::branch::runs_backward ? bytes_of<T, output<X>>(e) + (Dx ? bytes_of<T, X>(e) : 0) +
                                                                plans::branch::backward_scratch(e)
                                                          : 0;
+    return of_main > of_branch ? of_main : of_branch;
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent e) {
+    using plans = Plans<X, T, Tune, Dx>;
+    const Index of_main = plans::main::backward_kept(e), of_branch = plans::branch::backward_kept(e);
     return of_main > of_branch ? of_main : of_branch;
   }
 

@@ -158,6 +158,17 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     c.arena.release_scratch(before);
   }
 
+  /// Forward again without the output (layer/run_again.hpp): backward reads the mask and x.
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index run_again_scratch(Extent) {
+    return 0;
+  }
+  template <class T, class X>
+  static void run_again(auto& c, const auto&, auto, auto& saved) {
+    keep_buffers(c, saved);
+    base::template draw<T>(c, saved.mask.data);
+  }
+
   template <class T, class X>
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<const T, X> dy, auto dx) {
     const auto kept = base::drawn(c, saved.mask.data);

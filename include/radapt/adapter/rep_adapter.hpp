@@ -27,6 +27,7 @@ struct RepAdapterLinear : detail::AdapterBranch {
                 "radapt: the groups of a RepAdapter must divide its hidden width and the width of its site; to fix: "
                 "change Hidden or Groups of RepAdapter<...>.");
   static constexpr auto name = "rep_adapter_linear";
+  static constexpr bool drops_elements = true;
   static constexpr Index input_width = In;
   static constexpr Host folds_into = Host::itself;
   static constexpr Index group_out = In / Groups, group_in = Hidden / Groups;

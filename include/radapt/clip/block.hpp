@@ -2,12 +2,14 @@
 /// The residual attention block of both towers (clip_compat.md 1.2), with the sites of adapter policies.
 ///   x += adapter(out_proj(attention(in_proj(ln_1(x)))));  x += adapter(c_proj(act(c_fc(ln_2(x)))))
 #include "radapt/adapter/beside.hpp"
+#include "radapt/adapter/recomputed.hpp"
 #include "radapt/adapter/site.hpp"
 #include "radapt/clip/arch.hpp"
 #include "radapt/layer/activated_linear.hpp"
 #include "radapt/layer/attention.hpp"
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
+#include "radapt/layer/recompute.hpp"
 #include "radapt/layer/repeat.hpp"
 #include "radapt/layer/residual.hpp"
 #include "radapt/layer/sequential.hpp"
@@ -92,7 +94,33 @@ struct ResidualAttentionBlock
     : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>, Residual<MlpBranch<Width, Hidden, Act, Kind>>> {
 };
 
+/// The same, and what the MLP branch computes is computed again in backward.
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
+struct BlockOfRecomputedMlp : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>,
+                                         Residual<Recompute<MlpBranch<Width, Hidden, Act, Kind>>>> {};
+/// The same, and everything in the block is computed again in backward.
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
+struct RecomputedBlock : Recompute<ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>> {};
+
 namespace detail {
+
+/// The block that a policy asks for.
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, class RecomputedPart>
+struct block_type {
+  using type = ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+};
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
+struct block_type<Width, Heads, Hidden, Act, Causal, Kind, recompute::mlp> {
+  using type = BlockOfRecomputedMlp<Width, Heads, Hidden, Act, Causal, Kind>;
+};
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
+struct block_type<Width, Heads, Hidden, Act, Causal, Kind, recompute::block> {
+  using type = RecomputedBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+};
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Policy, class Tower, bool Unlocked>
+using block_for = typename block_type<Width, Heads, Hidden, Act, Causal,
+                                      BlockKind<typename bare_policy<Policy>::type, Tower, Unlocked>,
+                                      typename recomputed_part<Policy>::type>::type;
 
 /// `Count` blocks, of which the last `Unlocked` have their own role; blocks keep their numbers.
 template <Index Count, Index Unlocked, class Locked, class Open>
@@ -119,9 +147,7 @@ struct block_chain<0, 0, Locked, Open> {
 template <Index Width, Index Heads, Index Layers, Index Hidden, Activation Act, bool Causal, class Policy, class Tower,
           Index Unlocked = 0>
 struct TransformerBlocks
-    : detail::block_chain<
-          Layers, Unlocked,
-          ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, detail::BlockKind<Policy, Tower, false>>,
-          ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, detail::BlockKind<Policy, Tower, true>>>::type {};
+    : detail::block_chain<Layers, Unlocked, detail::block_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, false>,
+                          detail::block_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, true>>::type {};
 
 }  // namespace radapt

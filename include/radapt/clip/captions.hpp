@@ -46,6 +46,18 @@ class Captions {
           .hint = "Truncate so that the last id is kept, or pool by the largest id"});
   }
 
+  /// Appends caption `i` of `from`, which are for the same model and were checked when they were added.
+  void add(const Captions& from, Index i) {
+    const Index begin = from.offsets_[i], end = from.offsets_[i + 1];
+    for (Index t = begin; t < end; ++t) { ids_.push_back(from.ids_[t]); }
+    offsets_.push_back(ids_.size());
+  }
+
+  /// Takes the memory for up to that many captions and tokens.
+  void reserve(Index captions, Index tokens) {
+    ids_.reserve(tokens);
+    offsets_.reserve(captions + 1);
+  }
   void clear() {
     ids_.clear();
     offsets_.assign(1, 0);
@@ -61,6 +73,8 @@ class Captions {
     return {.count = count, .offsets = offsets.data()};
   }
   const std::int32_t* ids(Index first) const { return ids_.data() + offsets_[first]; }
+  /// The ids of one caption.
+  std::span<const std::int32_t> caption(Index i) const { return {ids(i), tokens(i, 1)}; }
   /// Tokens in captions first .. first + count - 1.
   Index tokens(Index first, Index count) const { return offsets_[first + count] - offsets_[first]; }
 

@@ -42,11 +42,12 @@ struct TextTower
                  Named<"text_projection",
                        Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};
 
-/// A CLIP of architecture Arch with the adapters that Policy puts into its blocks.
+/// A CLIP of architecture Arch with the adapters that Policy puts into its blocks. `policy` says which adapters it has:
+/// what a Recomputed is around.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
 struct Clip {
   using arch = Arch;
-  using policy = Policy;
+  using policy = typename detail::bare_policy<Policy>::type;
   using unlocked = Unlock;
   using Image = ImageTower<Arch, Policy, Unlock>;
   using Text = TextTower<Arch, Policy, Unlock>;

@@ -9,6 +9,7 @@
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/captions.hpp"
 #include "radapt/clip/classifier.hpp"
+#include "radapt/clip/distinct_captions.hpp"
 #include "radapt/core/resident.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/layer/boundary.hpp"
@@ -26,7 +27,8 @@ struct SessionSize {
   bool constant_weights = false;
 };
 
-/// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction.
+/// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction, but a copy of the
+/// ids of the captions.
 template <class M, class Backend, class T = float>
 class Session {
  public:
@@ -71,7 +73,8 @@ class Session {
     }
   }
 
-  /// Features of captions into (N, embed), not normalised (open_clip's encode_text).
+  /// Features of captions into (N, embed), not normalised (open_clip's encode_text). Captions that are equal, id for
+  /// id, run once.
   void encode_texts(const Captions& captions, std::span<T> features) {
     if (features.size() != captions.size() * embed) {
       fail({.what = "encode_texts",
@@ -79,13 +82,21 @@ class Session {
             .got = std::to_string(features.size()),
             .hint = "Features are (captions, embed)"});
     }
-    for (Index first = 0; first < captions.size(); first += size_.captions) {
-      const Index n = std::min(size_.captions, captions.size() - first);
-      context_.sequences = captions.slice(first, n, offsets_);
+    distinct_.find(captions);
+    const Captions& distinct = distinct_.captions();
+    for (Index first = 0; first < distinct.size(); first += size_.captions) {
+      const Index n = std::min(size_.captions, distinct.size() - first);
+      context_.sequences = distinct.slice(first, n, offsets_);
       Unsaved none;
       TextBoundary::forward(context_, weights_->tree().text,
-                            View<const std::int32_t, TokenRow>{captions.ids(first), captions.tokens(first, n)},
+                            View<const std::int32_t, TokenRow>{distinct.ids(first), distinct.tokens(first, n)},
                             View<T, Row>{features.data() + first * embed, n}, none);
+    }
+    if (distinct.size() == captions.size()) { return; }
+    finish(context_);                            // the host copies rows
+    for (Index i = captions.size(); i-- > 0;) {  // from the last: no place lies behind its caption
+      const T* const from = features.data() + distinct_.places()[i] * embed;
+      if (distinct_.places()[i] != i) { std::copy(from, from + embed, features.data() + i * embed); }
     }
   }
 
@@ -109,6 +120,7 @@ class Session {
   SessionSize size_;
   Context<Backend> context_;
   std::vector<Index> offsets_;
+  DistinctCaptions distinct_;
 };
 
 /// Runs a Classifier: logits of images.

@@ -57,6 +57,7 @@ concept answers_the_plan = requires(Extent e) {
   requires std::is_convertible_v<decltype(L::template reads_y<X, tune::everything, true>), bool>;
   requires std::is_same_v<decltype(L::template forward_scratch<T, X, tune::everything, true>(e)), Index>;
   requires std::is_same_v<decltype(L::template backward_scratch<T, X, tune::everything, true>(e)), Index>;
+  requires std::is_same_v<decltype(L::template backward_kept<T, X, tune::everything, true>(e)), Index>;
   typename L::template Saved<T, X, tune::everything, true>;
 };
 

@@ -18,13 +18,17 @@ struct Unsaved {
 template <class S>
 inline constexpr bool is_saved = !std::is_same_v<std::remove_const_t<S>, Unsaved>;
 
-/// Base of every layer: answers for a layer without parameters that reads nothing back and needs no memory of its own.
+/// Base of every layer: answers for a layer without parameters that reads nothing back, needs no memory of its own and
+/// drops nothing.
 ///
 /// All members are asked only when backward runs. X is the row type of the input, Tune the tuning policy, Dx whether
 /// the gradient of the input is wanted, T the element type of activations.
 struct layer_defaults {
   /// Gives the parameters their first values. A layer whose values always come from a checkpoint leaves them alone.
   static void initialise(auto&, Random&) {}
+  /// Whether a training pass drops single elements, so that equal sequences of a batch come out differently. Adapters
+  /// that are dropped as a whole do not count: Phase says whether they are.
+  static constexpr bool drops_elements = false;
   template <template <class, class> class Slot>
   struct Params {
     static constexpr void each(auto&&, auto&...) {}
@@ -43,6 +47,10 @@ struct layer_defaults {
   static constexpr Index backward_scratch(Extent) {
     return 0;
   }  ///< bytes of scratch at the peak of backward
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent) {
+    return 0;
+  }  ///< bytes that backward takes on the kept stack for a while, above what forward left there
 };
 
 /// Bytes of an activation.
@@ -108,6 +116,14 @@ struct Plan {
   [[gnu::always_inline]] static constexpr Index backward_scratch(Extent e) {
     if constexpr (runs_backward) {
       return L::template backward_scratch<T, X, Tune, Dx>(e);
+    } else {
+      return 0;
+    }
+  }
+  /// Most bytes that backward takes on the kept stack, above what all of forward left there; 0 at its end.
+  [[gnu::always_inline]] static constexpr Index backward_kept(Extent e) {
+    if constexpr (runs_backward) {
+      return L::template backward_kept<T, X, Tune, Dx>(e);
     } else {
       return 0;
     }

@@ -54,8 +54,10 @@ struct Fingerprint {
 };
 
 /// What the type of a model says an adapter file for it must hold.
+template <class Arch, class Policy>
+struct adapter_description {};
 template <class Arch, class Rank, class Scale, class Towers>
-struct adapter_description {
+struct adapter_description<Arch, RAdapter<Rank, Scale, Towers>> {
   template <Index R>
   static Index width_of(const low_rank<R>&) {
     return R;
@@ -75,6 +77,12 @@ struct adapter_description {
                       : image       ? "image"
                                     : "text"};
   }
+};
+template <class Arch, class Policy, class What>
+struct adapter_description<Arch, Recomputed<Policy, What>> : adapter_description<Arch, Policy> {};
+template <class Arch, class Policy>
+concept has_r_adapter = requires {
+  adapter_description<Arch, Policy>::facts();
 };
 
 }  // namespace detail
@@ -103,9 +111,10 @@ std::string base_fingerprint(const Weights<M, T>& weights) {
 
 /// Writes the adapters of `weights`, and nothing else, atomically, in the element type of the weights. `averaged` says
 /// whether they are a moving average (Trainer::averaged) or the last step's (Trainer::weights).
-template <class Arch, class Rank, class Scale, class Towers, class Unlock, class T>
-void save_adapters(const std::filesystem::path& path,
-                   const Weights<Clip<Arch, RAdapter<Rank, Scale, Towers>, Unlock>, T>& weights, bool averaged) {
+template <class Arch, class Policy, class Unlock, class T>
+requires detail::has_r_adapter<Arch, Policy>
+void save_adapters(const std::filesystem::path& path, const Weights<Clip<Arch, Policy, Unlock>, T>& weights,
+                   bool averaged) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   std::map<std::string, safetensors::Entry> tensors;
   for (const Tensor<const T>& tensor : weights.tensors()) {
@@ -114,7 +123,7 @@ void save_adapters(const std::filesystem::path& path,
                               .shape = safetensors::shape_of(tensor),
                               .data = std::as_bytes(std::span<const T>(tensor.data, tensor.size()))};
   }
-  const AdapterFacts facts = detail::adapter_description<Arch, Rank, Scale, Towers>::facts();
+  const AdapterFacts facts = detail::adapter_description<Arch, Policy>::facts();
   safetensors::write(path, tensors,
                      {{"format", "pt"},
                       {std::string(detail::adapter_key), "r_adapter"},
@@ -228,13 +237,13 @@ class AdapterReader {
 /// Errors: no adapter file; another rank, scale or choice of towers than the model's; another base; and, in one
 /// message, all missing, unexpected and misshapen tensors and those without floating-point numbers. After an error
 /// `weights` are as before.
-template <class Arch, class Rank, class Scale, class Towers, class Unlock, class T>
-AdapterFacts load_adapters(const std::filesystem::path& path,
-                           Weights<Clip<Arch, RAdapter<Rank, Scale, Towers>, Unlock>, T>& weights,
-                           const AdapterLoadOptions& options = {}) {
+template <class Arch, class Policy, class Unlock, class T>
+requires detail::has_r_adapter<Arch, Policy> AdapterFacts load_adapters(const std::filesystem::path& path,
+                                                                        Weights<Clip<Arch, Policy, Unlock>, T>& weights,
+                                                                        const AdapterLoadOptions& options = {}) {
   const safetensors::File file = safetensors::open(path);
   const AdapterFacts stored = adapter_facts(file);
-  const AdapterFacts wanted = detail::adapter_description<Arch, Rank, Scale, Towers>::facts();
+  const AdapterFacts wanted = detail::adapter_description<Arch, Policy>::facts();
   const std::string what = "loading the adapters in '" + file.name() + "'";
   const bool expands = options.expand_low_rank && wanted.rank == "full" && stored.rank != "full";
   std::string expected, got;

@@ -88,12 +88,33 @@ inline PeftLoraConfig read_peft_lora_config(const std::filesystem::path& path) {
           .dropout = fields.number("lora_dropout", 0.0, 1.0, 0.0)};
 }
 
+namespace detail {
+/// What the type of a model says about its LoRA.
+template <class Policy>
+struct lora_description {};
+template <Index R, class Targets, class Scale, class Towers>
+struct lora_description<Lora<R, Targets, Scale, Towers>> {
+  static constexpr Index rank = R;
+  using scale = Scale;
+  using towers = Towers;
+};
+template <class Policy, class What>
+struct lora_description<Recomputed<Policy, What>> : lora_description<Policy> {};
+template <class Policy>
+concept has_lora = requires {
+  lora_description<Policy>::rank;
+};
+}  // namespace detail
+
 /// Writes the LoRA of `weights`, and nothing else, atomically, in the element type of the weights. `base_model` is the
 /// name or path of the model that it belongs to, for the configuration; PEFT reads it, radapt does not.
-template <class Arch, Index R, class Targets, class Scale, class Towers, class Unlock, class T>
-void save_peft(const std::filesystem::path& folder,
-               const Weights<Clip<Arch, Lora<R, Targets, Scale, Towers>, Unlock>, T>& weights,
+template <class Arch, class Policy, class Unlock, class T>
+requires detail::has_lora<Policy>
+void save_peft(const std::filesystem::path& folder, const Weights<Clip<Arch, Policy, Unlock>, T>& weights,
                const std::string& base_model = "") {
+  constexpr Index R = detail::lora_description<Policy>::rank;
+  using Scale = typename detail::lora_description<Policy>::scale;
+  using Towers = typename detail::lora_description<Policy>::towers;
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   std::map<std::string, safetensors::Entry> entries;
   std::set<std::string> modules;
@@ -135,9 +156,10 @@ void save_peft(const std::filesystem::path& folder,
 /// Reads a LoRA that PEFT or save_peft wrote for a CLIPModel into `weights`, s included, and returns its configuration.
 /// Nothing is changed unless everything fits. Errors: see read_peft_lora_config; another rank; and in one message all
 /// missing, unexpected and misshapen tensors.
-template <class Arch, Index R, class Targets, class Scale, class Towers, class Unlock, class T>
-PeftLoraConfig load_peft(const std::filesystem::path& folder,
-                         Weights<Clip<Arch, Lora<R, Targets, Scale, Towers>, Unlock>, T>& weights) {
+template <class Arch, class Policy, class Unlock, class T>
+requires detail::has_lora<Policy> PeftLoraConfig load_peft(const std::filesystem::path& folder,
+                                                           Weights<Clip<Arch, Policy, Unlock>, T>& weights) {
+  constexpr Index R = detail::lora_description<Policy>::rank;
   const std::string what = "loading the LoRA in '" + folder.string() + "'";
   const PeftLoraConfig config = read_peft_lora_config(folder / "adapter_config.json");
   if (config.rank != R) {

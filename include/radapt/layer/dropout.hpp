@@ -18,6 +18,7 @@ inline op::ElementDraws element_draws(const Phase& phase, std::uint32_t site) {
 /// y = x / (1 - p) where an element is kept, 0 elsewhere; y = x in evaluation. p is Phase::dropout, any width.
 struct Dropout : layer_defaults {
   static constexpr auto name = "dropout";
+  static constexpr bool drops_elements = true;
   template <class X>
   using output = X;
 

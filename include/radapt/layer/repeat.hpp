@@ -27,6 +27,7 @@ struct Repeat : layer_defaults {
 
   template <class Tune>
   static constexpr bool trains = trains_any<Block, Tune>;
+  static constexpr bool drops_elements = Block::drops_elements;
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
     for (Index i = 0; i < N; ++i) { detail::visit_layer<Block>(f, join(path, Label(First + i)), p.block[i]...); }
@@ -70,6 +71,12 @@ struct Repeat : layer_defaults {
   static constexpr Index backward_scratch(Extent e) {
     using plans = BlockPlans<X, T, Tune, Dx>;
     return peak(plans::first::backward_scratch(e), plans::rest::backward_scratch(e), bytes_of<T, X>(e));
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent e) {
+    using plans = BlockPlans<X, T, Tune, Dx>;
+    const Index first = plans::first::backward_kept(e), rest = N > 1 ? plans::rest::backward_kept(e) : 0;
+    return first > rest ? first : rest;
   }
 
   template <class T, class X, class S>

@@ -2,6 +2,7 @@
 /// y = x + body(x).
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/run_again.hpp"
 #include "radapt/layer/visit.hpp"
 #include "radapt/op/elementwise.hpp"
 
@@ -30,6 +31,7 @@ struct Residual : layer_defaults {
 
   template <class Tune>
   static constexpr bool trains = trains_any<Body, Tune>;
+  static constexpr bool drops_elements = Body::drops_elements;
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
     detail::visit_layer<Body>(f, path, p...);
@@ -51,11 +53,24 @@ struct Residual : layer_defaults {
                   "overwrites it; to fix: end the body with a linear layer.");
     return Plan<Body, X, T, Tune, Dx>::backward_scratch(e);
   }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent e) {
+    return Plan<Body, X, T, Tune, Dx>::backward_kept(e);
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index run_again_scratch(Extent e) {
+    return detail::run_again_scratch<Body, X, T, Tune, Dx>(e);
+  }
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, X> y, auto& saved) {
     Body::template forward<T, X>(c, p, x, y, saved);
     run(c, op::add<T>{.y = y, .x = x});
+  }
+  /// Forward for what is saved alone: the sum is not wanted.
+  template <class T, class X>
+  static void run_again(auto& c, const auto& p, auto x, auto& saved) {
+    detail::run_again<Body, T, X>(c, p, x, saved);
   }
   template <class T, class X>
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<const T, X> dy, auto dx) {

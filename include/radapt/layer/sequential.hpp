@@ -8,6 +8,7 @@
 #include "radapt/core/label.hpp"
 #include "radapt/core/plan.hpp"
 #include "radapt/layer/identity.hpp"
+#include "radapt/layer/run_again.hpp"
 #include "radapt/layer/visit.hpp"
 
 namespace radapt {
@@ -168,6 +169,38 @@ struct ChainPlan {
       }
       return most;
     }
+    static constexpr Index backward_kept(Extent e) {
+      Index most = 0;
+      for (const Index own : {plan_of<I, Ls>::backward_kept(e)...}) { most = own > most ? own : most; }
+      return most;
+    }
+
+    /// How many layers run when nobody wants the chain's output: none behind the last one that keeps something.
+    static constexpr Index run_again() {
+      constexpr bool saves[size] = {is_saved<typename plan_of<I, Ls>::Saved>...};
+      Index n = 0;
+      for (Index i = 0; i < size; ++i) { n = saves[i] || keeps(i + 1) ? i + 1 : n; }
+      return n;
+    }
+    /// Whether layer i runs then, and its own output is not wanted either.
+    static constexpr bool ends_run_again(Index i) { return i + 1 == run_again() && !keeps(i + 1); }
+    template <Index J, class L>
+    static constexpr Index own_run_again_scratch(Extent e) {
+      if constexpr (ends_run_again(J)) {
+        return detail::run_again_scratch<L, edge<J>, T, Tune, wants_dx(J)>(e);
+      } else {
+        return plan_of<J, L>::forward_scratch(e) + (keeps(J + 1) ? 0 : edge_bytes(J + 1, e));
+      }
+    }
+    static constexpr Index run_again_scratch(Extent e) {
+      const Index own[size] = {own_run_again_scratch<I, Ls>(e)...};
+      Index most = 0;
+      for (Index i = 0; i < run_again(); ++i) {
+        const Index live = own[i] + (keeps(i) ? 0 : edge_bytes(i, e));
+        most = live > most ? live : most;
+      }
+      return most;
+    }
   };
   using layers = per_layer<std::make_index_sequence<size>>;
 };
@@ -249,6 +282,7 @@ struct Sequential : layer_defaults {
 
   template <class Tune>
   static constexpr bool trains = (trains_any<detail::layer_of<Ls>, Tune> || ...);
+  static constexpr bool drops_elements = (detail::layer_of<Ls>::drops_elements || ...);
   static void initialise(auto& p, Random& random) {
     [&]<Index... I>(std::index_sequence<I...>) {
       (detail::layer_of<Ls>::initialise(detail::child_at<I>(p), random), ...);
@@ -273,6 +307,14 @@ struct Sequential : layer_defaults {
   static constexpr Index backward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::backward_scratch(e);
   }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent e) {
+    return Chain<X, T, Tune, Dx>::layers::backward_kept(e);
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index run_again_scratch(Extent e) {
+    return Chain<X, T, Tune, Dx>::layers::run_again_scratch(e);
+  }
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, auto x, View<T, output<X>> y, auto& saved) {
@@ -280,6 +322,17 @@ struct Sequential : layer_defaults {
     Arena::Mark marks[size];
     [&]<Index... I>(std::index_sequence<I...>) {
       (forward_step<I, T, X>(c, detail::child_at<I>(p), x, y, saved, edges, marks), ...);
+    }
+    (std::make_index_sequence<size>{});
+  }
+
+  /// Forward for what is saved alone: layers behind the last one that keeps something do not run.
+  template <class T, class X>
+  static void run_again(auto& c, const auto& p, auto x, auto& saved) {
+    EdgesOf<T, X> edges;
+    Arena::Mark marks[size];
+    [&]<Index... I>(std::index_sequence<I...>) {
+      (run_again_step<I, T, X>(c, detail::child_at<I>(p), x, saved, edges, marks), ...);
     }
     (std::make_index_sequence<size>{});
   }
@@ -330,6 +383,20 @@ struct Sequential : layer_defaults {
     }
     if constexpr (I > 0) {
       if constexpr (!detail::keeps_output<Saved, I - 1>) { c.arena.release_scratch(marks[I], detail::end_of_edge(I)); }
+    }
+  }
+
+  template <Index I, class T, class X, class Saved>
+  static void run_again_step(auto& c, const auto& p, auto x, Saved& saved, auto& edges, auto& marks) {
+    using plan = typename Saved::plan;
+    if constexpr (plan::ends_run_again(I)) {
+      const auto in = detail::edge_or<I == 0, I>(x, edges);
+      detail::run_again<layer_at<I>, T, edge<X, I>>(c, p, in, detail::step_at<I>(saved).saved);
+      if constexpr (I > 0) {
+        if constexpr (!plan::keeps(I)) { c.arena.release_scratch(marks[I], detail::end_of_edge(I)); }
+      }
+    } else if constexpr (I < plan::run_again()) {
+      forward_step<I, T, X>(c, p, x, Discard{}, saved, edges, marks);
     }
   }
 

@@ -28,6 +28,7 @@ struct Blend : layer_defaults {
 
   template <class Tune>
   static constexpr bool trains = trains_any<Body, Tune>;
+  static constexpr bool drops_elements = Body::drops_elements;
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
     radapt::detail::visit_layer<Body>(f, path, p...);
@@ -48,6 +49,10 @@ struct Blend : layer_defaults {
                   "radapt: the last layer of a Blend's body may not read its output in backward, because it is not "
                   "kept; to fix: end the body with a layer that does not.");
     return bytes_of<T, X>(e) + Plan<Body, X, T, Tune, Dx>::backward_scratch(e);
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_kept(Extent e) {
+    return Plan<Body, X, T, Tune, Dx>::backward_kept(e);
   }
 
   template <class T, class X>

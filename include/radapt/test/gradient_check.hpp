@@ -123,8 +123,8 @@ class LayerCheck : LayerCheckBase {
     const std::vector<double> noise(dw.begin(), dw.end());
     Guarded<double> dx(Dx ? X::rows(e) * width<X>() : 0, NAN);
 
-    // Scratch in a context of its own: its peak is that of backward, and nothing can be added to what forward kept.
-    const PassPlan back_plan{0, TrainingPlan::backward_scratch(e)};
+    // A context of its own: its peaks are those of backward, and nothing more can be added to what forward kept.
+    const PassPlan back_plan{TrainingPlan::backward_kept(e), TrainingPlan::backward_scratch(e)};
     Context<reference> back;
     PoisonedArena back_arena(back.arena, back_plan.kept, back_plan.scratch);
     back.sequences = batch.sequences;

@@ -76,14 +76,14 @@ inline void check_labels(std::span<const std::int32_t> labels, Index classes) {
   }
 }
 
-/// Bytes of one tower's pass with activations A over sequences of that extent; `features_first` counts the pass without
-/// gradients that runs before micro-batches, `width` is that of what comes out.
+/// Bytes of one tower's pass with activations A over sequences of that extent, forward and back; `features_first`
+/// counts the pass without gradients that runs before micro-batches, `width` is that of what comes out.
 template <class Tower, class X, class A, class T, class Tune>
 MemoryNeed tower_need(Extent e, bool features_first, Index width = Tower::template output<X>::width) {
   using Training = Plan<Tower, X, A, Tune, false>;
   using Inference = Plan<Tower, X, A, tune::nothing, false>;
   const Index inference = features_first ? Inference::forward_scratch(e) : 0;
-  return {.kept = Training::kept(e),
+  return {.kept = Training::kept(e) + Training::backward_kept(e),
           .scratch = std::max({Training::forward_scratch(e), Training::backward_scratch(e), inference}) +
                      Boundary<Tower, X, A, T>::scratch(e, width)};
 }

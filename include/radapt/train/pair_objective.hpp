@@ -26,6 +26,8 @@ namespace radapt {
 ///
 /// A loss with terms may compare the features with those of teachers: the frozen weights that the run began with, and a
 /// moving average. They are computed first, without masks, and share the scratch memory.
+///
+/// Captions that are equal run once where nothing is drawn for each of them: see PairTowers.
 template <class Model, class Tune, class Loss, class T, class Backend>
 class PairObjective {
   using Towers = detail::PairTowers<Model, Tune, loss::captions_per_pair<Loss>(), T, Backend>;
@@ -46,7 +48,7 @@ class PairObjective {
         size_(size),
         classes_(classes),
         targets_(size.batch),
-        towers_(size.batch, size.micro()),
+        towers_(size.batch, size.micro(), longest_caption(size)),
         frozen_(Needs::frozen_teacher ? size.batch : 0),
         average_(Needs::average_teacher ? size.batch : 0),
         term_values_(Needs::count) {
@@ -56,23 +58,27 @@ class PairObjective {
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
-    const Index longest = size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
+    const Index longest = longest_caption(size);
     const Index captions = size.micro() * captions_per_pair;
     const bool features_first = has_teacher || size.micro() < size.batch;
-    const auto image = detail::tower_need<typename Model::Image, typename Model::PixelRow, A, T, Tune>(
-        Model::image_sequences(size.micro()).extent(), features_first);
-    const auto text =
-        detail::tower_need<typename Model::Text, TokenRow, A, T, Tune>({captions * longest, captions}, features_first);
+    const Extent images = Model::image_sequences(size.micro()).extent();
+    const Extent tokens{captions * longest, captions};
+    const auto image =
+        detail::tower_need<typename Model::Image, typename Model::PixelRow, A, T, Tune>(images, features_first);
+    const auto text = detail::tower_need<typename Model::Text, TokenRow, A, T, Tune>(tokens, features_first);
     const auto matrix = [](Index rows, Index columns) { return padded(rows * columns * sizeof(T)); };
     const Index batch = size.batch, texts = batch * captions_per_pair;
     const auto side = [&](Index rows) { return 4 * matrix(rows, Model::arch::embed) + padded(rows * sizeof(S)); };
     constexpr Index teachers = (Needs::frozen_teacher ? 1 : 0) + (Needs::average_teacher ? 1 : 0);
     const auto teacher = [&](Index rows) { return matrix(rows, Model::arch::embed); };
-    return {.kept = image.kept + text.kept,
+    // Both towers have run forward before one of them runs backward.
+    const Index kept = ImagePlan::kept(images) + TextPlan::kept(tokens) +
+                       std::max(ImagePlan::backward_kept(images), TextPlan::backward_kept(tokens));
+    return {.kept = kept,
             .scratch = std::max(image.scratch, text.scratch),
-            .features = side(batch) + side(texts) + matrix(batch, std::max(batch, has_head ? classes : 0)) +
-                        padded(2 * batch * sizeof(S)) + teachers * (teacher(batch) + teacher(texts)) +
-                        (has_teacher ? matrix(batch, batch) : 0)};
+            .features = side(batch) + side(texts) + Towers::bytes(size.micro()) +
+                        matrix(batch, std::max(batch, has_head ? classes : 0)) + padded(2 * batch * sizeof(S)) +
+                        teachers * (teacher(batch) + teacher(texts)) + (has_teacher ? matrix(batch, batch) : 0)};
   }
 
   /// Loss of the batch; gradients are added to `gradients`. `frozen` are the weights that the run began with, `average`
@@ -143,6 +149,9 @@ class PairObjective {
   using Part = typename Towers::Part;
   using Teacher = typename Towers::Teacher;
 
+  static Index longest_caption(const BatchSize& size) {
+    return size.longest_caption == 0 ? Model::arch::context : size.longest_caption;
+  }
   Index check(const Batch& batch) const {
     const Index captions = batch.captions == nullptr ? 0 : batch.captions->size();
     const Index count = captions / captions_per_pair;

@@ -216,6 +216,18 @@ struct appended<ensemble::After<Parts...>, Words...> {
   using type = ensemble::After<Parts..., Words...>;
 };
 
+template <class Model, class What>
+struct recomputed_model {
+  static_assert(never<Model>,
+                "radapt: with_recompute computes parts of the blocks of a Clip again, and this recipe's model is none; "
+                "to fix: leave it out.");
+  using type = Model;  // goes on with something, so that one mistake gives one message
+};
+template <class Arch, class Policy, class Unlock, class What>
+struct recomputed_model<Clip<Arch, Policy, Unlock>, What> {
+  using type = Clip<Arch, Recomputed<typename bare_policy<Policy>::type, What>, Unlock>;
+};
+
 template <class Loss, class... Terms>
 struct with_more_terms {
   using type = radapt::loss::With<Loss, Terms...>;
@@ -238,5 +250,11 @@ using with_after = Recipe<typename R::model, typename R::tune, typename R::durin
 template <class R, class... Terms>
 using with_terms = Recipe<typename R::model, typename R::tune, typename R::during, typename R::after,
                           typename detail::with_more_terms<typename R::loss, Terms...>::type>;
+
+/// Recipe R in less memory and more time, with the same bits: activations of What (recompute::mlp or recompute::block)
+/// are computed again in backward instead of kept. `Trainer<with_recompute<recipe::r_adapter<Arch>>, onednn>`.
+template <class R, class What = recompute::mlp>
+using with_recompute = Recipe<typename detail::recomputed_model<typename R::model, What>::type, typename R::tune,
+                              typename R::during, typename R::after, typename R::loss>;
 
 }  // namespace radapt

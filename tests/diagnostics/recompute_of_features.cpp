@@ -1,0 +1,13 @@
+// expect-error: with_recompute computes parts of the blocks of a Clip again
+#include "radapt/task/feature_recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+
+}  // namespace
+
+constexpr auto size = sizeof(radapt::with_recompute<radapt::recipe::clip_adapter<Small>>);

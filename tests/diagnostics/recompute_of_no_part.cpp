@@ -1,0 +1,14 @@
+// expect-error: write Recomputed<policy, *recompute::mlp> or
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+using Model = radapt::with_recompute<radapt::recipe::r_adapter<Small>, radapt::site::after_mlp>::trained;
+
+}  // namespace
+
+constexpr auto size = sizeof(radapt::Values<Model, float>);
