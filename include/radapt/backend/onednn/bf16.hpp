@@ -142,7 +142,7 @@ namespace detail::cpu {
 /// runs of all lengths.
 template <class F>
 void map_gathered_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const op::KeptRows& kept, F&& multiply) {
-  if (kept.mask == nullptr) { return multiply(y.data, x.data, y.rows); }
+  if (kept.keeps_all()) { return multiply(y.data, x.data, y.rows); }
   const RowTable table = kept_rows(device, kept, y.rows);
   if (table.count == 0) { return; }
   float* const panel_x = device.workspace<float>(table.count * (x.columns + y.columns));
@@ -190,7 +190,7 @@ inline void launch(onednn_bf16& device, const op::linear_backward_weight<float>&
       for (Index i = 0; i < n; ++i) { dw[i] += coefficient * added[i]; }
     });
   };
-  if (o.kept.mask == nullptr) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
+  if (o.kept.keeps_all()) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
   const RowTable table = kept_rows(device, o.kept, o.x.rows);
   if (table.count == 0) { return; }
   float* const gathered_x = device.workspace<float>(table.count * (in + out));

@@ -22,7 +22,7 @@ inline void launch(onednn& device, const op::add_columns<float>& o) {
     RADAPT_VECTOR_LOOP
     for (Index j = 0; j < width; ++j) { y[j] += coefficient * z[j]; }
   };
-  if (o.kept.mask == nullptr) { return parallel_for(o.y.rows, width, add_row); }
+  if (o.kept.keeps_all()) { return parallel_for(o.y.rows, width, add_row); }
   const RowTable table = kept_rows(device, o.kept, o.y.rows);
   parallel_for(table.count, width, [&](Index i) { add_row(table.rows[i]); });
 }
