@@ -3,7 +3,10 @@
 ///
 /// Matrix products and attention are counted, a multiplication and an addition each; norms, activations and sums are
 /// less than a hundredth of them. What an implementation does besides, such as computing the probabilities of attention
-/// a second time in backward, is not needed and not counted, so that a share of the roofline is never flattered.
+/// a second time in backward, is not needed and not counted, so that it flatters no share of the roofline. What an
+/// implementation spares is counted: a linear layer and the adapter behind it are two, as the method is written and as
+/// PyTorch runs it, where AdaptedLinear does with fewer operations. The share of a step of R-Adapter is higher by that:
+/// 4 % on ViT-B/16 with 32 pairs.
 ///
 ///     linear, r rows:            forward 2 r in out;   input gradient and weight gradient the same, each where it is
 ///     wanted attention, p visible pairs of tokens:  forward 4 p width (scores and values);  backward 8 p width

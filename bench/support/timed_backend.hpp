@@ -44,7 +44,7 @@ std::string title(const Op& o) {
   } else if constexpr (requires { o.y.columns; }) {
     text += ' ' + std::to_string(o.y.columns);
   }
-  if constexpr (requires { o.kept.mask; }) { text += o.kept.mask == nullptr ? "" : " (some rows)"; }
+  if constexpr (requires { o.kept.mask; }) { text += o.kept.keeps_all() ? "" : " (some rows)"; }
   return text;
 }
 }  // namespace detail

@@ -37,34 +37,38 @@ inline Batch packed(std::initializer_list<Index> lengths) {
   return b;
 }
 
-/// The data of a `KeptRows`. Without entries it keeps every row.
+/// The data of a `KeptRows`. Without entries it keeps every row, or none where it is inverted.
 struct Mask {
   Batch batch{};
   radapt::DropGranularity granularity = radapt::DropGranularity::per_sample;
   std::vector<std::uint8_t> entries{};
+  bool inverted = false;
 
+  bool keeps_all() const { return view().keeps_all(); }
   /// Points into this mask.
   radapt::op::KeptRows view() const {
-    if (entries.empty()) { return {}; }
-    return {.mask = entries.data(), .granularity = granularity, .sequences = batch.view()};
+    if (entries.empty()) { return {.inverted = inverted}; }
+    return {.mask = entries.data(), .granularity = granularity, .sequences = batch.view(), .inverted = inverted};
   }
   std::string title() const {
-    if (entries.empty()) { return "all rows kept"; }
+    if (entries.empty()) { return inverted ? "no rows kept" : "all rows kept"; }
     const char* const names[] = {"samples", "batches", "positions"};
     Index kept = 0;
     for (const std::uint8_t e : entries) { kept += e; }
     return std::to_string(kept) + " of " + std::to_string(entries.size()) + " " + names[static_cast<int>(granularity)] +
-           " kept of " + batch.title();
+           (inverted ? " left out of " : " kept of ") + batch.title();
   }
 };
 
-/// Masks of every granularity: all, none and some kept; short and long runs of kept rows; more rows than a panel holds.
+/// Masks of every granularity: all, none and some kept; short and long runs of kept rows; more rows than a panel holds;
+/// and the rows that a mask leaves out.
 inline std::vector<Mask> masks() {
   using radapt::DropGranularity;
   const Batch batches[] = {packed({3, 1, 7, 2, 5}), packed({40, 3, 50, 33, 1, 45}), uniform(3, 6), packed({1})};
   std::vector<Mask> all;
   for (const Batch& batch : batches) {
     all.push_back({.batch = batch});
+    all.push_back({.batch = batch, .inverted = true});
     for (int g = 0; g < 3; ++g) {
       const auto granularity = static_cast<DropGranularity>(g);
       const Index n = radapt::op::mask_entries(granularity, batch.view());
@@ -76,12 +80,14 @@ inline std::vector<Mask> masks() {
       all.push_back({batch, granularity, std::vector<std::uint8_t>(n, 1)});
       all.push_back({batch, granularity, std::vector<std::uint8_t>(n, 0)});
       all.push_back({batch, granularity, two_of_three});
+      all.push_back({batch, granularity, two_of_three, true});
       all.push_back({batch, granularity, every_other});
     }
   }
   std::vector<std::uint8_t> four_of_five(900);
   for (Index i = 0; i < four_of_five.size(); ++i) { four_of_five[i] = i % 5 != 2 ? 1 : 0; }
   all.push_back({uniform(2, 900), DropGranularity::per_token_position, four_of_five});
+  all.push_back({uniform(2, 900), DropGranularity::per_token_position, four_of_five, true});
   return all;
 }
 

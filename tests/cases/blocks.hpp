@@ -184,8 +184,11 @@ class Memory {
             .pooled = batch.pooled.empty() ? nullptr : whole(batch.pooled)};
   }
   radapt::op::KeptRows kept(const Mask& mask) {
-    if (mask.entries.empty()) { return {}; }
-    return {.mask = whole(mask.entries), .granularity = mask.granularity, .sequences = sequences(mask.batch)};
+    if (mask.entries.empty()) { return {.inverted = mask.inverted}; }
+    return {.mask = whole(mask.entries),
+            .granularity = mask.granularity,
+            .sequences = sequences(mask.batch),
+            .inverted = mask.inverted};
   }
 
  private:

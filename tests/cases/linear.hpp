@@ -71,7 +71,7 @@ struct LinearForward {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     operation<T> o{};
-    const bool all = s.mask.entries.empty();
+    const bool all = s.mask.keeps_all();
     o.y = {all ? m.output(s.rows * s.out) : m.updated(s.rows * s.out), s.rows, s.out};
     o.x = {m.input(s.rows * s.in), s.rows, s.in};
     o.weight = {m.parameter(s.out * s.in), s.out, s.in};
@@ -127,7 +127,7 @@ struct LinearBackwardInput {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     operation<T> o{};
-    const bool all = s.mask.entries.empty();
+    const bool all = s.mask.keeps_all();
     o.dx = {all ? m.output(s.rows * s.in) : m.updated(s.rows * s.in), s.rows, s.in};
     o.dy = {m.input(s.rows * s.out), s.rows, s.out};
     o.weight = {m.parameter(s.out * s.in), s.out, s.in};
@@ -136,7 +136,7 @@ struct LinearBackwardInput {
   }
   /// Of linear_forward, by x.
   static void differentiate(Differentiation& d, const Size& s) {
-    const bool all = s.mask.entries.empty();
+    const bool all = s.mask.keeps_all();
     const auto& x = d.variable(s.rows * s.in, all ? Gradient::assigned : Gradient::of_some_rows);
     const auto& y = d.result(s.rows * s.out);
     const op::KeptRows kept = s.mask.view();
@@ -209,7 +209,7 @@ struct LinearBackwardBias {
   static constexpr Tolerance tolerance = sum_tolerance;
   static constexpr Threads threads = Threads::same_bits;
   static std::vector<Size> tested() {
-    std::vector<Size> sizes = products();
+    std::vector<Size> sizes = with_masks(products());
     sizes.push_back({700, 1, 300});  // many blocks of rows and two of columns
     return sizes;
   }
@@ -219,7 +219,7 @@ struct LinearBackwardBias {
   }
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
-    return {{m.updated_parameter(s.out), s.out}, {m.input(s.rows * s.out), s.rows, s.out}};
+    return {{m.updated_parameter(s.out), s.out}, {m.input(s.rows * s.out), s.rows, s.out}, m.kept(s.mask)};
   }
   /// Of linear_forward, by the bias.
   static void differentiate(Differentiation& d, const Size& s) {
@@ -228,8 +228,9 @@ struct LinearBackwardBias {
     const op::linear_forward<double> forward{.y = {y.y, s.rows, s.out},
                                              .x = {d.constant(s.rows * s.in), s.rows, s.in},
                                              .weight = {d.constant(s.out * s.in), s.out, s.in},
-                                             .bias = {b.x, s.out}};
-    const operation<double> backward{{b.dx, s.out}, {y.dy, s.rows, s.out}};
+                                             .bias = {b.x, s.out},
+                                             .kept = s.mask.view()};
+    const operation<double> backward{{b.dx, s.out}, {y.dy, s.rows, s.out}, s.mask.view()};
     d.forward = launched(forward);
     d.backward = launched(backward);
   }

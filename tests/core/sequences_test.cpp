@@ -39,11 +39,19 @@ static_assert(radapt::op::mask_entries(DropGranularity::per_sample, packed) == 3
 static_assert(radapt::op::mask_entries(DropGranularity::per_token_position, packed) == 4);
 static_assert(radapt::op::mask_entries(DropGranularity::per_batch, packed) == 1);
 
-Runs kept_runs(DropGranularity granularity, const std::vector<std::uint8_t>& mask) {
+Runs runs_of(const radapt::op::KeptRows& kept) {
   Runs runs;
-  radapt::op::for_each_kept_run({mask.empty() ? nullptr : mask.data(), granularity, packed}, packed.rows(),
-                                [&](Index begin, Index end) { runs.emplace_back(begin, end); });
+  radapt::op::for_each_kept_run(kept, packed.rows(), [&](Index begin, Index end) { runs.emplace_back(begin, end); });
   return runs;
+}
+radapt::op::KeptRows kept_by(DropGranularity granularity, const std::vector<std::uint8_t>& mask) {
+  return {mask.empty() ? nullptr : mask.data(), granularity, packed};
+}
+Runs kept_runs(DropGranularity granularity, const std::vector<std::uint8_t>& mask) {
+  return runs_of(kept_by(granularity, mask));
+}
+Runs dropped_runs(DropGranularity granularity, const std::vector<std::uint8_t>& mask) {
+  return runs_of(radapt::op::dropped_rows(kept_by(granularity, mask)));
 }
 
 TEST_CASE("without a mask every row is kept, in one run") {
@@ -66,6 +74,21 @@ TEST_CASE("positions: the same in every sequence that is long enough") {
 TEST_CASE("the whole batch or nothing of it") {
   CHECK(kept_runs(DropGranularity::per_batch, {1}) == Runs{{0, 8}});
   CHECK(kept_runs(DropGranularity::per_batch, {0}).empty());
+}
+TEST_CASE("dropped rows are those that are not kept") {
+  CHECK(dropped_runs(DropGranularity::per_sample, {}).empty());
+  CHECK(dropped_runs(DropGranularity::per_sample, {1, 1, 1}).empty());
+  CHECK(dropped_runs(DropGranularity::per_sample, {1, 0, 1}) == Runs{{3, 4}});
+  CHECK(dropped_runs(DropGranularity::per_sample, {0, 0, 1}) == Runs{{0, 4}});
+  CHECK(dropped_runs(DropGranularity::per_token_position, {1, 0, 1, 0}) == Runs{{1, 2}, {5, 6}, {7, 8}});
+  CHECK(dropped_runs(DropGranularity::per_batch, {0}) == Runs{{0, 8}});
+  CHECK(dropped_runs(DropGranularity::per_batch, {1}).empty());
+  const std::vector<std::uint8_t> mask{1, 0, 1};
+  const auto kept = kept_by(DropGranularity::per_sample, mask);
+  CHECK(!kept.keeps_all());
+  CHECK(kept_by(DropGranularity::per_sample, {}).keeps_all());
+  CHECK(!radapt::op::dropped_rows(kept_by(DropGranularity::per_sample, {})).keeps_all());
+  CHECK(runs_of(radapt::op::dropped_rows(radapt::op::dropped_rows(kept))) == runs_of(kept));
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ enum : Index { token_embedding, text_blocks, text_pool, ln_final, text_projectio
 template <class Model, class Tune>
 using TextChain = typename Model::Text::template Chain<TokenRow, float, Tune, false>::layers;
 
-// One block of the image tower and its attention branch: ln_1, attn, and the adapter where there is one.
+// One block of the image tower and its attention branch: ln_1 and attn; with full adapters attn without out_proj, and
+// out_proj with its adapter.
 template <class Policy>
 using Kind = radapt::detail::BlockKind<Policy, role::tower::image, false>;
 template <class Policy, class Tune, bool Dx>
@@ -58,7 +59,7 @@ static_assert(!ImageChain<Adapted, OnlyAdapter>::keeps(image_proj));  // frozen:
 static_assert(!Attention<RAdapter<>, OnlyAdapter, false>::runs_backward[0]);
 static_assert(!Attention<RAdapter<>, OnlyAdapter, false>::runs_backward[1]);
 static_assert(Attention<RAdapter<>, OnlyAdapter, false>::runs_backward[2]);
-static_assert(Attention<RAdapter<>, OnlyAdapter, false>::keeps(2));  // the adapter's input
+static_assert(Attention<RAdapter<>, OnlyAdapter, false>::keeps(2));  // out_proj's input, and nothing behind out_proj
 // In the others the gradient passes through.
 static_assert(Attention<RAdapter<>, OnlyAdapter, true>::runs_backward[0]);
 static_assert(!Attention<RAdapter<>, OnlyAdapter, true>::keeps(1));  // in_proj is frozen: it needs no input
@@ -110,10 +111,10 @@ static_assert(kept<Adapted, OnlyAdapter>() < kept<Plain, tune::everything>());  
 static_assert(kept<Unlocked, OnlyUnlocked>() < kept<Unlocked, tune::everything>() / 2);
 static_assert(kept<Plain, tune::everything>() < kept<Adapted, tune::everything>());
 static_assert(kept<Clip<Small, RAdapter<low_rank<2>>>, OnlyAdapter>() > kept<Adapted, OnlyAdapter>());  // inner values
-// An image in ViT-B/16: R-Adapter keeps 72 % of what full fine-tuning keeps, norm tuning 63 %.
+// An image in ViT-B/16: R-Adapter keeps 66 % of what full fine-tuning keeps, norm tuning 63 %.
 constexpr Extent image{197, 1};
 constexpr Index all_of_it = ImagePlan<Clip<arch::ViT_B_16>, tune::everything>::kept(image);
-static_assert(ImagePlan<Clip<arch::ViT_B_16, RAdapter<>>, OnlyAdapter>::kept(image) < 0.73 * all_of_it);
+static_assert(ImagePlan<Clip<arch::ViT_B_16, RAdapter<>>, OnlyAdapter>::kept(image) < 0.67 * all_of_it);
 static_assert(ImagePlan<Clip<arch::ViT_B_16>, OnlyNorm>::kept(image) < 0.63 * all_of_it);
 
 // --- Frozen leaves take no memory.
@@ -137,4 +138,22 @@ TEST_CASE("frozen leaves take no memory") {
   CHECK(gradient_elements<Adapted, OnlyAdapter>() == 6 * (256 + 16) + 6 * (144 + 16));
   CHECK(gradient_elements<Unlocked, OnlyUnlocked>() < gradient_elements<Unlocked, tune::everything>() / 2);
   CHECK(gradient_elements<Plain, tune::everything>() == Weights<Plain>().buffer().size());
+}
+
+TEST_CASE("captions that are shorter than planned take no more than planned") {
+  // Adapters behind out_proj compute in place where there are few rows, and fold where there are many.
+  using Model = Clip<arch::ViT_B_32, RAdapter<>>;
+  constexpr Index sequences = 16, longest = Model::arch::context;
+  using Training = TextPlan<Model, OnlyAdapter>;
+  using Inference = Plan<Model::Text, TokenRow, float, tune::nothing, false>;
+  const Extent most{sequences * longest, sequences};
+  Index wrong = 0;
+  for (Index tokens = sequences; tokens <= most.tokens; ++tokens) {
+    const Extent e{tokens, sequences};
+    wrong += Training::kept(e) > Training::kept(most) ? 1U : 0U;
+    wrong += Training::forward_scratch(e) > Training::forward_scratch(most) ? 1U : 0U;
+    wrong += Training::backward_scratch(e) > Training::backward_scratch(most) ? 1U : 0U;
+    wrong += Inference::forward_scratch(e) > Inference::forward_scratch(most) ? 1U : 0U;
+  }
+  CHECK(wrong == 0);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /// The residual attention block of both towers (clip_compat.md 1.2), with the sites of adapter policies.
 ///   x += adapter(out_proj(attention(in_proj(ln_1(x)))));  x += adapter(c_proj(act(c_fc(ln_2(x)))))
+#include "radapt/adapter/adapted_linear.hpp"
 #include "radapt/adapter/beside.hpp"
 #include "radapt/adapter/recomputed.hpp"
 #include "radapt/adapter/site.hpp"
@@ -55,16 +56,39 @@ struct mlp<Linear<In, Out, Role>, Act, Last> {
 };
 }  // namespace detail
 
+/// attention(in_proj(x)): the same but for out_proj, where that is one layer with the adapter behind it.
+template <Index Width, Index Heads, bool Causal, class Kind>
+struct AttentionHeads : Sequential<Named<"in_proj_", typename Kind::template linear<site::in_proj, Width, 3 * Width>>,
+                                   SelfAttention<Width, Heads, Causal>> {};
+
 /// c_proj(act(c_fc(x))).
 template <Index Width, Index Hidden, Activation Act, class Kind>
 struct Mlp : detail::mlp<typename Kind::template linear<site::c_fc, Width, Hidden>, Act,
                          typename Kind::template linear<site::c_proj, Hidden, Width>>::type {};
 
+namespace detail {
+/// ln_1, attn and the adapter behind it. A full adapter and the linear layer in front of it are one layer; behind
+/// mlp.c_proj they are two, since that is four times as deep: see AdaptedLinear.
+template <Index Width, Index Heads, bool Causal, class Kind, class OutProj, class Adapter>
+struct attention_branch {
+  using type = chain<Named<"ln_1", typename Kind::template norm<Width>>,
+                     Named<"attn", MultiheadAttention<Width, Heads, Causal, Kind>>, Named<"attn.adapter", Adapter>>;
+};
+template <Index Width, Index Heads, bool Causal, class Kind, class Role, class AdapterRole, class Scale>
+struct attention_branch<Width, Heads, Causal, Kind, Linear<Width, Width, Role>,
+                        FullAdapter<Width, AdapterRole, Scale>> {
+  using type = Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
+                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>,
+                          Named<"attn", AdaptedLinear<Named<"out_proj", Linear<Width, Width, Role>>,
+                                                      Named<"adapter", FullAdapter<Width, AdapterRole, Scale>>>>>;
+};
+}  // namespace detail
+
 /// adapter(attn(ln_1(x))).
 template <Index Width, Index Heads, bool Causal, class Kind>
-struct AttentionBranch : chain<Named<"ln_1", typename Kind::template norm<Width>>,
-                               Named<"attn", MultiheadAttention<Width, Heads, Causal, Kind>>,
-                               Named<"attn.adapter", typename Kind::template adapter<site::after_attention, Width>>> {};
+struct AttentionBranch
+    : detail::attention_branch<Width, Heads, Causal, Kind, typename Kind::template linear<site::out_proj, Width, Width>,
+                               typename Kind::template adapter<site::after_attention, Width>>::type {};
 
 namespace detail {
 template <class Main, class Branch>

@@ -11,7 +11,19 @@ struct KeptRows {
   const std::uint8_t* mask = nullptr;  ///< 1 keeps; (sequences), (longest sequence) or (1) entries by granularity
   DropGranularity granularity = DropGranularity::per_sample;
   Sequences sequences{};
+  bool inverted = false;  ///< the rows that the mask drops are those that count as kept, see dropped_rows
+
+  /// Whether rows count as kept whose entry in the mask, which is not null, is that one.
+  constexpr bool keeps(Index entry) const { return (mask[entry] != 0) != inverted; }
+  /// Whether that can be said of every row without looking at the mask.
+  constexpr bool keeps_all() const { return mask == nullptr && !inverted; }
 };
+
+/// The rows that `kept` leaves out: none where it has no mask.
+constexpr KeptRows dropped_rows(KeptRows kept) {
+  kept.inverted = !kept.inverted;
+  return kept;
+}
 
 /// Number of entries in a mask of that granularity.
 constexpr Index mask_entries(DropGranularity granularity, const Sequences& s) {
@@ -49,22 +61,22 @@ class RunJoiner {
 template <class F>
 void for_each_kept_run(const KeptRows& kept, Index rows, F&& f) {
   if (kept.mask == nullptr) {
-    if (rows != 0) { f(Index{0}, rows); }
+    if (rows != 0 && kept.keeps_all()) { f(Index{0}, rows); }
     return;
   }
   const Sequences& s = kept.sequences;
   if (kept.granularity == DropGranularity::per_batch) {
-    if (kept.mask[0] != 0 && rows != 0) { f(Index{0}, rows); }
+    if (kept.keeps(0) && rows != 0) { f(Index{0}, rows); }
     return;
   }
   detail::RunJoiner joiner{[&](Index begin, Index end) { f(begin, end); }};
   for (Index i = 0; i < s.count; ++i) {
     const Index first = s.begin(i);
     if (kept.granularity == DropGranularity::per_sample) {
-      if (kept.mask[i] != 0) { joiner.add(first, first + s.length(i)); }
+      if (kept.keeps(i)) { joiner.add(first, first + s.length(i)); }
     } else {
       for (Index t = 0; t < s.length(i); ++t) {
-        if (kept.mask[t] != 0) { joiner.add(first + t, first + t + 1); }
+        if (kept.keeps(t)) { joiner.add(first + t, first + t + 1); }
       }
     }
   }

@@ -54,13 +54,14 @@ struct linear_backward_weight {
   KeptRows kept{};
 };
 
-/// db += sum over rows of dy.
+/// db += sum over the kept rows of dy.
 template <class T>
 struct linear_backward_bias {
   static constexpr auto name = "linear_backward_bias";
   using element = T;
   Vector<parameter_t<T>> db;  // (out)
   Matrix<const T> dy;         // (rows, out)
+  KeptRows kept{};
 };
 
 }  // namespace radapt::op

@@ -59,6 +59,7 @@ class cuda {
 class cuda_bf16 : public cuda {
  public:
   static constexpr auto name = "cuda_bf16";
+  static constexpr bool rounds_factors = true;  ///< of products, to bf16
 };
 
 /// Whether a `cuda` can be made here; if not, why.

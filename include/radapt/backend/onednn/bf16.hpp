@@ -18,7 +18,8 @@ namespace radapt {
 class onednn_bf16 : public onednn {
  public:
   static constexpr auto name = "onednn_bf16";
-  using activation = bf16;  ///< what passes over float parameters store
+  using activation = bf16;                      ///< what passes over float parameters store
+  static constexpr bool rounds_factors = true;  ///< of products, to bf16
 
   /// Whether products run in bf16 on this processor.
   static bool multiplies_bf16() { return detail::cpu::multiplies_bf16(); }
@@ -151,7 +152,7 @@ namespace detail::cpu {
 /// runs of all lengths.
 template <class T, class F>
 void map_gathered_rows(onednn& device, Matrix<T> y, Matrix<const T> x, const op::KeptRows& kept, F&& multiply) {
-  if (kept.mask == nullptr) { return multiply(y.data, x.data, y.rows); }
+  if (kept.keeps_all()) { return multiply(y.data, x.data, y.rows); }
   const RowTable table = kept_rows(device, kept, y.rows);
   if (table.count == 0) { return; }
   T* const panel_x = device.workspace<T>(table.count * (x.columns + y.columns));
@@ -251,7 +252,7 @@ void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
       for (Index i = 0; i < n; ++i) { dw[i] += coefficient * added[i]; }
     });
   };
-  if (o.kept.mask == nullptr) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
+  if (o.kept.keeps_all()) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
   const RowTable table = kept_rows(device, o.kept, o.x.rows);
   if (table.count == 0) { return; }
   T* const gathered_x = device.workspace<T>(table.count * (in + out));

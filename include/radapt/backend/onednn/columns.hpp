@@ -24,7 +24,7 @@ void launch(onednn& device, const op::add_columns<T>& o) {
     RADAPT_VECTOR_LOOP
     for (Index j = 0; j < width; ++j) { store(y, j, load(y, j) + coefficient * load(z, j)); }
   };
-  if (o.kept.mask == nullptr) { return parallel_for(o.y.rows, width, add_row); }
+  if (o.kept.keeps_all()) { return parallel_for(o.y.rows, width, add_row); }
   const RowTable table = kept_rows(device, o.kept, o.y.rows);
   parallel_for(table.count, width, [&](Index i) { add_row(table.rows[i]); });
 }

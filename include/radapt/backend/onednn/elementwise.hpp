@@ -21,7 +21,7 @@ void launch(onednn& device, const op::scaled_add<T>& o) {
     RADAPT_VECTOR_LOOP
     for (Index i = 0; i < n; ++i) { store(y, i, load(x, i) + coefficient * load(z, i)); }
   };
-  if (o.kept.mask == nullptr) { return parallel_blocks(o.y.size(), combine); }
+  if (o.kept.keeps_all()) { return parallel_blocks(o.y.size(), combine); }
   const Index width = o.y.columns;
   const RowTable table = kept_rows(device, o.kept, o.y.rows);
   // Row i of the table is handled together with the dropped rows in front of it; the last task takes those behind.

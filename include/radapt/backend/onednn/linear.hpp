@@ -43,7 +43,7 @@ void map_kept_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const
   const auto direct = [&](Index begin, Index end) {
     multiply(y.data + begin * y.columns, x.data + begin * x.columns, end - begin);
   };
-  if (kept.mask == nullptr) { return op::for_each_kept_run(kept, y.rows, direct); }
+  if (kept.keeps_all()) { return op::for_each_kept_run(kept, y.rows, direct); }
   const RowTable table = kept_rows(device, kept, y.rows);
   if (table.count >= table.runs * direct_run_rows || table.runs == 1) {
     return op::for_each_kept_run(kept, y.rows, direct);
@@ -98,7 +98,7 @@ inline void launch(onednn& device, const op::linear_backward_weight<float>& o) {
     if (rows == 0) { return; }
     check_product(product(o.dw.data, in, out, in, rows, {dy, out, true}, {x, in}, coefficient, 1.0F));
   };
-  if (o.kept.mask == nullptr) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
+  if (o.kept.keeps_all()) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
   const RowTable table = kept_rows(device, o.kept, o.x.rows);
   if (table.runs == 1) {
     return accumulate(o.dy.data + table.rows[0] * out, o.x.data + table.rows[0] * in, table.count);
@@ -118,8 +118,10 @@ template <cpu_element T>
 void launch(onednn& device, const op::linear_backward_bias<T>& o) {
   using namespace detail::cpu;
   const Index out = o.dy.columns;
-  sum_rows<1>(device, o.dy.rows, out, {o.db.data},
-              [&](Index r, const std::array<float*, 1>& sums) { add_to(sums[0], o.dy.data + r * out, out); });
+  const auto add_row = [&](Index r, const std::array<float*, 1>& sums) { add_to(sums[0], o.dy.data + r * out, out); };
+  if (o.kept.keeps_all()) { return sum_rows<1>(device, o.dy.rows, out, {o.db.data}, add_row); }
+  const RowTable table = kept_rows(device, o.kept, o.dy.rows);
+  sum_rows<1>(device, table.count, out, {o.db.data}, [&](Index i, const auto& sums) { add_row(table.rows[i], sums); });
 }
 
 }  // namespace radapt

@@ -46,8 +46,9 @@ void launch(reference&, const op::linear_backward_weight<T>& o) {
 template <class T>
 void launch(reference&, const op::linear_backward_bias<T>& o) {
   using namespace detail::eigen;
-  if (o.dy.rows == 0) { return; }  // dy may be null then, and Eigen would count columns from there
-  map(o.db) += map(o.dy).colwise().sum();
+  op::for_each_kept_run(o.kept, o.dy.rows, [&](Index begin, Index end) {
+    map(o.db) += map(o.dy).middleRows(extent(begin), extent(end - begin)).colwise().sum();
+  });
 }
 
 }  // namespace radapt

@@ -1,6 +1,7 @@
 #pragma once
 /// Sums over the rows of a matrix, one for each column: gradients of biases, of norms and of position tables.
 #include "radapt/backend/cuda/kernels/map.cuh"
+#include "radapt/backend/cuda/kernels/rows.cuh"
 
 namespace radapt::detail::gpu {
 
@@ -46,6 +47,12 @@ void add_column_sums(Call& call, const char* name, T* target, Index rows, Index 
 struct Element {
   Matrix<const float> x;
   __device__ float operator()(Index r, Index i) const { return x.data[r * x.columns + i]; }
+};
+/// Those of kept rows, and 0 of others.
+struct KeptElement {
+  Matrix<const float> x;
+  op::KeptRows kept;
+  __device__ float operator()(Index r, Index i) const { return keeps_row(kept, r) ? x.data[r * x.columns + i] : 0.0F; }
 };
 
 }  // namespace radapt::detail::gpu

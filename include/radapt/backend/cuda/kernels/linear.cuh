@@ -11,7 +11,7 @@ namespace detail::gpu {
 
 /// The operands of an operation, where kernels can follow them, as a product.
 inline Product product_of(Call& call, const op::linear_forward<float>& o) {
-  return {.c = (o.kept.mask == nullptr ? call.out(o.y) : call.updated(o.y)).data,
+  return {.c = (o.kept.keeps_all() ? call.out(o.y) : call.updated(o.y)).data,
           .a = call.in(o.x).data,
           .b = call.in(o.weight).data,
           .rows = o.y.rows,
@@ -25,7 +25,7 @@ inline Product product_of(Call& call, const op::linear_forward<float>& o) {
           .kept = call.in(o.kept)};
 }
 inline Product product_of(Call& call, const op::linear_backward_input<float>& o) {
-  return {.c = (o.kept.mask == nullptr ? call.out(o.dx) : call.updated(o.dx)).data,
+  return {.c = (o.kept.keeps_all() ? call.out(o.dx) : call.updated(o.dx)).data,
           .a = call.in(o.dy).data,
           .b = call.in(o.weight).data,
           .rows = o.dx.rows,
@@ -93,7 +93,13 @@ void launch(cuda& backend, const op::linear_backward_weight<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
   detail::gpu::Call call(backend);
-  add_column_sums(call, o.name, call.updated(o.db).data, o.dy.rows, o.dy.columns, detail::gpu::Element{call.in(o.dy)});
+  const Matrix<const T> dy = call.in(o.dy);
+  T* const db = call.updated(o.db).data;
+  if (o.kept.keeps_all()) {
+    add_column_sums(call, o.name, db, dy.rows, dy.columns, detail::gpu::Element{dy});
+  } else {
+    add_column_sums(call, o.name, db, dy.rows, dy.columns, detail::gpu::KeptElement{dy, call.in(o.kept)});
+  }
   call.done();
 }
 

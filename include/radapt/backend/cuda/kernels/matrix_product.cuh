@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
   __shared__ bool keeps[product_tile];
   const Index first_row = Index{blockIdx.y} * product_tile, first_column = Index{blockIdx.x} * product_tile;
   const Index y = threadIdx.x / 16 * each, x = threadIdx.x % 16 * each;
-  const bool masked_rows = p.kept.mask != nullptr && !p.kept_inner;
+  const bool masked_rows = !p.kept.keeps_all() && !p.kept_inner;
   if (masked_rows) {
     if (threadIdx.x < product_tile) {
       const Index row = first_row + threadIdx.x;
@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     for (Index i = 0; i < product_tile; ++i) { any = any || keeps[i]; }
     if (!any) { return; }
   }
-  const bool masked_inner = p.kept.mask != nullptr && p.kept_inner;
+  const bool masked_inner = !p.kept.keeps_all() && p.kept_inner;
   float sums[each][each] = {};
   for (Index k0 = 0; k0 < p.inner; k0 += product_depth) {
     if (masked_inner) {

@@ -100,8 +100,8 @@ __global__ void __launch_bounds__(threads) kernel(Product p, Parts parts, bool a
   const Position begin = blockIdx.z * static_cast<Position>(parts.inner);
   const Position whole = static_cast<Position>(p.inner), here = begin + static_cast<Position>(parts.inner);
   const Position end = here < whole ? here : whole;
-  const bool masked_rows = p.kept.mask != nullptr && !p.kept_inner;
-  const bool masked_inner = TransposedA && p.kept.mask != nullptr && p.kept_inner;
+  const bool masked_rows = !p.kept.keeps_all() && !p.kept_inner;
+  const bool masked_inner = TransposedA && !p.kept.keeps_all() && p.kept_inner;
   if (masked_rows) {
     bool any = false;
     if (threadIdx.x < tile) {

@@ -18,10 +18,10 @@ constexpr Index sequence_of(const Sequences& s, Index row) {
 
 /// Whether `row` of the batch is kept.
 constexpr bool keeps_row(const op::KeptRows& kept, Index row) {
-  if (kept.mask == nullptr) { return true; }
-  if (kept.granularity == DropGranularity::per_batch) { return kept.mask[0] != 0; }
+  if (kept.mask == nullptr) { return kept.keeps_all(); }
+  if (kept.granularity == DropGranularity::per_batch) { return kept.keeps(0); }
   const Index i = sequence_of(kept.sequences, row);
-  return kept.mask[kept.granularity == DropGranularity::per_sample ? i : row - kept.sequences.begin(i)] != 0;
+  return kept.keeps(kept.granularity == DropGranularity::per_sample ? i : row - kept.sequences.begin(i));
 }
 
 }  // namespace radapt::detail::gpu

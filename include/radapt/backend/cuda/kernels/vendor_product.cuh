@@ -39,7 +39,7 @@ class VendorProducts {
              stride * sizeof(float) % alignment_bytes == 0;
     };
     constexpr double least_flops = 1e6;  // below, a launch of ours costs less than a call of theirs
-    return p.kept.mask == nullptr && p.scale == nullptr && p.log_scale == nullptr && aligned(p.a, p.a_stride) &&
+    return p.kept.keeps_all() && p.scale == nullptr && p.log_scale == nullptr && aligned(p.a, p.a_stride) &&
            aligned(p.b, p.b_stride) && aligned(p.c, p.c_stride) &&
            2.0 * static_cast<double>(p.rows) * static_cast<double>(p.columns) * static_cast<double>(p.inner) >=
                least_flops;
