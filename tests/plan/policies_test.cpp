@@ -62,10 +62,10 @@ static_assert(Attention<RAdapter<>, OnlyAdapter, false>::runs_backward[2]);
 static_assert(Attention<RAdapter<>, OnlyAdapter, false>::keeps(2));  // out_proj's input, and nothing behind out_proj
 // In the others the gradient passes through.
 static_assert(Attention<RAdapter<>, OnlyAdapter, true>::runs_backward[0]);
-static_assert(!Attention<RAdapter<>, OnlyAdapter, true>::keeps(1));  // in_proj is frozen: it needs no input
-static_assert(!MlpChain<RAdapter<>, OnlyAdapter, true>::keeps(2));   // nor does c_proj
-static_assert(MlpChain<RAdapter<>, OnlyAdapter, true>::keeps(1));    // but the activation does
-static_assert(MlpChain<RAdapter<>, tune::everything, true>::keeps(2));
+static_assert(!Attention<RAdapter<>, OnlyAdapter, true>::keeps(1));        // in_proj is frozen: it needs no input
+static_assert(!MlpChain<RAdapter<>, OnlyAdapter, true>::keeps(1));         // nor does c_proj
+static_assert(MlpChain<RAdapter<>, OnlyAdapter, true>::runs_backward[0]);  // c_fc keeps what its activation reads
+static_assert(MlpChain<RAdapter<>, tune::everything, true>::keeps(1));
 // A model without adapters has nothing for this policy.
 static_assert(!trains_any<Plain, OnlyAdapter> && !ImagePlan<Plain, OnlyAdapter>::runs_backward);
 
