@@ -49,13 +49,14 @@ static_assert(ImagePlan<AdaptedBlock, OnlyAdapter>::backward_kept(images) ==
 static_assert(ImagePlan<AdaptedBlock, OnlyProjection>::backward_kept(images) == 0);
 static_assert(kept_of_images<AdaptedBlock, OnlyProjection> == kept_of_images<Adapted, OnlyProjection>);
 
-// An image in ViT-B/16 under R-Adapter: of twelve widths a token and block seven are left, or one and a block.
+// An image in ViT-B/16 under R-Adapter: of eleven widths a token and block six are left and an MLP, 77 of 132,
+// or one and a block, 23 of 132.
 constexpr Extent image{197, 1};
 template <class Policy>
 constexpr Index of_vit = ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::kept(image) +
                          ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::backward_kept(image);
-static_assert(of_vit<Recomputed<RAdapter<>>> < 0.63 * of_vit<RAdapter<>>);
-static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.17 * of_vit<RAdapter<>>);
+static_assert(of_vit<Recomputed<RAdapter<>>> < 0.59 * of_vit<RAdapter<>>);
+static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.18 * of_vit<RAdapter<>>);
 
 }  // namespace
 
@@ -73,13 +74,17 @@ TEST_CASE("CLIP with recomputed blocks takes what is planned") {
 TEST_CASE("what is computed again is computed once more, and nothing else is") {
   const counting once = run_images<Adapted, OnlyAdapter>(), mlp = run_images<AdaptedMlp, OnlyAdapter>(),
                  block = run_images<AdaptedBlock, OnlyAdapter>();
-  CHECK(mlp.count("linear_forward") == once.count("linear_forward"));
-  const int before = once.count("backward linear_forward");         // the gradient of a projection
+  // The first time c_fc runs with its activation, since nobody reads what is between them.
+  CHECK(mlp.count("linear_forward") == once.count("linear_forward") - 3);
+  CHECK(mlp.count("linear_activation_forward") == 3);
+  const int of_projection = 1;                               // its gradient
+  const int before = once.count("backward linear_forward");  // and out_proj again, in front of its adapter
+  CHECK(before == of_projection + 3);
   CHECK(mlp.count("backward linear_forward") == before + 3 * 2);    // c_fc and c_proj, which F's gradient reads
   CHECK(block.count("backward linear_forward") == before + 3 * 5);  // and in_proj, out_proj and F of the attention
   CHECK(mlp.count("backward draw_mask") == 3);
   CHECK(block.count("backward draw_mask") == 6);
   CHECK(mlp.count("backward linear_backward_input") == once.count("backward linear_backward_input"));
   const counting plain = run_images<PlainBlock, tune::everything>();
-  CHECK(plain.count("backward linear_forward") == before + 3 * 3);  // no c_proj: nothing reads its output
+  CHECK(plain.count("backward linear_forward") == of_projection + 3 * 3);  // no c_proj: nothing reads its output
 }

@@ -82,7 +82,7 @@ class AttentionRelevance {
         gradients_(Buffer<T>(bind<T>(tree_, nullptr, classes))) {
     if (images == 0) { fail({.what = "AttentionRelevance", .expected = "images >= 1", .got = "0", .hint = ""}); }
     bind(tree_, gradients_.data(), classes);
-    const MemoryNeed need = detail::tower_need<M, typename M::PixelRow, T, Bottom>(extent(images), false);
+    const MemoryNeed need = detail::tower_need<M, typename M::PixelRow, T, T, Bottom>(extent(images), false);
     context_.arena.reserve(need.kept, need.scratch);
   }
 
