@@ -2,7 +2,7 @@
 ///
 ///     bench_profile                     # the step of R-Adapter on ViT-B/32, 64 pairs
 ///     bench_profile step-B-16 32        # the same on ViT-B/16, 32 pairs
-///     bench_profile image-B-32 32 bf16  # its image tower, with products in bf16
+///     bench_profile image-B-32 32 bf16  # its image tower, in bf16
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
