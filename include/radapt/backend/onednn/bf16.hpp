@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/amx/attention_backward.hpp"
+#include "radapt/backend/onednn/amx/products.hpp"
 
 namespace radapt {
 
@@ -32,10 +34,16 @@ class onednn_bf16 : public onednn {
   void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
                 const float* bias = nullptr, std::optional<Activation> activation_behind = {}) {
     using namespace detail::cpu;
+    namespace amx = detail::amx;
     if (rows == 0) { return; }
+    const bool constant = is_constant(weight);
+#ifdef RADAPT_HAS_AMX
+    if (amx::Products::takes(inner)) {
+      return tiles_.multiply(c, a, rows, inner, columns, weight, transposed, constant, bias, activation_behind);
+    }
+#endif
     const dnnl_format_tag_t tag = transposed ? dnnl_ba : dnnl_ab;
     const bf16* const a16 = rounded(first_, a, rows * inner);
-    const bool constant = is_constant(weight);
     const Key key{.rows = rows,
                   .inner = inner,
                   .columns = columns,
@@ -51,15 +59,24 @@ class onednn_bf16 : public onednn {
       run(key, c, a16, rounded(second_, weight, inner * columns), bias);
     }
   }
-  /// dy^T x with dy (rows, out) and x (rows, in): (out, in), until the next call.
+  /// dw += factor dy^T x with dy (rows, out), x (rows, in) and dw (out, in).
   template <class T>
-  const float* multiply_transposed(const T* dy, const T* x, Index rows, Index out, Index in) {
+  void add_transposed_product(float* dw, const T* dy, const T* x, Index rows, Index out, Index in, float factor) {
     using namespace detail::cpu;
+    if (rows == 0) { return; }
+#ifdef RADAPT_HAS_AMX
+    if (detail::amx::available()) { return tiles_.add_transposed_product(dw, dy, x, rows, out, in, factor); }
+#endif
     const bf16* const dy16 = rounded(first_, dy, rows * out);
     if (product_.size() < out * in) { product_ = Buffer<float>(out * in); }
     const Key key{.rows = out, .inner = rows, .columns = in, .a = dnnl_ba, .b = dnnl_ab, .c = dnnl_f32};
     run(key, product_.data(), dy16, rounded(second_, x, rows * in), nullptr);
-    return product_.data();
+    parallel_blocks(out * in, [&](Index begin, Index n) {
+      float* const to = dw + begin;
+      const float* const added = product_.data() + begin;
+      RADAPT_VECTOR_LOOP
+      for (Index i = 0; i < n; ++i) { to[i] += factor * added[i]; }
+    });
   }
 
  private:
@@ -144,6 +161,9 @@ class onednn_bf16 : public onednn {
   Index next_product_ = 0, next_rounding_ = 0;
   Buffer<bf16> first_, second_;
   Buffer<float> product_;
+#ifdef RADAPT_HAS_AMX
+  detail::amx::Products tiles_;
+#endif
 };
 
 namespace detail::cpu {
@@ -243,14 +263,7 @@ void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
   }
   const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
   const auto accumulate = [&](const T* dy, const T* x, Index rows) {
-    if (rows == 0) { return; }
-    const float* const product = device.multiply_transposed(dy, x, rows, out, in);
-    parallel_blocks(out * in, [&](Index begin, Index n) {
-      float* const dw = o.dw.data + begin;
-      const float* const added = product + begin;
-      RADAPT_VECTOR_LOOP
-      for (Index i = 0; i < n; ++i) { dw[i] += coefficient * added[i]; }
-    });
+    device.add_transposed_product(o.dw.data, dy, x, rows, out, in, coefficient);
   };
   if (o.kept.keeps_all()) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
   const RowTable table = kept_rows(device, o.kept, o.x.rows);
@@ -260,6 +273,28 @@ void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
   gather_rows(gathered_x, o.x, table.rows, table.count);
   gather_rows(gathered_dy, o.dy, table.rows, table.count);
   accumulate(gathered_dy, gathered_x, table.count);
+}
+
+// The part of each head of every sequence: on tiles where the processor has them, otherwise as in float.
+
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::attention_forward<T>& o) {
+#ifdef RADAPT_HAS_AMX
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (detail::amx::available()) { return detail::amx::run_attention(device, o); }
+  }
+#endif
+  launch(static_cast<onednn&>(device), o);
+}
+
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::attention_backward<T>& o) {
+#ifdef RADAPT_HAS_AMX
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (detail::amx::available()) { return detail::amx::run_attention(device, o); }
+  }
+#endif
+  launch(static_cast<onednn&>(device), o);
 }
 
 }  // namespace radapt

@@ -1,0 +1,201 @@
+#pragma once
+/// Attention on tiles, for bf16: one task per head of a sequence, with the scores of a block of positions in a cache.
+///
+/// Scores and sums are float; probabilities and their gradients are rounded to bf16 before they are multiplied, those
+/// of the forward pass before they are divided by their sum. Every part of an output is written by one task in one
+/// order.
+#include "radapt/backend/onednn/amx/vector_math.hpp"
+#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/core/memory.hpp"
+#include "radapt/op/attention.hpp"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+namespace radapt::detail::amx {
+
+/// One head's columns of a sequence: rows `stride` apart.
+struct HeadMatrix {
+  const bf16* data;
+  Index stride, rows, columns;
+  Index padded_rows() const { return rounded_up(rows, row_block); }
+  Index padded_columns() const { return rounded_up(columns, tile_depth); }
+  Index elements() const { return padded_rows() * padded_columns(); }
+};
+
+/// x^T as the right factor of a product that sums over columns of x: [32 rows of x][32 columns][2].
+RADAPT_AMX inline void take_turned(bf16* tiles, const HeadMatrix& x) {
+  for (Index r = 0; r < x.padded_rows(); r += row_block) {
+    for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
+      for (Index half = 0; half < row_block; half += tile_rows, tiles += tile_elements) {
+        const Index first = std::min(r + half, x.rows), rows = std::min(tile_rows, x.rows - first);
+        take_row_tile(tiles, x.data + (rows == 0 ? 0 : first * x.stride + c), x.stride, rows,
+                      std::min(tile_depth, x.columns - c));
+        turn_tile(tiles);
+      }
+    }
+  }
+}
+
+/// x as the right factor of a product that sums over rows of x: [32 columns of x][32 rows][2].
+RADAPT_AMX inline void take_right(bf16* tiles, const HeadMatrix& x) {
+  for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
+    for (Index r = 0; r < x.padded_rows(); r += row_block) {
+      for (Index half = 0; half < tile_depth; half += tile_columns, tiles += tile_elements) {
+        const Index first = std::min(c + half, x.columns), columns = std::min(tile_columns, x.columns - first);
+        take_pair_tile(tiles, x.data + (columns == 0 ? 0 : r * x.stride + first), x.stride,
+                       columns == 0 ? 0 : std::min(tile_depth, x.rows - r), columns);
+      }
+    }
+  }
+}
+
+/// The 32 rows of x from `first` on as a left factor: [32 columns][2].
+RADAPT_AMX inline void take_left(bf16* tiles, const HeadMatrix& x, Index first) {
+  for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
+    for (Index half = 0; half < row_block; half += tile_rows, tiles += tile_elements) {
+      const Index begin = std::min(first + half, x.rows), rows = std::min(tile_rows, x.rows - begin);
+      take_row_tile(tiles, x.data + (rows == 0 ? 0 : begin * x.stride + c), x.stride, rows,
+                    std::min(tile_depth, x.columns - c));
+    }
+  }
+}
+
+/// Where row r, columns [c, c + 32), of a left factor of 32 rows lies.
+inline bf16* row_of_left(bf16* tiles, Index r, Index c) {
+  return tiles + c / tile_depth * 2 * tile_elements + r / tile_rows * tile_elements + r % tile_rows * tile_depth;
+}
+
+/// c (32, columns) = or += a b over `steps`, panel by panel of 32 columns; rows of c lie `stride` apart.
+RADAPT_AMX inline void multiply_row_block(float* c, Index stride, const bf16* a, const bf16* b, Index columns,
+                                          Index steps, Index steps_of_panel, bool add = false) {
+  for (Index column = 0; column < columns; column += 2 * tile_columns, b += steps_of_panel * 2 * tile_elements) {
+    multiply_block<2>(sums_of_matrix(c + column, stride), packed_left(a), b, steps, add);
+  }
+}
+
+/// Writes `rows` rows of c times a factor, rounded.
+RADAPT_AMX inline void put_rows(bf16* y, Index y_stride, const float* c, Index stride, Index rows, Index columns,
+                                float factor) {
+  for (Index r = 0; r < rows; ++r) {
+    for (Index i = 0; i < columns; i += 16) {
+      store_floats(y + r * y_stride + i, _mm512_mul_ps(_mm512_loadu_ps(c + r * stride + i), _mm512_set1_ps(factor)),
+                   columns - i);
+    }
+  }
+}
+
+/// Memory of one task, handed out piece by piece; without memory it counts.
+class Pieces {
+ public:
+  explicit Pieces(char* data = nullptr) : data_(data) {}
+  template <class T>
+  T* take(Index n) {
+    T* const piece = data_ == nullptr ? nullptr : reinterpret_cast<T*>(data_ + bytes_);
+    bytes_ += padded(n * sizeof(T));
+    return piece;
+  }
+  Index bytes() const { return bytes_; }
+
+ private:
+  char* data_;
+  Index bytes_ = 0;
+};
+
+/// What a task of the forward pass works in, for sequences of `length`.
+struct ForwardRoom {
+  bf16 *keys, *values, *queries, *probabilities;
+  float *scores, *sums;
+  Pieces pieces;
+
+  ForwardRoom(char* data, Index length, Index width) : pieces(data) {
+    const Index t = rounded_up(length, row_block), d = rounded_up(width, tile_depth);
+    keys = pieces.take<bf16>(t * d);
+    values = pieces.take<bf16>(t * d);
+    queries = pieces.take<bf16>(row_block * d);
+    probabilities = pieces.take<bf16>(row_block * t);
+    scores = pieces.take<float>(row_block * t);
+    sums = pieces.take<float>(row_block * d);
+  }
+};
+
+/// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`. Returns the logarithm of the sum of
+/// exponentials of scale s; `total` is the sum of p.
+RADAPT_AMX inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale, float& total) {
+  __m512 most = _mm512_set1_ps(-__builtin_inff());
+  for (Index i = 0; i < seen; i += 16) {
+    const auto lanes = first_lanes<__mmask16>(seen - i, 16);
+    most = _mm512_mask_max_ps(most, lanes, most, _mm512_loadu_ps(s + i));
+  }
+  const float largest = _mm512_reduce_max_ps(most);
+  const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale);
+  __m512 sum = _mm512_setzero_ps();
+  for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements) {
+    for (Index half = 0; half < tile_depth; half += 16) {
+      const Index at = i + half;
+      const auto lanes = first_lanes<__mmask16>(at < seen ? seen - at : 0, 16);
+      const __m512 e =
+          _mm512_maskz_mov_ps(lanes, exp_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
+      sum = _mm512_add_ps(sum, e);
+      store_floats(p + half, e, 16);
+    }
+  }
+  total = _mm512_reduce_add_ps(sum);
+  return scale * largest + __builtin_logf(total);
+}
+
+/// One head of one sequence.
+RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequence, Index head, char* memory) {
+  const TileRegisters registers;
+  const Index width = o.y.columns, d = width / o.heads, first = o.sequences.begin(sequence);
+  const Index length = o.sequences.length(sequence);
+  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(d));
+  const bf16* const qkv = o.qkv.data + first * 3 * width + head * d;
+  const HeadMatrix q{qkv, 3 * width, length, d}, k{qkv + width, 3 * width, length, d};
+  const HeadMatrix v{qkv + 2 * width, 3 * width, length, d};
+  const ForwardRoom room(memory, length, d);
+  const Index t = q.padded_rows(), steps = q.padded_columns() / tile_depth;
+  take_turned(room.keys, k);
+  take_right(room.values, v);
+  for (Index begin = 0; begin < length; begin += row_block) {
+    const Index rows = std::min(row_block, length - begin), keys = o.causal ? begin + row_block : t;
+    take_left(room.queries, q, begin);
+    multiply_row_block(room.scores, t, room.queries, room.keys, keys, steps, steps);
+    float shares[row_block];
+    for (Index r = 0; r < row_block; ++r) {
+      bf16* const p = row_of_left(room.probabilities, r, 0);
+      const Index seen = r < rows ? (o.causal ? begin + r + 1 : length) : 1;
+      float total = 0;
+      const float log_sum = take_exponentials(p, room.scores + r * t, seen, keys, scale, total);
+      shares[r] = 1.0F / total;
+      if (r < rows && o.log_sum_exp.data != nullptr) {
+        o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum;
+      }
+    }
+    multiply_row_block(room.sums, v.padded_columns(), room.probabilities, room.values, v.padded_columns(),
+                       keys / tile_depth, t / tile_depth);
+    for (Index r = 0; r < rows; ++r) {
+      put_rows(o.y.data + (first + begin + r) * width + head * d, width, room.sums + r * v.padded_columns(), 0, 1, d,
+               shares[r]);
+    }
+  }
+}
+
+/// Runs task(sequence, head, memory) for all heads, with `bytes` of memory for each thread.
+template <class Task>
+void for_each_head(onednn& device, const Sequences& sequences, Index heads, Index bytes, const Task& task) {
+  char* const memory = device.workspace<char>(cpu::thread_count() * bytes);
+  cpu::parallel_tasks(sequences.count * heads,
+                      [&](Index i, Index thread) { task(i / heads, i % heads, memory + thread * bytes); });
+}
+
+inline void run_attention(onednn& device, const op::attention_forward<bf16>& o) {
+  const Index bytes = ForwardRoom(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
+  for_each_head(device, o.sequences, o.heads, bytes,
+                [&](Index sequence, Index head, char* memory) { attend(o, sequence, head, memory); });
+}
+
+}  // namespace radapt::detail::amx
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,140 @@
+#pragma once
+/// The gradient of attention on tiles, for bf16: see attention.hpp.
+#include "radapt/backend/onednn/amx/attention.hpp"
+#ifdef RADAPT_HAS_AMX
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+namespace radapt::detail::amx {
+
+/// Positions whose probabilities exist at a time.
+inline constexpr Index position_block = 128;
+
+/// What a task of the backward pass works in, for sequences of `length`.
+struct BackwardRoom {
+  bf16 *keys_turned, *values_turned, *keys;  // right factors of s = q k^T, dp = dy v^T, dq = ds k
+  bf16 *queries, *gradients;                 // left factors, 32 rows
+  bf16 *queries_right, *gradients_right;     // right factors of dk = ds^T q, dv = p^T dy, a block of positions
+  bf16 *probabilities, *slopes, *turned;     // left factors, a block of positions each; 32 keys of one, turned
+  float *scores, *gradient_scores, *dq, *dk, *dv;
+  Pieces pieces;
+
+  BackwardRoom(char* data, Index length, Index width) : pieces(data) {
+    const Index t = rounded_up(length, row_block), d = rounded_up(width, tile_depth);
+    const Index block = std::min(position_block, t);
+    for (bf16** factor : {&keys_turned, &values_turned, &keys}) { *factor = pieces.take<bf16>(t * d); }
+    for (bf16** factor : {&queries, &gradients}) { *factor = pieces.take<bf16>(row_block * d); }
+    for (bf16** factor : {&queries_right, &gradients_right}) { *factor = pieces.take<bf16>(block * d); }
+    for (bf16** factor : {&probabilities, &slopes}) { *factor = pieces.take<bf16>(block * t); }
+    turned = pieces.take<bf16>(row_block * block);
+    for (float** sums : {&scores, &gradient_scores}) { *sums = pieces.take<float>(row_block * t); }
+    dq = pieces.take<float>(row_block * d);
+    for (float** sums : {&dk, &dv}) { *sums = pieces.take<float>(t * d); }
+  }
+};
+
+/// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to `keys`.
+RADAPT_AMX inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
+                                   float scale, float log_sum, float along) {
+  for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
+    for (Index half = 0; half < tile_depth; half += 16) {
+      const Index at = i + half;
+      const auto lanes = first_lanes<__mmask16>(at < seen ? seen - at : 0, 16);
+      const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + at), _mm512_set1_ps(scale), _mm512_set1_ps(log_sum));
+      const __m512 e = _mm512_maskz_mov_ps(lanes, exp_of(exponent));
+      store_floats(p + half, e, 16);
+      const __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(dp + at), _mm512_set1_ps(along));
+      store_floats(ds + half, _mm512_maskz_mul_ps(lanes, e, difference), 16);
+    }
+  }
+}
+
+RADAPT_AMX inline float dot_of(const bf16* a, const bf16* b, Index n) {
+  __m512 sum = _mm512_setzero_ps();
+  for (Index i = 0; i < n; i += 16) {
+    sum = _mm512_fmadd_ps(load_as_floats(a + i, n - i), load_as_floats(b + i, n - i), sum);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
+/// c (keys, width) = or += x^T b, with x the left factors of `blocks` times 32 positions and b a right factor of them.
+RADAPT_AMX inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
+                                          const bf16* b, Index keys, bf16* turned, bool add) {
+  for (Index key = 0; key < keys; key += row_block) {
+    for (Index i = 0; i < blocks; ++i) {
+      for (Index half = 0; half < row_block; half += tile_rows) {
+        bf16* const tile = turned + (2 * i + half / tile_rows) * tile_elements;
+        const bf16* const from = x + i * x_block + key / tile_depth * 2 * tile_elements + half;
+        take_pair_tile(tile, from, tile_depth, tile_depth, tile_rows);
+        turn_tile(tile);
+      }
+    }
+    multiply_row_block(c + key * width, width, turned, b, width, blocks, blocks, add);
+  }
+}
+
+/// One head of one sequence.
+RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, Index sequence, Index head,
+                                       char* memory) {
+  const TileRegisters registers;
+  const Index width = o.y.columns, d = width / o.heads, first = o.sequences.begin(sequence);
+  const Index length = o.sequences.length(sequence);
+  const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(d));
+  const Index qkv_place = first * 3 * width + head * d, y_place = first * width + head * d;
+  const bf16* const qkv = o.qkv.data + qkv_place;
+  const HeadMatrix q{qkv, 3 * width, length, d}, k{qkv + width, 3 * width, length, d};
+  const HeadMatrix v{qkv + 2 * width, 3 * width, length, d}, dy{o.dy.data + y_place, width, length, d};
+  const BackwardRoom room(memory, length, d);
+  const Index t = q.padded_rows(), padded_width = q.padded_columns(), steps = padded_width / tile_depth;
+  take_turned(room.keys_turned, k);
+  take_turned(room.values_turned, v);
+  take_right(room.keys, k);
+  // The last block sees every key, causal or not: it comes first and writes dK and dV, the others add to them.
+  const Index blocks = (length + position_block - 1) / position_block;
+  for (Index b = blocks; b-- > 0;) {
+    const Index begin = b * position_block, end = std::min(length, begin + position_block);
+    const Index keys = o.causal ? rounded_up(end, row_block) : t, x_block = row_block * keys;
+    const Index parts = (end - begin + row_block - 1) / row_block;
+    for (Index part = 0; part < parts; ++part) {
+      const Index at = begin + part * row_block, rows = std::min(row_block, end - at);
+      take_left(room.queries, q, at);
+      take_left(room.gradients, dy, at);
+      multiply_row_block(room.scores, t, room.queries, room.keys_turned, keys, steps, steps);
+      multiply_row_block(room.gradient_scores, t, room.gradients, room.values_turned, keys, steps, steps);
+      bf16 *const p = room.probabilities + part * x_block, *const ds = room.slopes + part * x_block;
+      for (Index r = 0; r < row_block; ++r) {
+        const bool there = r < rows;
+        const Index place = y_place + (at + (there ? r : 0)) * width;
+        const float along = dot_of(o.dy.data + place, o.y.data + place, d);
+        const float log_sum = o.log_sum_exp.data[(first + at + (there ? r : 0)) * o.heads + head];
+        const Index seen = !there ? 0 : (o.causal ? at + r + 1 : length);
+        take_slopes(row_of_left(p, r, 0), row_of_left(ds, r, 0), room.scores + r * t, room.gradient_scores + r * t,
+                    seen, keys, scale, log_sum, along);
+      }
+      multiply_row_block(room.dq, padded_width, ds, room.keys, padded_width, keys / tile_depth, t / tile_depth);
+      put_rows(o.dqkv.data + qkv_place + at * 3 * width, 3 * width, room.dq, padded_width, rows, d, scale);
+    }
+    const HeadMatrix q_block{q.data + begin * q.stride, q.stride, end - begin, d};
+    const HeadMatrix dy_block{dy.data + begin * dy.stride, dy.stride, end - begin, d};
+    take_right(room.queries_right, q_block);
+    take_right(room.gradients_right, dy_block);
+    const bool add = b + 1 < blocks;
+    add_turned_product(room.dv, padded_width, room.probabilities, x_block, parts, room.gradients_right, keys,
+                       room.turned, add);
+    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right, keys, room.turned, add);
+  }
+  bf16* const dk = o.dqkv.data + qkv_place + width;
+  put_rows(dk, 3 * width, room.dk, padded_width, length, d, scale);
+  put_rows(dk + width, 3 * width, room.dv, padded_width, length, d, 1.0F);
+}
+
+inline void run_attention(onednn& device, const op::attention_backward<bf16>& o) {
+  const Index bytes = BackwardRoom(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
+  for_each_head(device, o.sequences, o.heads, bytes,
+                [&](Index sequence, Index head, char* memory) { attend_backward(o, sequence, head, memory); });
+}
+
+}  // namespace radapt::detail::amx
+#pragma GCC diagnostic pop
+#endif

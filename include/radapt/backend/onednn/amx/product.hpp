@@ -1,0 +1,176 @@
+#pragma once
+/// Products of bf16 with sums in float, on tiles, and what follows them in the same pass.
+///
+/// A block of 32 x 32 sums is in four tile registers. For 32 rows of the left factor, a group of columns (see Blocking)
+/// is passed through in pieces of `depth`, whose sums wait in a buffer of the size of the second-level cache. Per step
+/// four tiles are loaded for four multiplied.
+#include <optional>
+
+#include "radapt/backend/onednn/amx/right_factor.hpp"
+#include "radapt/backend/onednn/amx/vector_math.hpp"
+#ifdef RADAPT_HAS_AMX
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+namespace radapt::detail::amx {
+
+/// What becomes of the sums s of a product: y = act(s + bias), or y += factor s.
+template <class Y>
+struct Result {
+  Y* y;
+  Index stride;
+  const float* bias = nullptr;
+  std::optional<Activation> activation{};
+  bool add = false;
+  float factor = 1.0F;
+};
+
+/// Left factors whose rows may be read where they lie, or are copied a block of 32 rows at a time.
+template <class T>
+struct LeftFactor {
+  const T* x;
+  Index rows, inner, stride;
+  bool turned = false;  ///< x is (inner, rows): the factor is x^T
+
+  /// Whether a full block of rows is read where it lies.
+  bool lies_well() const { return std::is_same_v<T, bf16> && !turned && inner % tile_depth == 0; }
+};
+
+/// The 32 rows from `first` on where they lie.
+template <class T>
+LeftTiles tiles_in_place(const LeftFactor<T>& a, Index first) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    return {a.x + first * a.stride, tile_depth, tile_rows * a.stride, static_cast<int>(a.stride * sizeof(bf16))};
+  } else {
+    return {};
+  }
+}
+
+/// The rows from `first` on, at most 32, as row tiles: [steps][2].
+template <class T>
+RADAPT_AMX void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index first) {
+  for (Index k = 0; k < a.inner; k += tile_depth) {
+    const Index depth = std::min(tile_depth, a.inner - k);
+    for (Index r = first; r < first + row_block; r += tile_rows, tiles += tile_elements) {
+      const Index rows = r < a.rows ? std::min(tile_rows, a.rows - r) : 0;
+      if (a.turned) {
+        take_pair_tile(tiles, rows == 0 ? a.x : a.x + k * a.stride + r, a.stride, rows == 0 ? 0 : depth, rows);
+        turn_tile(tiles);
+      } else {
+        take_row_tile(tiles, rows == 0 ? a.x : a.x + r * a.stride + k, a.stride, rows, depth);
+      }
+    }
+  }
+}
+
+/// Writes the sums of one block: `rows` of them, the columns from `column` on.
+template <class Y>
+RADAPT_AMX void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
+                             Index columns) {
+  for (Index half = 0; half < 2; ++half, column += tile_columns) {
+    if (column >= columns) { return; }
+    const Index n = columns - column;
+    const __m512 bias = result.bias == nullptr ? _mm512_setzero_ps() : load_as_floats(result.bias + column, n);
+    for (Index r = 0; r < rows; ++r) {
+      const float* const from = sums + (r / tile_rows * 2 + half) * 256 + r % tile_rows * tile_columns;
+      Y* const y = result.y + (first_row + r) * result.stride + column;
+      __m512 v = _mm512_loadu_ps(from);
+      if (result.add) {
+        v = _mm512_fmadd_ps(v, _mm512_set1_ps(result.factor), load_as_floats(y, n));
+      } else {
+        v = _mm512_add_ps(v, bias);
+        if (result.activation) { v = activated(*result.activation, v); }
+      }
+      store_floats(y, v, n);
+    }
+  }
+}
+
+/// The floats that a thread needs beside the tiles of a left block.
+inline Index sums_of_group(const Blocking& cut) { return cut.group() * row_block; }
+
+/// One task: blocks of rows, and columns of one group.
+struct Part {
+  Index first_block, end_block, begin, end;
+  float* sums;
+  bf16* left;  ///< room for a block of the left factor
+};
+
+/// The block of rows from `first` on.
+template <int Rows, class Y>
+RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
+                              const Blocking& cut, const Part& part) {
+  constexpr Index panel = 2 * tile_columns;
+  const Index inner = cut.padded_inner(), depth = cut.depth();
+  for (Index from = 0; from < inner; from += depth) {
+    const Index steps = std::min(depth, inner - from) / tile_depth;
+    const LeftTiles here{a.data + from / tile_depth * a.step, a.step, a.second, a.row_bytes};
+    const bf16* tiles = b + cut.place(part.begin, from);
+    float* sums = part.sums;
+    for (Index column = part.begin; column < part.end; column += panel) {
+      multiply_block<Rows>(sums_of_tiles(sums), here, tiles, steps, from != 0);
+      tiles += steps * 2 * tile_elements;
+      sums += panel * row_block;
+    }
+  }
+  for (Index column = part.begin; column < part.end; column += panel) {
+    finish_panel(result, part.sums + (column - part.begin) * row_block, first, rows, column, cut.columns);
+  }
+}
+
+template <class Y, class T>
+RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
+                              const Part& part) {
+  const TileRegisters registers;
+  for (Index block = part.first_block; block < part.end_block; ++block) {
+    const Index first = block * row_block, rows = std::min(row_block, a.rows - first);
+    LeftTiles left = packed_left(part.left);
+    if (rows == row_block && a.lies_well()) {
+      left = tiles_in_place(a, first);
+    } else {
+      take_left_block(part.left, a, first);
+    }
+    if (rows > tile_rows) {
+      multiply_rows<2>(result, left, first, rows, b, cut, part);
+    } else {
+      multiply_rows<1>(result, left, first, rows, b, cut, part);
+    }
+  }
+}
+
+/// Bytes that one thread works in.
+template <class T>
+Index product_room(const LeftFactor<T>&, const Blocking& cut) {
+  return padded(sums_of_group(cut) * sizeof(float)) + padded(row_block * cut.padded_inner() * sizeof(bf16));
+}
+
+/// y = a b in the way of `result`; `room` has product_room bytes for each thread. Every element is written by one task
+/// in one order: the number of threads does not show.
+template <class Y, class T>
+void multiply(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut, char* room) {
+  constexpr Index panel = 2 * tile_columns;
+  const Index blocks = (a.rows + row_block - 1) / row_block, threads = cpu::thread_count();
+  const Index groups = (cut.padded_columns() + cut.group() - 1) / cut.group();
+  const Index chunks = std::min(blocks, threads), tasks = groups * chunks;
+  const Index parts = tasks >= threads ? 1 : std::min(cut.group() / panel, (threads + tasks - 1) / tasks);
+  const Index bytes = product_room(a, cut), share = rounded_up((cut.group() + parts - 1) / parts, panel);
+  cpu::parallel_tasks(tasks * parts, [&](Index i, Index thread) {
+    const Index chunk = i % chunks, part = i / chunks % parts, group = i / chunks / parts;
+    const Index begin = group * cut.group() + part * share;
+    const Index end = std::min({begin + share, (group + 1) * cut.group(), cut.padded_columns()});
+    if (begin >= end) { return; }
+    char* const here = room + thread * bytes;
+    multiply_part(result, a, b, cut,
+                  {.first_block = chunk * blocks / chunks,
+                   .end_block = (chunk + 1) * blocks / chunks,
+                   .begin = begin,
+                   .end = end,
+                   .sums = reinterpret_cast<float*>(here),
+                   .left = reinterpret_cast<bf16*>(here + padded(sums_of_group(cut) * sizeof(float)))});
+  });
+}
+
+}  // namespace radapt::detail::amx
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,87 @@
+#pragma once
+/// The products of a device that run on tiles, with the packed copies of constant weights and the memory they work in.
+#include "radapt/backend/onednn/amx/product.hpp"
+#ifdef RADAPT_HAS_AMX
+#include <vector>
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+namespace radapt::detail::amx {
+
+/// Which products oneDNN 2.6 leaves slow is in docs/performance.md; all others stay with it.
+class Products {
+ public:
+  /// Products c = a W that sum over this many elements or more: beside oneDNN's they take 0.65 of the time for hundreds
+  /// of rows, and as long for fewer.
+  static constexpr Index least_inner = 1536;
+  static bool takes(Index inner) { return inner >= least_inner && available(); }
+
+  /// As onednn_bf16::multiply. A `constant` weight is packed once.
+  template <class C, class A>
+  void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
+                bool constant, const float* bias, std::optional<Activation> activation) {
+    const Blocking cut{inner, columns};
+    const LeftFactor<A> left{a, rows, inner, inner};
+    const Result<C> result{.y = c, .stride = columns, .bias = bias, .activation = activation};
+    const bf16* const right = constant ? packed(weight, cut, transposed) : taken(weight, cut, transposed);
+    amx::multiply(result, left, right, cut, room_for(product_room(left, cut)));
+  }
+
+  /// dw += factor dy^T x, with dy (rows, out), x (rows, in), dw (out, in).
+  template <class T>
+  void add_transposed_product(float* dw, const T* dy, const T* x, Index rows, Index out, Index in, float factor) {
+    // Both factors are rewritten as tiles; slabs of rows keep the tiles in the second-level cache.
+    constexpr Index slab = 768;
+    const Result<float> result{.y = dw, .stride = in, .add = true, .factor = factor};
+    for (Index first = 0; first < rows; first += slab) {
+      const Blocking cut{std::min(slab, rows - first), in};
+      const LeftFactor<T> left{dy + first * out, out, cut.inner, out, true};
+      bf16* const right = room_of_factor(cut);
+      take_right_factor(right, cut, x + first * in, in, false);
+      amx::multiply(result, left, right, cut, room_for(product_room(left, cut)));
+    }
+  }
+
+ private:
+  struct Packed {
+    const float* weight;
+    bool transposed;
+    Index inner, columns;
+    Buffer<bf16> tiles;
+  };
+
+  const bf16* packed(const float* weight, const Blocking& cut, bool transposed) {
+    for (const Packed& p : packed_) {
+      if (p.weight == weight && p.transposed == transposed && p.inner == cut.inner && p.columns == cut.columns) {
+        return p.tiles.data();
+      }
+    }
+    packed_.push_back({weight, transposed, cut.inner, cut.columns, Buffer<bf16>(cut.elements())});
+    bf16* const tiles = packed_.back().tiles.data();
+    take_right_factor(tiles, cut, weight, transposed ? cut.inner : cut.columns, transposed);
+    return tiles;
+  }
+  const bf16* taken(const float* weight, const Blocking& cut, bool transposed) {
+    bf16* const tiles = room_of_factor(cut);
+    take_right_factor(tiles, cut, weight, transposed ? cut.inner : cut.columns, transposed);
+    return tiles;
+  }
+  bf16* room_of_factor(const Blocking& cut) {
+    if (factor_.size() < cut.elements()) { factor_ = Buffer<bf16>(cut.elements()); }
+    return factor_.data();
+  }
+  char* room_for(Index bytes_of_a_thread) {
+    const Index bytes = bytes_of_a_thread * cpu::thread_count();
+    if (room_.size() < bytes) { room_ = Buffer<char>(bytes); }
+    return room_.data();
+  }
+
+  std::vector<Packed> packed_;
+  Buffer<bf16> factor_;
+  Buffer<char> room_;
+};
+
+}  // namespace radapt::detail::amx
+#pragma GCC diagnostic pop
+#endif

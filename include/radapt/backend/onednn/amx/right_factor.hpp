@@ -1,0 +1,72 @@
+#pragma once
+/// The second factor of products as pair tiles, in the order in which they are read.
+#include "radapt/backend/onednn/amx/tiles.hpp"
+#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/core/memory.hpp"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+namespace radapt::detail::amx {
+
+/// How a right factor (inner, columns) is cut. A group of columns stays in the second-level cache while all rows of the
+/// left factor pass by; of a row block, `depth` elements stay in the first-level cache while the group passes by.
+struct Blocking {
+  Index inner = 0, columns = 0;
+
+  static constexpr Index group_elements = 600'000;  ///< 1.2 MB of the 2 MB of a core
+  static constexpr Index most_depth = 256;          ///< 16 KB of 32 rows, beside what streams by
+
+  constexpr Index padded_inner() const { return rounded_up(inner, tile_depth); }
+  constexpr Index padded_columns() const { return rounded_up(columns, 2 * tile_columns); }
+  constexpr Index elements() const { return padded_inner() * padded_columns(); }
+  constexpr Index depth() const {
+    const Index blocks = (padded_inner() + most_depth - 1) / most_depth;
+    return rounded_up((padded_inner() + blocks - 1) / blocks, tile_depth);
+  }
+  constexpr Index group() const {
+    constexpr Index panel = 2 * tile_columns;
+    return std::min(padded_columns(), std::max(group_elements / padded_inner() / panel, Index{1}) * panel);
+  }
+  /// Where the tiles of the panel of 32 columns from `column` on begin, for the sum from `from` on.
+  constexpr Index place(Index column, Index from) const {
+    const Index first = column / group() * group(), width = std::min(group(), padded_columns() - first);
+    const Index steps = std::min(depth(), padded_inner() - from);
+    return first * padded_inner() + from * width + (column - first) * steps;
+  }
+};
+
+/// Writes panel by panel of w, or of w^T when it is `turned`: then w is (columns, inner). Rows of w lie `stride` apart.
+template <class T>
+RADAPT_AMX void take_right_panel(bf16* tiles, const Blocking& cut, const T* w, Index stride, bool turned,
+                                 Index column) {
+  for (Index from = 0; from < cut.padded_inner(); from += cut.depth()) {
+    bf16* to = tiles + cut.place(column, from);
+    for (Index k = from; k < std::min(from + cut.depth(), cut.padded_inner()); k += tile_depth) {
+      const Index depth = k < cut.inner ? std::min(tile_depth, cut.inner - k) : 0;
+      for (Index c = column; c < column + 2 * tile_columns; c += tile_columns, to += tile_elements) {
+        const Index width = c < cut.columns ? std::min(tile_columns, cut.columns - c) : 0;
+        const bool empty = depth == 0 || width == 0;
+        if (turned) {
+          take_row_tile(to, empty ? w : w + c * stride + k, stride, empty ? 0 : width, depth);
+          turn_tile(to);
+        } else {
+          take_pair_tile(to, empty ? w : w + k * stride + c, stride, empty ? 0 : depth, width);
+        }
+      }
+    }
+  }
+}
+
+/// Writes all tiles of a right factor.
+template <class T>
+void take_right_factor(bf16* tiles, const Blocking& cut, const T* w, Index stride, bool turned) {
+  constexpr Index panel = 2 * tile_columns;
+  cpu::parallel_for(cut.padded_columns() / panel, cut.padded_inner() * panel,
+                    [&](Index i) { take_right_panel(tiles, cut, w, stride, turned, i * panel); });
+}
+
+}  // namespace radapt::detail::amx
+#pragma GCC diagnostic pop
+#endif
