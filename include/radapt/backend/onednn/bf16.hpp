@@ -38,7 +38,7 @@ class onednn_bf16 : public onednn {
     if (rows == 0) { return; }
     const bool constant = is_constant(weight);
 #ifdef RADAPT_HAS_AMX
-    if (amx::Products::takes(inner)) {
+    if (amx::available()) {
       return tiles_.multiply(c, a, rows, inner, columns, weight, transposed, constant, bias, activation_behind);
     }
 #endif

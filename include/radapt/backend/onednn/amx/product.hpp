@@ -98,7 +98,7 @@ struct Part {
 };
 
 /// The block of rows from `first` on.
-template <int Rows, class Y>
+template <int Rows, bool Cold, class Y>
 RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
                               const Blocking& cut, const Part& part) {
   constexpr Index panel = 2 * tile_columns;
@@ -109,7 +109,7 @@ RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index
     const bf16* tiles = b + cut.place(part.begin, from);
     float* sums = part.sums;
     for (Index column = part.begin; column < part.end; column += panel) {
-      multiply_block<Rows>(sums_of_tiles(sums), here, tiles, steps, from != 0);
+      multiply_block<Rows, Cold>(sums_of_tiles(sums), here, tiles, steps, from != 0);
       tiles += steps * 2 * tile_elements;
       sums += panel * row_block;
     }
@@ -122,7 +122,7 @@ RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index
 template <class Y, class T>
 RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
                               const Part& part) {
-  const TileRegisters registers;
+  TileRegisters registers;
   for (Index block = part.first_block; block < part.end_block; ++block) {
     const Index first = block * row_block, rows = std::min(row_block, a.rows - first);
     LeftTiles left = packed_left(part.left);
@@ -131,11 +131,15 @@ RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, c
     } else {
       take_left_block(part.left, a, first);
     }
-    if (rows > tile_rows) {
-      multiply_rows<2>(result, left, first, rows, b, cut, part);
-    } else {
-      multiply_rows<1>(result, left, first, rows, b, cut, part);
-    }
+    registers.set_rows(rows);
+    const auto multiply_here = [&]<int Rows, bool Cold>() {
+      multiply_rows<Rows, Cold>(result, left, first, rows, b, cut, part);
+    };
+    const bool cold = block == part.first_block, both = rows > tile_rows;
+    if (cold && both) { multiply_here.template operator()<2, true>(); }
+    if (cold && !both) { multiply_here.template operator()<1, true>(); }
+    if (!cold && both) { multiply_here.template operator()<2, false>(); }
+    if (!cold && !both) { multiply_here.template operator()<1, false>(); }
   }
 }
 

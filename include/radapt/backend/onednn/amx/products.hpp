@@ -9,14 +9,8 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 namespace radapt::detail::amx {
 
-/// Which products oneDNN 2.6 leaves slow is in docs/performance.md; all others stay with it.
 class Products {
  public:
-  /// Products c = a W that sum over this many elements or more: beside oneDNN's they take 0.65 of the time for hundreds
-  /// of rows, and as long for fewer.
-  static constexpr Index least_inner = 1536;
-  static bool takes(Index inner) { return inner >= least_inner && available(); }
-
   /// As onednn_bf16::multiply. A `constant` weight is packed once.
   template <class C, class A>
   void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,

@@ -47,24 +47,34 @@ inline constexpr Index row_block = 2 * tile_rows;  ///< rows of a left factor th
 
 constexpr Index rounded_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/// While it lives, the eight tile registers of this thread have their full size.
+/// While it lives, the tile registers of this thread have their sizes: 16 rows of 64 bytes, or, in those of the left
+/// factor (4, 5) and of sums (0 to 3), fewer for the last rows of a matrix. A product takes as many cycles as rows.
 class TileRegisters {
  public:
-  RADAPT_AMX TileRegisters() {
-    struct alignas(64) {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t row_bytes[16] = {};
-      std::uint8_t rows[16] = {};
-    } shape;
-    for (int i = 0; i < 8; ++i) {
-      shape.row_bytes[i] = tile_row_bytes;
-      shape.rows[i] = tile_rows;
-    }
-    _tile_loadconfig(&shape);
-  }
+  RADAPT_AMX TileRegisters() { set_rows(row_block); }
   RADAPT_AMX ~TileRegisters() { _tile_release(); }
   TileRegisters(const TileRegisters&) = delete;
   TileRegisters& operator=(const TileRegisters&) = delete;
+
+  /// From 1 to 32 rows of sums; the registers lose what they hold.
+  RADAPT_AMX void set_rows(Index rows) {
+    if (rows == rows_) { return; }
+    rows_ = rows;
+    const auto upper = static_cast<std::uint8_t>(std::min(rows, tile_rows));
+    const auto lower = static_cast<std::uint8_t>(rows > tile_rows ? rows - tile_rows : tile_rows);
+    struct alignas(64) {
+      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {};
+    } shape;
+    const std::uint8_t all[8] = {upper, upper, lower, lower, upper, lower, tile_rows, tile_rows};
+    std::copy_n(all, 8, shape.rows);
+    asm volatile("" : : "r"(&shape) : "memory");  // g++'s intrinsic says that it reads the first 8 bytes only
+    _tile_loadconfig(&shape);
+  }
+
+ private:
+  Index rows_ = 0;
 };
 
 /// The mask of the first n of `most` lanes.
@@ -176,8 +186,12 @@ inline SumBlock sums_of_matrix(float* data, Index stride) { return {data, stride
 /// Four tiles one behind the other, 1,024 floats: upper left, upper right, lower left, lower right.
 inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, 256, 512}; }
 
-/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Rows` = 1 only the upper 16 rows.
-template <int Rows>
+/// What is read for the first time by a product of few rows is asked for so many bytes ahead.
+inline constexpr Index bytes_ahead = 8192;
+
+/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Rows` = 1 only the upper 16 rows. `Cold`: the
+/// tiles of b are in no cache, and those of the next block follow.
+template <int Rows, bool Cold = false>
 RADAPT_AMX_PART void multiply_block(const SumBlock& c, LeftTiles a, const bf16* b, Index steps, bool add) {
   const int row_bytes = static_cast<int>(c.stride * sizeof(float));
   if (add) {
@@ -205,6 +219,10 @@ RADAPT_AMX_PART void multiply_block(const SumBlock& c, LeftTiles a, const bf16* 
       _tile_loadd(5, a.data + a.second, a.row_bytes);
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
+    }
+    if constexpr (Cold) {
+      const char* const soon = reinterpret_cast<const char*>(b) + bytes_ahead;
+      for (Index line = 0; line < 2 * tile_rows; ++line) { _mm_prefetch(soon + 64 * line, _MM_HINT_T0); }
     }
     a.data += a.step;
     b += 2 * tile_elements;
