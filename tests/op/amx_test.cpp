@@ -1,0 +1,195 @@
+/// Products on tiles at extents where they are cut: into groups of columns, pieces of a sum, blocks of rows, and tasks.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "op/threads.hpp"
+#include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
+#include "radapt/core/random.hpp"
+
+#ifdef RADAPT_HAS_AMX
+
+namespace {
+
+using namespace radapt;
+namespace amx = radapt::detail::amx;
+
+bool can_run() {
+  if (!amx::available()) { MESSAGE("not run: this processor has no AMX"); }
+  return amx::available();
+}
+
+/// Numbers that bf16 holds, from -2 to 2, with a few zeros.
+template <class T>
+std::vector<T> numbers(Index n, std::uint64_t seed) {
+  std::vector<T> all(n);
+  for (Index i = 0; i < n; ++i) {
+    const auto word = philox({static_cast<std::uint32_t>(i), 0, 0, 0}, {static_cast<std::uint32_t>(seed), 0})[0];
+    all[i] = T(static_cast<float>(static_cast<int>(word % 257) - 128) / 64.0F);
+  }
+  return all;
+}
+
+struct Problem {
+  Index rows, inner, columns;
+  bool turned_left, turned_right;
+  std::string title() const {
+    return std::to_string(rows) + " x " + std::to_string(inner) + " x " + std::to_string(columns) +
+           (turned_left ? ", left turned" : "") + (turned_right ? ", right turned" : "");
+  }
+};
+
+/// What is in front of, between and behind the rows of y: nothing may be written there.
+constexpr float untouched = 12345.0F;
+constexpr Index margin = 3;
+
+/// y of a product whose rows lie `margin` numbers apart, in memory that holds `begin` before.
+template <class Y, class X>
+std::vector<Y> product(const Problem& p, amx::Result<Y> result, Y begin) {
+  const auto x = numbers<X>(p.rows * p.inner, 1);
+  const auto w = numbers<float>(p.inner * p.columns, 2);
+  const amx::Blocking cut{p.inner, p.columns};
+  Buffer<bf16> tiles(cut.elements());
+  amx::take_right_factor(tiles.data(), cut, w.data(), p.turned_right ? p.inner : p.columns, p.turned_right);
+  const amx::LeftFactor<X> left{x.data(), p.rows, p.inner, p.turned_left ? p.rows : p.inner, p.turned_left};
+  Buffer<char> room(amx::product_room(left, cut) * detail::cpu::thread_count());
+  std::vector<Y> y((p.rows + 1) * (p.columns + margin), Y(untouched));
+  for (Index r = 0; r < p.rows; ++r) { std::fill_n(y.data() + margin + r * (p.columns + margin), p.columns, begin); }
+  result.y = y.data() + margin;
+  result.stride = p.columns + margin;
+  amx::multiply(result, left, tiles.data(), cut, room.data());
+  return y;
+}
+
+/// The largest difference from what `expect` makes of the exact sums, relative to 1 + |expected|; -1 when something
+/// beside y was written.
+template <class Y>
+double worst_error(const Problem& p, const std::vector<Y>& y, const std::function<double(double, Index)>& expect) {
+  const auto x = numbers<float>(p.rows * p.inner, 1), w = numbers<float>(p.inner * p.columns, 2);
+  double worst = 0;
+  for (Index r = 0; r <= p.rows; ++r) {
+    for (Index c = 0; c < margin; ++c) {
+      if (static_cast<float>(y[r * (p.columns + margin) + c]) != static_cast<float>(Y(untouched))) { return -1; }
+    }
+  }
+  for (Index r = 0; r < p.rows; ++r) {
+    for (Index c = 0; c < p.columns; ++c) {
+      double sum = 0;
+      for (Index k = 0; k < p.inner; ++k) {
+        sum += static_cast<double>(p.turned_left ? x[k * p.rows + r] : x[r * p.inner + k]) *
+               static_cast<double>(p.turned_right ? w[c * p.inner + k] : w[k * p.columns + c]);
+      }
+      const double expected = expect(sum, c);
+      const double got = static_cast<double>(static_cast<float>(y[margin + r * (p.columns + margin) + c]));
+      worst = std::max(worst, std::abs(got - expected) / (1 + std::abs(expected)));
+    }
+  }
+  return worst;
+}
+
+/// One of everything that is cut, and one more.
+std::vector<Problem> problems() {
+  std::vector<Problem> all;
+  for (const auto& [rows, inner, columns] :
+       {std::array<Index, 3>{1, 1, 1}, {16, 32, 32}, {17, 33, 33}, {33, 257, 31}, {40, 600, 1050}, {70, 3100, 250}}) {
+    for (const bool left : {false, true}) {
+      for (const bool right : {false, true}) { all.push_back({rows, inner, columns, left, right}); }
+    }
+  }
+  return all;
+}
+
+// Sums of at most 3,100 products of numbers with 8 bits below 4: float holds them to 2e-7 of the sum of magnitudes,
+// 3,100, and errors of that size do not add up in one direction. Relative to 1 + |sum|.
+constexpr double sum_error = 2e-5;
+constexpr double bf16_error = 0x1p-8;
+
+}  // namespace
+
+TEST_CASE("bf16 products on tiles are the exact sums, whatever is cut and however many threads there are") {
+  if (!can_run()) { return; }
+  for (const Problem& p : problems()) {
+    INFO(p.title());
+    std::vector<float> alone;
+    for (const int threads : {1, 2, 5}) {
+      radapt_test::use_threads(threads);
+      const auto y = product<float, bf16>(p, {}, 0.0F);
+      const double worst = worst_error(p, y, [](double sum, Index) { return sum; });
+      CHECK(worst >= 0);
+      CHECK(worst <= sum_error);
+      if (threads == 1) { alone = y; }
+      CHECK(y == alone);
+    }
+    radapt_test::use_threads(1);
+    CHECK(product<float, float>(p, {}, 0.0F) == alone);  // floats that bf16 holds
+  }
+}
+
+TEST_CASE("bf16 products on tiles add to what there is, times a factor") {
+  if (!can_run()) { return; }
+  for (const Problem& p : problems()) {
+    INFO(p.title());
+    const auto y = product<float, bf16>(p, {.y = nullptr, .stride = 0, .add = true, .factor = -0.5F}, 3.0F);
+    const double worst = worst_error(p, y, [](double sum, Index) { return 3 - 0.5 * sum; });
+    CHECK(worst >= 0);
+    CHECK(worst <= sum_error);
+  }
+}
+
+TEST_CASE("bf16 products on tiles end with a bias and an activation, rounded once") {
+  if (!can_run()) { return; }
+  const auto of = [](Activation kind, double x) {
+    switch (kind) {
+      case Activation::quick_gelu:
+        return x / (1 + std::exp(-1.702 * x));
+      case Activation::gelu:
+        return x / 2 * std::erfc(-x / std::sqrt(2.0));
+      case Activation::gelu_tanh:
+        return x / 2 * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+      case Activation::relu:
+        return std::max(0.0, x);
+    }
+    return x;
+  };
+  for (const Activation kind : {Activation::quick_gelu, Activation::gelu, Activation::gelu_tanh, Activation::relu}) {
+    for (const Problem& p : problems()) {
+      INFO(p.title());
+      const auto bias = numbers<float>(p.columns, 3);
+      const auto expect = [&](double sum, Index c) { return of(kind, sum + static_cast<double>(bias[c])); };
+      const auto y = product<bf16, bf16>(p, {.y = nullptr, .stride = 0, .bias = bias.data(), .activation = kind}, {});
+      const double worst = worst_error(p, y, expect);
+      CHECK(worst >= 0);
+      CHECK(worst <= bf16_error + sum_error);
+      const auto wide =
+          product<float, bf16>(p, {.y = nullptr, .stride = 0, .bias = bias.data(), .activation = kind}, {});
+      CHECK(worst_error(p, wide, expect) <= sum_error);  // exponentials and erf: 3e-7 |x|
+    }
+  }
+}
+
+TEST_CASE("what is not a number in a bf16 product stays in its row") {
+  if (!can_run()) { return; }
+  for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    onednn_bf16 device;
+    const Index rows = 35, inner = 40, columns = 20;
+    std::vector<bf16> x(rows * inner, bf16(1.0F)), y(rows * columns);
+    const std::vector<float> w(inner * columns, 0.5F);
+    x[33 * inner + 39] = bf16(odd);
+    device.multiply(y.data(), x.data(), rows, inner, columns, w.data(), false, nullptr, Activation::quick_gelu);
+    for (Index r = 0; r < rows; ++r) {
+      for (Index c = 0; c < columns; ++c) {
+        const float got = y[r * columns + c];
+        if (r != 33) { CHECK(got == 20.0F); }
+        if (r == 33) { CHECK((std::isnan(odd) ? std::isnan(got) : std::isinf(got))); }
+      }
+    }
+  }
+}
+
+#endif
