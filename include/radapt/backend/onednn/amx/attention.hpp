@@ -10,9 +10,7 @@
 #include "radapt/core/memory.hpp"
 #include "radapt/op/attention.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// One head's columns of a sequence: rows `stride` apart.
@@ -163,15 +161,13 @@ RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequen
     take_left(room.queries, q, begin);
     multiply_row_block(room.scores, t, room.queries, room.keys, keys, steps, steps);
     float shares[row_block];
-    for (Index r = 0; r < row_block; ++r) {
-      bf16* const p = row_of_left(room.probabilities, r, 0);
-      const Index seen = r < rows ? (o.causal ? begin + r + 1 : length) : 1;
+    for (Index r = 0; r < rows; ++r) {  // what is left in the other rows is multiplied and never read
+      const Index seen = o.causal ? begin + r + 1 : length;
       float total = 0;
-      const float log_sum = take_exponentials(p, room.scores + r * t, seen, keys, scale, total);
+      const float log_sum =
+          take_exponentials(row_of_left(room.probabilities, r, 0), room.scores + r * t, seen, keys, scale, total);
       shares[r] = 1.0F / total;
-      if (r < rows && o.log_sum_exp.data != nullptr) {
-        o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum;
-      }
+      if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum; }
     }
     multiply_row_block(room.sums, v.padded_columns(), room.probabilities, room.values, v.padded_columns(),
                        keys / tile_depth, t / tile_depth);
@@ -197,5 +193,5 @@ inline void run_attention(onednn& device, const op::attention_forward<bf16>& o) 
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif

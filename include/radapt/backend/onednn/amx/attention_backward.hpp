@@ -3,9 +3,7 @@
 #include "radapt/backend/onednn/amx/attention.hpp"
 #ifdef RADAPT_HAS_AMX
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// Positions whose probabilities exist at a time.
@@ -50,6 +48,12 @@ RADAPT_AMX inline void take_slopes(bf16* p, bf16* ds, const float* s, const floa
   }
 }
 
+RADAPT_AMX inline void clear_row(bf16* row, Index keys) {
+  for (Index i = 0; i < keys; i += tile_depth, row += 2 * tile_elements) {
+    _mm512_storeu_si512(row, _mm512_setzero_si512());
+  }
+}
+
 RADAPT_AMX inline float dot_of(const bf16* a, const bf16* b, Index n) {
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < n; i += 16) {
@@ -74,6 +78,17 @@ RADAPT_AMX inline void add_turned_product(float* c, Index width, const bf16* x, 
   }
 }
 
+/// Asks for the columns behind those of x, which are the next head's, while this one is computed: they lie in pieces of
+/// two cache lines, which the processor does not foresee.
+RADAPT_AMX inline void ask_for_next_head(const HeadMatrix& x) {
+  for (Index r = 0; r < x.rows; ++r) {
+    const bf16* const row = x.data + r * x.stride + x.columns;
+    for (Index c = 0; c < x.columns; c += tile_depth) {
+      _mm_prefetch(reinterpret_cast<const char*>(row + c), _MM_HINT_T1);
+    }
+  }
+}
+
 /// One head of one sequence.
 RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, Index sequence, Index head,
                                        char* memory) {
@@ -87,6 +102,10 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
   const HeadMatrix v{qkv + 2 * width, 3 * width, length, d}, dy{o.dy.data + y_place, width, length, d};
   const BackwardRoom room(memory, length, d);
   const Index t = q.padded_rows(), padded_width = q.padded_columns(), steps = padded_width / tile_depth;
+  if (head + 1 < o.heads) {
+    const HeadMatrix y{o.y.data + y_place, width, length, d};
+    for (const HeadMatrix& x : {q, k, v, dy, y}) { ask_for_next_head(x); }
+  }
   take_turned(room.keys_turned, k);
   take_turned(room.values_turned, v);
   take_right(room.keys, k);
@@ -103,14 +122,15 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
       multiply_row_block(room.scores, t, room.queries, room.keys_turned, keys, steps, steps);
       multiply_row_block(room.gradient_scores, t, room.gradients, room.values_turned, keys, steps, steps);
       bf16 *const p = room.probabilities + part * x_block, *const ds = room.slopes + part * x_block;
-      for (Index r = 0; r < row_block; ++r) {
-        const bool there = r < rows;
-        const Index place = y_place + (at + (there ? r : 0)) * width;
+      for (Index r = 0; r < rows; ++r) {
+        const Index place = y_place + (at + r) * width;
         const float along = dot_of(o.dy.data + place, o.y.data + place, d);
-        const float log_sum = o.log_sum_exp.data[(first + at + (there ? r : 0)) * o.heads + head];
-        const Index seen = !there ? 0 : (o.causal ? at + r + 1 : length);
+        const float log_sum = o.log_sum_exp.data[(first + at + r) * o.heads + head];
         take_slopes(row_of_left(p, r, 0), row_of_left(ds, r, 0), room.scores + r * t, room.gradient_scores + r * t,
-                    seen, keys, scale, log_sum, along);
+                    o.causal ? at + r + 1 : length, keys, scale, log_sum, along);
+      }
+      for (Index r = rows; r < row_block; ++r) {  // of sums over positions
+        for (bf16* const left : {p, ds}) { clear_row(row_of_left(left, r, 0), keys); }
       }
       multiply_row_block(room.dq, padded_width, ds, room.keys, padded_width, keys / tile_depth, t / tile_depth);
       put_rows(o.dqkv.data + qkv_place + at * 3 * width, 3 * width, room.dq, padded_width, rows, d, scale);
@@ -136,5 +156,5 @@ inline void run_attention(onednn& device, const op::attention_backward<bf16>& o)
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif

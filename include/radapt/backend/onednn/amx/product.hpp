@@ -10,9 +10,7 @@
 #include "radapt/backend/onednn/amx/vector_math.hpp"
 #ifdef RADAPT_HAS_AMX
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// What becomes of the sums s of a product: y = act(s + bias), or y += factor s.
@@ -100,15 +98,25 @@ struct Part {
 /// The block of rows from `first` on.
 template <int Rows, bool Cold, class Y>
 RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
-                              const Blocking& cut, const Part& part) {
+                              const Blocking& cut, const Part& part, const bf16* next) {
   constexpr Index panel = 2 * tile_columns;
   const Index inner = cut.padded_inner(), depth = cut.depth();
+  const Index panels = (part.end - part.begin) / panel, rows_a_panel = (row_block + panels - 1) / panels;
   for (Index from = 0; from < inner; from += depth) {
     const Index steps = std::min(depth, inner - from) / tile_depth;
     const LeftTiles here{a.data + from / tile_depth * a.step, a.step, a.second, a.row_bytes};
     const bf16* tiles = b + cut.place(part.begin, from);
     float* sums = part.sums;
+    Index asked = 0;  // rows of the next block
     for (Index column = part.begin; column < part.end; column += panel) {
+      if (next != nullptr) {
+        for (const Index end = std::min(row_block, asked + rows_a_panel); asked < end; ++asked) {
+          for (Index k = 0; k < steps; ++k) {
+            const bf16* const line = next + asked * a.row_bytes / Index{sizeof(bf16)} + from + k * tile_depth;
+            _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T1);
+          }
+        }
+      }
       multiply_block<Rows, Cold>(sums_of_tiles(sums), here, tiles, steps, from != 0);
       tiles += steps * 2 * tile_elements;
       sums += panel * row_block;
@@ -132,8 +140,13 @@ RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, c
       take_left_block(part.left, a, first);
     }
     registers.set_rows(rows);
+    // The next block is asked for meanwhile, where it takes little of the cache that holds the group.
+    constexpr Index most_ahead = 1024;
+    const bool lies_ahead = left.data != part.left && block + 1 < part.end_block && a.inner <= most_ahead &&
+                            first + 2 * row_block <= a.rows;
+    const bf16* const next = lies_ahead ? left.data + row_block * a.stride : nullptr;
     const auto multiply_here = [&]<int Rows, bool Cold>() {
-      multiply_rows<Rows, Cold>(result, left, first, rows, b, cut, part);
+      multiply_rows<Rows, Cold>(result, left, first, rows, b, cut, part, next);
     };
     const bool cold = block == part.first_block, both = rows > tile_rows;
     if (cold && both) { multiply_here.template operator()<2, true>(); }
@@ -176,5 +189,5 @@ void multiply(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, co
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif

@@ -5,9 +5,7 @@
 #include "radapt/backend/onednn/loops.hpp"
 #include "radapt/core/memory.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// How a right factor (inner, columns) is cut. A group of columns stays in the second-level cache while all rows of the
@@ -15,7 +13,8 @@ namespace radapt::detail::amx {
 struct Blocking {
   Index inner = 0, columns = 0;
 
-  static constexpr Index group_elements = 600'000;  ///< 1.2 MB of the 2 MB of a core
+  static constexpr Index group_elements = 300'000, most_group_elements = 600'000;  ///< of 1 M that a core's cache holds
+  static constexpr Index least_group = 192;  ///< fewer columns read the left factor too often
   static constexpr Index most_depth = 256;          ///< 16 KB of 32 rows, beside what streams by
 
   constexpr Index padded_inner() const { return rounded_up(inner, tile_depth); }
@@ -27,7 +26,9 @@ struct Blocking {
   }
   constexpr Index group() const {
     constexpr Index panel = 2 * tile_columns;
-    return std::min(padded_columns(), std::max(group_elements / padded_inner() / panel, Index{1}) * panel);
+    const Index wanted = std::max(group_elements / padded_inner(), least_group);
+    const Index group = std::min(wanted, most_group_elements / padded_inner()) / panel * panel;
+    return std::min(padded_columns(), std::max(group, panel));
   }
   /// Where the tiles of the panel of 32 columns from `column` on begin, for the sum from `from` on.
   constexpr Index place(Index column, Index from) const {
@@ -68,5 +69,5 @@ void take_right_factor(bf16* tiles, const Blocking& cut, const T* w, Index strid
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif

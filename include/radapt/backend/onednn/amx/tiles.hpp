@@ -23,10 +23,20 @@
 #define RADAPT_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
 // The same, as a part of its caller: of loops that keep numbers in registers.
 #define RADAPT_AMX_PART RADAPT_AMX __attribute__((always_inline)) inline
+// Around such functions: g++ 12 warns of what its own intrinsics leave undefined, and of their masks without
+// optimisation.
+#ifdef __clang__
+#define RADAPT_AMX_BEGIN
+#define RADAPT_AMX_END
+#else
+#define RADAPT_AMX_BEGIN                                                               \
+  _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wuninitialized\"") \
+      _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")                      \
+          _Pragma("GCC diagnostic ignored \"-Wsign-conversion\"")
+#define RADAPT_AMX_END _Pragma("GCC diagnostic pop")
+#endif
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// Whether this processor has AMX, the system lets this process use it, and oneDNN has not been told to leave it
@@ -236,5 +246,5 @@ RADAPT_AMX_PART void multiply_block(const SumBlock& c, LeftTiles a, const bf16* 
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif

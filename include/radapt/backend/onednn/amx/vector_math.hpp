@@ -4,9 +4,7 @@
 #ifdef RADAPT_HAS_AMX
 #include "radapt/op/activation.hpp"
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
 /// exp(x) to 2 units in the last place, infinite above 88.8 and 1.2e-38 below -87.3; a NaN stays one.
@@ -64,5 +62,5 @@ RADAPT_AMX_PART __m512 activated(Activation kind, __m512 x) {
 }
 
 }  // namespace radapt::detail::amx
-#pragma GCC diagnostic pop
+RADAPT_AMX_END
 #endif
