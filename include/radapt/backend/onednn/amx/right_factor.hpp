@@ -15,7 +15,7 @@ struct Blocking {
 
   static constexpr Index group_elements = 300'000, most_group_elements = 600'000;  ///< of 1 M that a core's cache holds
   static constexpr Index least_group = 192;  ///< fewer columns read the left factor too often
-  static constexpr Index most_depth = 256;          ///< 16 KB of 32 rows, beside what streams by
+  static constexpr Index most_depth = 256;   ///< 16 KB of 32 rows, beside what streams by
 
   constexpr Index padded_inner() const { return rounded_up(inner, tile_depth); }
   constexpr Index padded_columns() const { return rounded_up(columns, 2 * tile_columns); }
