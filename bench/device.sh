@@ -20,20 +20,20 @@ pack() {
   folder=${folder:-$root/build/device}
   command -v nvcc >/dev/null || [ -n "${CUDACXX:-}" ] || die "pack: expected nvcc on PATH or CUDACXX, got neither"
   [ -d "$shared/fixtures/tiny_clip_quickgelu" ] || die "pack: expected fixtures/tiny_clip_quickgelu below '$shared'; set RADAPT_SHARED"
-  local -r targets=(radapt_cuda_gpu_tests bench_worker_cuda)
+  local -r targets=(radapt_cuda_gpu_tests bench_worker_cuda bench_kernels_cuda)
   cmake -S "$root" -B "$build" -D CMAKE_BUILD_TYPE=Release -D RADAPT_WITH_CUDA=ON -D RADAPT_BUILD_BENCH=ON -D RADAPT_BUILD_EXAMPLES=OFF \
     -D RADAPT_CUDA_ARCHITECTURES="${RADAPT_CUDA_ARCHITECTURES:-90a-real}" >/dev/null || die "pack: configuring failed"
   cmake --build "$build" -j "$(nproc)" --target "${targets[@]}" || die "pack: building failed"
   rm -rf "$folder"
   mkdir -p "$folder/bin" "$folder/lib" "$folder/shared/fixtures" "$folder/bench"
-  for program in "$build/tests/cuda/radapt_cuda_gpu_tests" "$build/bench/bench_worker_cuda"; do
+  for program in "$build/tests/cuda/radapt_cuda_gpu_tests" "$build/bench/bench_worker_cuda" "$build/bench/bench_kernels_cuda"; do
     cp "$program" "$folder/bin/" || die "pack: '$program' is not there"
     # What the GPU machine has of its own: the C and C++ runtimes, and CUDA.
     ldd "$program" | awk '$3 ~ /^\// && $1 !~ /^(libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s|libcublas|libcublasLt|libcudart)\.so/ {print $3}' |
       xargs -r cp -L -t "$folder/lib/"
   done
   strip "$folder/bin/"*
-  cp -r "$shared/fixtures/tiny_clip_quickgelu" "$folder/shared/fixtures/"
+  cp -r "$shared/fixtures/tiny_clip_quickgelu" "$shared/fixtures/losses.safetensors" "$folder/shared/fixtures/"
   cp -r "$root/bench/compare.py" "$root/bench/comparison" "$root/bench/peers" "$script" "$folder/bench/"
   python3 -m pip install --quiet --no-deps --target "$folder/python" open_clip_torch ftfy wcwidth ||
     echo "radapt: device.sh: open_clip could not be fetched: there will be nothing to compare with" >&2
@@ -70,7 +70,7 @@ run() {
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | tee -a "$out/summary.txt"
   step 150 tests "$tests"
   # Every kernel of a training step of the tiny model, and a product with several tiles.
-  local -r small=(--test-case="*gradients of full-rank*,*products of factors*")
+  local -r small=(--test-case="*cuda: gradients of full-rank*,*products of factors*")
   for tool in memcheck racecheck initcheck; do
     step 60 "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$tests" "${small[@]}"
   done
@@ -79,6 +79,9 @@ run() {
   step 180 train-step "${compare[@]}" --works train_step --architectures ViT-B-16:512 --precision bf16 --peers torch
   step 120 images "${compare[@]}" --works image --architectures ViT-B-16 --batches 1,256 --precision bf16,f32 --peers torch
   step 120 train-step-f32 "${compare[@]}" --works train_step --architectures ViT-B-16:64 --precision f32 --peers torch
+  # Every kernel of a step by itself; in float those that are not the same on both backends.
+  step 100 kernels "$folder/bin/bench_kernels_cuda" --benchmark_min_time=0.05 --benchmark_out="$out/kernels.json" --benchmark_out_format=json \
+    --benchmark_filter='/cuda_bf16/B_16 |(linear|attention|loss|entropy|adamw|neighbour).*/cuda/B_16 '
   rm -rf "$out/../compare"
   cat "$out/summary.txt"
 }
@@ -91,6 +94,8 @@ check() {
   "$folder/bin/radapt_cuda_gpu_tests"
   [ $? = 77 ] || [ -e /dev/nvidiactl ] || die "check: expected exit code 77 of the tests where there is no GPU"
   echo '{"command":"hello"}' | "$folder/bin/bench_worker_cuda" || die "check: bench_worker_cuda does not start"
+  "$folder/bin/bench_kernels_cuda" --benchmark_list_tests --benchmark_filter=/B_16 | grep '^linear_forward/cuda_bf16/B_16 ' >/dev/null ||
+    die "check: bench_kernels_cuda does not list its rows"
   PYTHONPATH=$folder/python python3 "$folder/bench/compare.py" --device cuda --worker "$folder/bin" --help >/dev/null || die "check: compare.py does not start"
 }
 

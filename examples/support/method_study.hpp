@@ -328,9 +328,10 @@ class MethodStudy : public Study<Arch, Backend> {
         radapt::fit_temperature(rows(outputs.validation.tuned), data_.validation.labels, quiet_fit()).temperature;
     options.zero_shot_temperature =
         radapt::fit_temperature(rows(outputs.validation.zero_shot), data_.validation.labels, quiet_fit()).temperature;
+    radapt::Context<Backend> context;
     const auto predict = [&](const SetOutputs& set) {
-      return radapt::vrf(failures, radapt::rows_of(set.features, Arch::embed), rows(set.tuned), rows(set.zero_shot),
-                         options);
+      return radapt::vrf(context, failures, radapt::rows_of(set.features, Arch::embed), rows(set.tuned),
+                         rows(set.zero_shot), options);
     };
     struct Tried {
       double a, b, accuracy, omega;

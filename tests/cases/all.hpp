@@ -12,6 +12,7 @@
 #include "cases/embed.hpp"
 #include "cases/linear.hpp"
 #include "cases/loss.hpp"
+#include "cases/neighbours.hpp"
 #include "cases/norm.hpp"
 #include "cases/orthogonality.hpp"
 #include "cases/pool.hpp"
@@ -27,7 +28,7 @@ using all =
                ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward,
                PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout,
                Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw, DistancePenalty,
-               OrthogonalityPenalty, SumOfSquares, Clear>;
+               OrthogonalityPenalty, SumOfSquares, Clear, KthNeighbour>;
 
 /// The name of the operation that case C is for.
 template <class C>

@@ -24,6 +24,14 @@ class Blocks {
   enum class Use { read, written };
 
   explicit Blocks(const radapt::MemorySource& source = radapt::host_memory) : source_(&source) {}
+  /// Of calls that are timed at the sizes of large batches: without guards, so that buffers begin where those of a
+  /// model do, without copies of what is read, and with few numbers over and over.
+  static Blocks for_timing(const radapt::MemorySource& source) {
+    Blocks blocks(source);
+    blocks.for_timing_ = true;
+    return blocks;
+  }
+  bool is_for_timing() const { return for_timing_; }
 
   /// From now on all numbers are such that bf16 holds them: every element type gets the same ones.
   void use_numbers_of_bf16() { numbers_of_bf16_ = true; }
@@ -32,12 +40,12 @@ class Blocks {
   template <class T, class Fill>
   T* take(Index n, Use use, Fill&& fill) {
     // An odd number of guards: no buffer begins on the boundary of a vector register.
-    constexpr Index guard = guard_elements * sizeof(T);
+    const Index guard = for_timing_ ? 0 : guard_elements * sizeof(T);
     Block b{radapt::Buffer<unsigned char>{2 * guard + n * sizeof(T), *source_}, {}, guard, n, use, stored_as<T>};
-    std::memset(b.storage.data(), sentinel, b.storage.size());
+    if (!for_timing_) { std::memset(b.storage.data(), sentinel, b.storage.size()); }
     T* const data = reinterpret_cast<T*>(b.storage.data() + guard);
     for (Index i = 0; i < n; ++i) { data[i] = fill(i); }
-    if (use == Use::read) { b.initial.assign(b.begin(), b.begin() + b.bytes()); }
+    if (use == Use::read && !for_timing_) { b.initial.assign(b.begin(), b.begin() + b.bytes()); }
     blocks_.push_back(std::move(b));
     return n == 0 ? nullptr : data;
   }
@@ -45,6 +53,11 @@ class Blocks {
   template <class T>
   T* drawn(Index n, Use use, double low, double high) {
     radapt::Random random(seed, blocks_.size());
+    if (for_timing_) {
+      std::vector<T> few(4096);
+      for (T& x : few) { x = number<T>(random.uniform(low, high)); }
+      return take<T>(n, use, [&](Index i) { return few[i % few.size()]; });
+    }
     return take<T>(n, use, [&](Index) { return number<T>(random.uniform(low, high)); });
   }
 
@@ -80,7 +93,9 @@ class Blocks {
       for (Index i = 0; i < b.guard; ++i) {
         if (b.storage[i] != sentinel || b.begin()[b.bytes() + i] != sentinel) { return false; }
       }
-      if (b.use == Use::read && !std::equal(b.initial.begin(), b.initial.end(), b.begin())) { return false; }
+      if (b.use == Use::read && !for_timing_ && !std::equal(b.initial.begin(), b.initial.end(), b.begin())) {
+        return false;
+      }
     }
     return true;
   }
@@ -136,7 +151,7 @@ class Blocks {
   }
 
   const radapt::MemorySource* source_;
-  bool numbers_of_bf16_ = false;
+  bool numbers_of_bf16_ = false, for_timing_ = false;
   std::vector<Block> blocks_;
 };
 
@@ -146,6 +161,9 @@ template <class T>
 class Memory {
  public:
   explicit Memory(Blocks& blocks) : blocks_(&blocks) {}
+
+  /// No result will be looked at: whatever numbers take as long will do.
+  bool is_for_timing() const { return blocks_->is_for_timing(); }
 
   /// Only read.
   template <class U = T>

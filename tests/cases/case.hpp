@@ -66,11 +66,15 @@ struct TimedModel {
   const char* name;
   Index tokens, width, heads, hidden, patch, text_width, text_heads;
 
-  std::string at_batch() const { return std::string(name) + " batch 32"; }
+  std::string at_batch() const;
   /// Parameters of full R-Adapters in both towers of 12 layers (24 in the image tower of L_14).
   Index trained() const { return 2 * ((width == 1024 ? 24 : 12) * width * width + 12 * text_width * text_width); }
 };
-inline constexpr Index timed_batch = 32, timed_context = 77, timed_vocabulary = 49408;
+#ifndef RADAPT_TIMED_BATCH
+#define RADAPT_TIMED_BATCH 32
+#endif
+inline constexpr Index timed_batch = RADAPT_TIMED_BATCH, timed_context = 77, timed_vocabulary = 49408;
+inline std::string TimedModel::at_batch() const { return std::string(name) + " batch " + std::to_string(timed_batch); }
 inline constexpr TimedModel timed_models[] = {{"B_32", 50, 768, 12, 3072, 32, 512, 8},
                                               {"B_16", 197, 768, 12, 3072, 16, 512, 8},
                                               {"L_14", 257, 1024, 16, 4096, 14, 768, 12}};

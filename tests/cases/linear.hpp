@@ -50,11 +50,17 @@ inline std::vector<LinearSize> with_masks(std::vector<LinearSize> sizes) {
   for (LinearSize& size : masked_products()) { sizes.push_back(std::move(size)); }
   return sizes;
 }
-/// The widest product of a block: c_fc on the tokens of a batch of images.
+/// The widest product of a block: c_fc on the tokens of a batch of images. Of B/16 the others, too.
 inline std::vector<Timed<LinearSize>> timed_products() {
-  return for_timed_models<LinearSize>([](const TimedModel& m) {
+  auto all = for_timed_models<LinearSize>([](const TimedModel& m) {
     return LinearSize{timed_batch * m.tokens, m.width, m.hidden};
   });
+  const TimedModel& m = timed_models[1];
+  const Index rows = timed_batch * m.tokens;
+  all.push_back({m.at_batch() + " c_proj", {rows, m.hidden, m.width}});
+  all.push_back({m.at_batch() + " in_proj", {rows, m.width, 3 * m.width}});
+  all.push_back({m.at_batch() + " out_proj", {rows, m.width, m.width}});
+  return all;
 }
 
 struct LinearForward {

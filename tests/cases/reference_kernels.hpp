@@ -35,7 +35,8 @@
   Extern template void launch(reference&, const op::distance_penalty<T>&);           \
   Extern template void launch(reference&, const op::orthogonality_penalty<T>&);      \
   Extern template void launch(reference&, const op::sum_of_squares<T>&);             \
-  Extern template void launch(reference&, const op::clear<T>&)
+  Extern template void launch(reference&, const op::clear<T>&);                      \
+  Extern template void launch(reference&, const op::kth_neighbour<T>&)
 
 namespace radapt {
 RADAPT_TEST_REFERENCE_KERNELS(extern, float);

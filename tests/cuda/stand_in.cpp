@@ -7,6 +7,12 @@
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/backend/cuda/kernels/tensor_core.cuh"
 #include "radapt/backend/cuda/kernels/warp.cuh"
+#include "radapt/clip/initialise.hpp"
+#include "radapt/clip/zero_shot.hpp"
+#include "radapt/task/dense_features.hpp"
+#include "radapt/task/tip_adapter.hpp"
+#include "radapt/train/attention_relevance.hpp"
+#include "train/small_pairs.hpp"
 
 namespace {
 
@@ -125,4 +131,35 @@ TEST_CASE("cuda: token ids and offsets are copied when they are new, and not for
   CHECK(copies(std::vector<std::int32_t>(ids)) == 0);  // by content, not by address
   CHECK(copies(others) == 1);
   CHECK(copies(ids) == 0);
+}
+
+TEST_CASE("cuda: what features are made with lies on the GPU: a call copies what it is given, and nothing else") {
+  using radapt_test::SmallArch;
+  using Clip = radapt::Clip<SmallArch>;
+  using Classifier = radapt::Classifier<Clip>;
+  constexpr Index images = 2, classes = 3, embed = SmallArch::embed;
+  const auto copies = [](auto&& call) {
+    call();  // the first one may copy what stays
+    const Index before = Counts::all().copies_to_device;
+    call();
+    return Counts::all().copies_to_device - before;
+  };
+  radapt::Weights<Clip> clip;
+  radapt::initialise_clip(clip, 1);
+  const std::vector<float> pixels(images * Clip::PixelRow::width, 0.5F), head(classes * embed, 0.25F);
+  const std::vector<std::int32_t> labels{2, 0};
+
+  radapt::task::DenseSession<Clip, radapt::cuda> dense(clip, images);
+  std::vector<float> features(images * dense.patches * embed);
+  CHECK(copies([&] { dense.encode(pixels, features); }) == 1);
+
+  const radapt::Weights<Classifier> weights(radapt::zero_shot_classifier(clip, head), radapt::cuda::memory());
+  radapt::AttentionRelevance<Classifier, radapt::cuda> of(classes, images);
+  std::vector<float> relevance(images * of.patches);
+  // Patches are taken out of the pixels twice, there and back.
+  CHECK(copies([&] { of(weights.tree(), pixels, labels, relevance); }) == 2);
+
+  // The features, and twice what they are when they have length 1.
+  radapt::task::TipAdapter<radapt::cuda> tip(head, std::vector<std::int32_t>{0, 1, 2}, head, classes, embed);
+  CHECK(copies([&] { tip.logits(std::span(features).first(images * embed)); }) == 3);
 }

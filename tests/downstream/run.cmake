@@ -1,5 +1,5 @@
-# cmake -D WAY=add_subdirectory|find_package|fetch_content|no_such_component|pkg_config -D SOURCE=... -D BUILD=... -D WORK=...
-#       -D COMPILER=... -D GENERATOR=... -D ONEDNN_ROOT=... -P run.cmake
+# cmake -D WAY=add_subdirectory|find_package|fetch_content|no_such_component|pkg_config|cuda -D SOURCE=... -D BUILD=... -D WORK=...
+#       -D COMPILER=... -D CUDA_COMPILER=... -D GENERATOR=... -D ONEDNN_ROOT=... -P run.cmake
 # Configures, builds and runs a project that uses radapt in one way, from an empty folder.
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
@@ -20,7 +20,7 @@ function(require_output)
   endif()
 endfunction()
 
-if(WAY MATCHES "^(find_package|no_such_component|pkg_config)$")
+if(WAY MATCHES "^(find_package|no_such_component|pkg_config|cuda)$")
   step("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${prefix}")
 endif()
 
@@ -45,6 +45,12 @@ elseif(WAY STREQUAL "pkg_config")
   separate_arguments(flags UNIX_COMMAND "${flags}")
   step("${COMPILER}" -std=c++20 ${flags} "${SOURCE}/tests/downstream/main.cpp" -o "${WORK}/consumer")
   require_output("${WORK}/consumer")
+elseif(WAY STREQUAL "cuda")
+  # For one architecture: that the kernels compile for all of them is another test.
+  step(${configure} -S "${project}" "-DCMAKE_CUDA_COMPILER=${CUDA_COMPILER}" "-DRADAPT_CUDA_ARCHITECTURES=80-real")
+  step("${CMAKE_COMMAND}" --build "${WORK}/build")
+  set(expected_output "^(no )?device: [^\n]+\n$")
+  require_output("${WORK}/build/consumer")
 else()
   step(${configure} -S "${project}" "-DCOMPONENTS=onednn\\;io")
   step("${CMAKE_COMMAND}" --build "${WORK}/build")

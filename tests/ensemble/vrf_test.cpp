@@ -11,7 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "radapt/backend/reference/all.hpp"
 #include "radapt/core/random.hpp"
+#include "radapt/ensemble/output_pair.hpp"
 #include "radapt/ensemble/vrf.hpp"
 #include "support/error_text.hpp"
 #include "support/golden_family.hpp"
@@ -189,6 +191,55 @@ TEST_CASE("distances are 2 - 2 cos to the k-th neighbour, across blocks of rows"
     CHECK(d >= 0);
     CHECK(d < 1e-15);
   }
+}
+
+TEST_CASE_TEMPLATE("distances on a backend are those of the call without one", T, double, float) {
+  // More rows than a launch is given at once.
+  constexpr Index size = 50, queries = 4100, width = 6;
+  const auto rows = normals<T>(size * width, 1), test = normals<T>(queries * width, 2);
+  std::vector<Index> indices(size);
+  std::iota(indices.begin(), indices.end(), Index{0});
+  const FailureSet<T> failures(rows, width, indices, size);
+  radapt::Context<radapt::reference> context;
+  // Cosines of six products in another order.
+  const double tolerance = std::is_same_v<T, float> ? 1e-6 : 2e-15;
+  for (const FeatureDistance distance : {FeatureDistance::squared_l2, FeatureDistance::l2}) {
+    const auto expected = failures.distances(rows_of(test, width), 7, distance, quiet());
+    Shown shown;
+    const auto got = failures.distances(context, rows_of(test, width), 7, distance, shown.options());
+    CHECK(normalised_error(got, expected) < tolerance);
+    CHECK(shown.text.find("distances 100% 4100/4100") != std::string::npos);
+  }
+  CHECK(failures.distances(context, rows_of(std::vector<T>{}, width), 7, FeatureDistance::l2, quiet()).empty());
+  const auto of = [&](Index k, Index columns) {
+    return [&, k, columns] {
+      failures.distances(context, rows_of(test, columns), k, FeatureDistance::squared_l2, quiet());
+    };
+  };
+  CHECK(fails_with("from 1 to 50", of(0, width)));
+  CHECK(fails_with("from 1 to 50", of(51, width)));
+  CHECK(fails_with("rows of width 6", of(1, 4)));
+  CHECK(fails_with("finite length above 0", [&] {
+    failures.distances(context, rows_of(std::vector<T>(width), width), 1, FeatureDistance::l2, quiet());
+  }));
+}
+
+TEST_CASE("VRF on a backend is VRF") {
+  struct Model {
+    using element = double;
+  };
+  const World w;
+  const auto o = options();
+  const auto expected = w.predict(o);
+  radapt::Context<radapt::reference> context;
+  const auto got = radapt::VariancePair<Model, Model>::predict(
+      context, w.failures(), rows_of(w.test_features, World::width), rows_of(w.test_tuned, World::classes),
+      rows_of(w.test_zero_shot, World::classes), o);
+  CHECK(got.k == expected.k);
+  CHECK(normalised_error(got.distances, expected.distances) < 1e-14);
+  CHECK(normalised_error(got.omega, expected.omega) < 1e-14);
+  CHECK(normalised_error(got.probabilities.values, expected.probabilities.values) < 1e-14);
+  CHECK(got.classes == expected.classes);
 }
 
 TEST_CASE("omega is one half at a, never rises, and stays in 0 .. 1") {

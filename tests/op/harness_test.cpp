@@ -1,7 +1,10 @@
 /// The harness of the other tests of this folder: it sees what it is there to see.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
+#include <set>
 #include <vector>
 
 #include "cases/blocks.hpp"
@@ -75,6 +78,18 @@ TEST_CASE("writing before or behind a buffer, or into an input, is seen") {
   CHECK_FALSE(unchanged_after([](const Buffers& b) { b.updated[3] += 1; }));
   CHECK_FALSE(unchanged_after([](const Buffers& b) { b.input[2] = 0; }));
   CHECK_FALSE(unchanged_after([](const Buffers& b) { const_cast<std::int32_t*>(b.whole)[0] = 1; }));
+}
+
+TEST_CASE("buffers of timed calls begin on a boundary and hold numbers of the same range") {
+  Blocks blocks = Blocks::for_timing(radapt::host_memory);
+  Memory<float> m(blocks);
+  CHECK(m.is_for_timing());
+  CHECK_FALSE(Memory<float>(*std::make_unique<Blocks>()).is_for_timing());
+  constexpr Index n = 10000;
+  const float *const x = m.input(n, 1, 2), *const y = m.output(n);
+  for (const float* p : {x, y}) { CHECK(reinterpret_cast<std::uintptr_t>(p) % radapt::alignment == 0); }
+  CHECK(std::all_of(x, x + n, [](float value) { return value >= 1 && value < 2; }));
+  CHECK(std::set<float>(x, x + n).size() > 1000);
 }
 
 TEST_CASE("central differences") {

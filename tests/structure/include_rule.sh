@@ -19,7 +19,7 @@ BEGIN {
   allow("clip/tokenizer",  "core op layer backend/run.hpp adapter clip io")
   allow("clip/preprocess", "core op layer backend/run.hpp adapter clip io")
   allow("loss",            "core op layer backend/run.hpp loss")
-  allow("ensemble",        "core op layer train/progress.hpp adapter clip ensemble")
+  allow("ensemble",        "core op layer backend/run.hpp train/progress.hpp adapter clip ensemble")
   allow("train",           "core op layer backend/run.hpp adapter clip loss ensemble train io")
   allow("task",            "core op layer backend/run.hpp adapter clip loss ensemble train/progress.hpp io task")
   allow("task/feature_recipes", "loss train task")

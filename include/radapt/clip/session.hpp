@@ -28,7 +28,7 @@ struct SessionSize {
 };
 
 /// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction, but a copy of the
-/// ids of the captions.
+/// ids of the captions. What a call returns is there: it has waited for the backend.
 template <class M, class Backend, class T = float>
 class Session {
  public:
@@ -71,6 +71,7 @@ class Session {
                              View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
                              View<T, Row>{features.data() + first * embed, n}, none);
     }
+    finish(context_);
   }
 
   /// Features of captions into (N, embed), not normalised (open_clip's encode_text). Captions that are equal, id for
@@ -92,8 +93,8 @@ class Session {
                             View<const std::int32_t, TokenRow>{distinct.ids(first), distinct.tokens(first, n)},
                             View<T, Row>{features.data() + first * embed, n}, none);
     }
+    finish(context_);
     if (distinct.size() == captions.size()) { return; }
-    finish(context_);                            // the host copies rows
     for (Index i = captions.size(); i-- > 0;) {  // from the last: no place lies behind its caption
       const T* const from = features.data() + distinct_.places()[i] * embed;
       if (distinct_.places()[i] != i) { std::copy(from, from + embed, features.data() + i * embed); }
@@ -104,6 +105,7 @@ class Session {
   void normalize(std::span<T> features) {
     const View<T, Row> rows{features.data(), features.size() / embed};
     run(context_, op::l2_normalize_forward<T>{.y = rows, .x = rows});
+    finish(context_);
   }
 
   /// exp(logit_scale): what cosines are multiplied with.
@@ -156,6 +158,7 @@ class ClassifierSession {
                              View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
                              View<T, typename M::LogitRow>{logits.data() + first * classes, n, classes}, none);
     }
+    finish(context_);
   }
 
  private:

@@ -11,8 +11,11 @@
 
 #include <Eigen/Core>
 
+#include "radapt/backend/run.hpp"
+#include "radapt/core/memory.hpp"
 #include "radapt/ensemble/checks.hpp"
 #include "radapt/ensemble/output.hpp"
+#include "radapt/op/neighbours.hpp"
 #include "radapt/train/progress.hpp"
 
 namespace radapt {
@@ -31,10 +34,9 @@ enum class FeatureDistance {
 
 namespace detail {
 
-/// The rows scaled to length 1; a row without a direction is an error.
+/// The rows scaled to length 1, into `unit`; a row without a direction is an error.
 template <class T>
-std::vector<T> unit_rows(const std::string& what, Matrix<const T> rows) {
-  std::vector<T> unit(rows.size());
+void unit_rows(const std::string& what, Matrix<const T> rows, T* unit) {
   for (Index i = 0; i < rows.rows; ++i) {
     const T* x = rows.data + i * rows.columns;
     double squares = 0;
@@ -50,6 +52,11 @@ std::vector<T> unit_rows(const std::string& what, Matrix<const T> rows) {
       unit[i * rows.columns + e] = static_cast<T>(scale * static_cast<double>(x[e]));
     }
   }
+}
+template <class T>
+std::vector<T> unit_rows(const std::string& what, Matrix<const T> rows) {
+  std::vector<T> unit(rows.size());
+  unit_rows(what, rows, unit.data());
   return unit;
 }
 
@@ -139,20 +146,7 @@ class FailureSet {
   template <score_table F>
   std::vector<double> distances(const F& features, Index k, FeatureDistance distance = FeatureDistance::squared_l2,
                                 ProgressOptions shown = {}) const {
-    check_not_empty("distances");
-    const Matrix<const T> rows = view_of(features);
-    if (k == 0 || k > size()) {
-      fail({.what = "failure set: neighbour k",
-            .expected = "a number from 1 to " + std::to_string(size()) + ", the size of the set",
-            .got = std::to_string(k),
-            .hint = ""});
-    }
-    if (rows.columns != width_) {
-      fail({.what = "failure set: features",
-            .expected = "rows of width " + std::to_string(width_),
-            .got = std::to_string(rows.columns),
-            .hint = "Features are those of the model that the set was made from"});
-    }
+    const Matrix<const T> rows = checked(features, k);
     using Rows = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const auto extent = [](Index n) { return static_cast<Eigen::Index>(n); };
     const Eigen::Map<const Rows> set(rows_.data(), extent(size()), extent(width_));
@@ -168,16 +162,67 @@ class FailureSet {
       for (Index i = 0; i < n; ++i) {
         T* row = cosines.data() + i * size();
         std::nth_element(row, row + (k - 1), row + size(), std::greater<T>());
-        // Rounding may lift the cosine of equal directions above 1.
-        const double squared = std::max(0.0, 2.0 - 2.0 * static_cast<double>(row[k - 1]));
-        all[first + i] = distance == FeatureDistance::squared_l2 ? squared : std::sqrt(squared);
+        all[first + i] = as(distance, op::squared_distance(static_cast<double>(row[k - 1])));
       }
       progress.advance(n);
     }
     return all;
   }
 
+  /// The same on the backend of a context, such as a session's. A backend with its own memory gets the set once and the
+  /// rows a few thousand at a time. Distances are those of the call without a context up to the rounding of a cosine.
+  template <class Backend, score_table F>
+  std::vector<double> distances(Context<Backend>& context, const F& features, Index k,
+                                FeatureDistance distance = FeatureDistance::squared_l2,
+                                ProgressOptions shown = {}) const {
+    const Matrix<const T> rows = checked(features, k);
+    constexpr Index most = 4096;
+    const Index at_once = std::min(most, rows.rows);
+    const MemorySource& memory = memory_of<Backend>();
+    Buffer<T> set(has_own_memory<Backend> ? rows_.size() : 0, memory);
+    std::copy_n(rows_.data(), set.size(), set.data());
+    Buffer<T> unit(at_once * width_, memory);
+    Buffer<double> squared(at_once, memory);
+    std::vector<double> all(rows.rows);
+    Progress progress("distances", rows.rows, std::move(shown));
+    for (Index first = 0; first < rows.rows; first += at_once) {
+      const Index n = std::min(at_once, rows.rows - first);
+      const Matrix<const T> part(rows.data + first * width_, n, width_);
+      detail::unit_rows("features from row " + std::to_string(first), part, unit.data());
+      run(context, op::kth_neighbour<T>{.distances = {squared.data(), n},
+                                        .x = {unit.data(), n, width_},
+                                        .set = {has_own_memory<Backend> ? set.data() : rows_.data(), size(), width_},
+                                        .k = k});
+      finish(context);
+      for (Index i = 0; i < n; ++i) { all[first + i] = as(distance, squared[i]); }
+      progress.advance(n);
+    }
+    return all;
+  }
+
  private:
+  static double as(FeatureDistance distance, double squared) {
+    return distance == FeatureDistance::squared_l2 ? squared : std::sqrt(squared);
+  }
+  /// The rows, if there are distances from them to the k-th of this set.
+  template <score_table F>
+  Matrix<const T> checked(const F& features, Index k) const {
+    check_not_empty("distances");
+    const Matrix<const T> rows = view_of(features);
+    if (k == 0 || k > size()) {
+      fail({.what = "failure set: neighbour k",
+            .expected = "a number from 1 to " + std::to_string(size()) + ", the size of the set",
+            .got = std::to_string(k),
+            .hint = ""});
+    }
+    if (rows.columns != width_) {
+      fail({.what = "failure set: features",
+            .expected = "rows of width " + std::to_string(width_),
+            .got = std::to_string(rows.columns),
+            .hint = "Features are those of the model that the set was made from"});
+    }
+    return rows;
+  }
   void check_not_empty(const char* what) const {
     if (empty()) {
       fail({.what = std::string("failure set: ") + what,

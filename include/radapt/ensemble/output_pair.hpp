@@ -53,6 +53,15 @@ struct VariancePair : ModelPair<Tuned, ZeroShot> {
                                                         Projection&& projection = {}) {
     return vrf(failures, features, tuned_logits, zero_shot_logits, options, projection);
   }
+  /// The same, with the distances from the backend of a context, such as that of the session on `tuned`.
+  template <class Backend, score_table F, score_table A, score_table B, class Projection = no_projection>
+  static VrfPrediction<typename Tuned::element> predict(Context<Backend>& context,
+                                                        const FailureSet<typename Tuned::element>& failures,
+                                                        const F& features, const A& tuned_logits,
+                                                        const B& zero_shot_logits, const VrfOptions& options = {},
+                                                        Projection&& projection = {}) {
+    return vrf(context, failures, features, tuned_logits, zero_shot_logits, options, projection);
+  }
 };
 
 }  // namespace radapt

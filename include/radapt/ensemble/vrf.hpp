@@ -117,24 +117,17 @@ inline void check_weight(const DistanceWeight& weight) {
   }
 }
 
-}  // namespace detail
-
-/// Mixes the two models' predictions on test samples: features (rows, width) and logits (rows, classes) of the
-/// fine-tuned model, logits of the zero-shot model, and a projection of labels that comes before the softmax
-/// (methods.md 3.2). Works with features and logits of any model, as Scores or rows_of a vector.
-///
-/// An empty failure set has no distances; omega is then `omega_if_empty`, and the result says so. Tune a and b on
-/// in-distribution validation data only.
-template <class T, score_table F, score_table A, score_table B, class Projection = no_projection>
-VrfPrediction<T> vrf(const FailureSet<T>& failures, const F& features, const A& tuned_logits, const B& zero_shot_logits,
-                     const VrfOptions& options = {}, Projection&& projection = {}) {
+/// vrf(), with distances(rows, k) for those from the rows of features to their k-th neighbours.
+template <class T, class Distances, class Projection>
+VrfPrediction<T> vrf(const FailureSet<T>& failures, Matrix<const T> rows, Matrix<const T> tuned,
+                     Matrix<const T> zero_shot, const VrfOptions& options, Projection& projection,
+                     Distances&& distances) {
   const std::string what = "vrf";
-  const Matrix<const T> rows = view_of(features), tuned = view_of(tuned_logits), zero_shot = view_of(zero_shot_logits);
-  detail::check_rows(what + ", fine-tuned logits", tuned);
-  detail::check_rows(what + ", zero-shot logits", zero_shot);
-  detail::check_same_table(what, tuned, zero_shot);
-  detail::check_same_size(what, "rows of features, one for each row of logits", tuned.rows, rows.rows);
-  detail::check_weight(options.weight);
+  check_rows(what + ", fine-tuned logits", tuned);
+  check_rows(what + ", zero-shot logits", zero_shot);
+  check_same_table(what, tuned, zero_shot);
+  check_same_size(what, "rows of features, one for each row of logits", tuned.rows, rows.rows);
+  check_weight(options.weight);
 
   VrfPrediction<T> out;
   out.failure_set_is_empty = failures.empty();
@@ -146,21 +139,47 @@ VrfPrediction<T> vrf(const FailureSet<T>& failures, const F& features, const A& 
             .got = "none among " + std::to_string(failures.samples()),
             .hint = "Set omega_if_empty to the constant weight of the fine-tuned model to use in this case"});
     }
-    detail::check_mixing("vrf: option omega_if_empty", *options.omega_if_empty);
+    check_mixing("vrf: option omega_if_empty", *options.omega_if_empty);
     out.omega.assign(rows.rows, *options.omega_if_empty);
   } else {
     out.k = options.k.has_value() ? *options.k : failures.neighbour_rank(options.rule, options.share);
-    out.distances = failures.distances(rows, out.k, options.distance, options.progress);
+    out.distances = distances(rows, out.k);
     for (const double d : out.distances) { out.omega.push_back(options.weight(d)); }
   }
   if constexpr (std::is_same_v<std::remove_cvref_t<Projection>, no_projection>) {
-    out.probabilities = detail::mix_by_row(options, out.omega, tuned, zero_shot);
+    out.probabilities = mix_by_row(options, out.omega, tuned, zero_shot);
   } else {
     const Scores<T> of_tuned = project_labels(tuned, projection), of_zero_shot = project_labels(zero_shot, projection);
-    out.probabilities = detail::mix_by_row(options, out.omega, view_of(of_tuned), view_of(of_zero_shot));
+    out.probabilities = mix_by_row(options, out.omega, view_of(of_tuned), view_of(of_zero_shot));
   }
   out.classes = predicted_classes(out.probabilities);
   return out;
+}
+
+}  // namespace detail
+
+/// Mixes the two models' predictions on test samples: features (rows, width) and logits (rows, classes) of the
+/// fine-tuned model, logits of the zero-shot model, and a projection of labels that comes before the softmax
+/// (methods.md 3.2). Works with features and logits of any model, as Scores or rows_of a vector.
+///
+/// An empty failure set has no distances; omega is then `omega_if_empty`, and the result says so. Tune a and b on
+/// in-distribution validation data only.
+template <class T, score_table F, score_table A, score_table B, class Projection = no_projection>
+VrfPrediction<T> vrf(const FailureSet<T>& failures, const F& features, const A& tuned_logits, const B& zero_shot_logits,
+                     const VrfOptions& options = {}, Projection&& projection = {}) {
+  return detail::vrf<T>(
+      failures, view_of(features), view_of(tuned_logits), view_of(zero_shot_logits), options, projection,
+      [&](Matrix<const T> rows, Index k) { return failures.distances(rows, k, options.distance, options.progress); });
+}
+
+/// The same, with the distances from the backend of a context, such as that of the session that the features are of.
+template <class Backend, class T, score_table F, score_table A, score_table B, class Projection = no_projection>
+VrfPrediction<T> vrf(Context<Backend>& context, const FailureSet<T>& failures, const F& features, const A& tuned_logits,
+                     const B& zero_shot_logits, const VrfOptions& options = {}, Projection&& projection = {}) {
+  return detail::vrf<T>(failures, view_of(features), view_of(tuned_logits), view_of(zero_shot_logits), options,
+                        projection, [&](Matrix<const T> rows, Index k) {
+                          return failures.distances(context, rows, k, options.distance, options.progress);
+                        });
 }
 
 }  // namespace radapt

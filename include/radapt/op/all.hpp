@@ -10,6 +10,7 @@
 #include "radapt/op/embed.hpp"
 #include "radapt/op/linear.hpp"
 #include "radapt/op/loss.hpp"
+#include "radapt/op/neighbours.hpp"
 #include "radapt/op/norm.hpp"
 #include "radapt/op/orthogonality.hpp"
 #include "radapt/op/pool.hpp"
@@ -29,6 +30,6 @@ using all =
          assemble_tokens_backward<T>, embed_tokens_forward<T>, embed_tokens_backward<T>, pool_forward<T>,
          pool_backward<T>, add<T>, scaled_add<T>, scaled_add_backward_scale<T>, take_columns<T>, add_columns<T>,
          dropout<T>, widen<T>, narrow<T>, draw_mask<T>, contrastive_loss<T>, cross_entropy<T>, distillation<T>,
-         adamw<T>, distance_penalty<T>, orthogonality_penalty<T>, sum_of_squares<T>, clear<T>>;
+         adamw<T>, distance_penalty<T>, orthogonality_penalty<T>, sum_of_squares<T>, clear<T>, kth_neighbour<T>>;
 
 }  // namespace radapt::op

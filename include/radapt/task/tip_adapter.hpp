@@ -88,9 +88,9 @@ class TipAdapter {
       : embed_(embed),
         classes_(classes),
         labels_(labels.begin(), labels.end()),
-        head_(head.begin(), head.end()),
         settings_(settings),
-        keys_(keys.size()) {
+        head_(head.size(), memory_of<Backend>()),
+        keys_(keys.size(), memory_of<Backend>()) {
     if (labels.empty() || embed == 0 || keys.size() != labels.size() * embed ||
         (!head.empty() && head.size() != classes * embed)) {
       fail({.what = "TipAdapter",
@@ -102,6 +102,7 @@ class TipAdapter {
     }
     detail::check_labels("TipAdapter", labels, classes, "a label");
     std::copy(keys.begin(), keys.end(), keys_.begin());
+    std::copy(head.begin(), head.end(), head_.begin());
   }
 
   const TipSettings& settings() const { return settings_; }
@@ -195,6 +196,7 @@ class TipAdapter {
     run(context_, op::linear_backward_weight<T>{.dw = {dkeys.data(), labels_.size(), embed_},
                                                 .dy = {affinity_.data(), rows, labels_.size()},
                                                 .x = {normalised_.data(), rows, embed_}});
+    finish(context_);
     return value;
   }
 
@@ -212,7 +214,8 @@ class TipAdapter {
     }
     const Index samples = labels.size(), batches = (samples + options.batch - 1) / options.batch;
     const Index total = options.epochs * batches;
-    Buffer<T> gradient(keys_.size()), first_moment(keys_.size()), second_moment(keys_.size());
+    const auto room = [&] { return Buffer<T>(keys_.size(), memory_of<Backend>()); };
+    Buffer<T> gradient = room(), first_moment = room(), second_moment = room();
     std::vector<Index> order(samples);
     for (Index i = 0; i < samples; ++i) { order[i] = i; }
     std::vector<T> batch_features;
@@ -255,6 +258,7 @@ class TipAdapter {
       }
       losses.push_back(sum / static_cast<double>(samples));
     }
+    finish(context_);
     return losses;
   }
 
@@ -298,7 +302,7 @@ class TipAdapter {
     run(context_,
         op::linear_forward<T>{
             .y = {affinity_.data(), rows, labels_.size()}, .x = f, .weight = {keys_.data(), labels_.size(), embed_}});
-    if (head_.empty()) { return; }
+    if (head_.size() == 0) { return; }
     run(context_, op::linear_forward<T>{
                       .y = {zero_shot_.data(), rows, classes_}, .x = f, .weight = {head_.data(), classes_, embed_}});
     for (T& z : zero_shot_) { z *= static_cast<T>(settings_.scale); }
@@ -323,9 +327,8 @@ class TipAdapter {
 
   Index embed_, classes_;
   std::vector<std::int32_t> labels_;
-  std::vector<T> head_;
   TipSettings settings_;
-  Buffer<T> keys_;
+  Buffer<T> head_, keys_;
   Context<Backend> context_;
   std::vector<T> normalised_, affinity_, zero_shot_, votes_;
 };

@@ -30,6 +30,7 @@ struct RelevanceRecorder : Backend {
   }
 
   void record(const op::attention_backward<T>& o) {
+    if constexpr (requires { this->synchronize(); }) { this->synchronize(); }  // the host reads all operands
     using Tile = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const auto extent = [](Index n) { return static_cast<Eigen::Index>(n); };
     const Index width = o.dy.columns, head_width = width / o.heads;
@@ -78,12 +79,12 @@ class AttentionRelevance {
   explicit AttentionRelevance(Index classes, Index images = 32)
       : classes_(classes),
         images_(images),
-        logits_(images * classes),
-        gradients_(Buffer<T>(bind<T>(tree_, nullptr, classes))) {
+        logits_(images * classes, memory_of<Backend>()),
+        gradients_(bind<T>(tree_, nullptr, classes), memory_of<Backend>()) {
     if (images == 0) { fail({.what = "AttentionRelevance", .expected = "images >= 1", .got = "0", .hint = ""}); }
     bind(tree_, gradients_.data(), classes);
     const MemoryNeed need = detail::tower_need<M, typename M::PixelRow, T, T, Bottom>(extent(images), false);
-    context_.arena.reserve(need.kept, need.scratch);
+    context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>());
   }
 
   /// pixels (N, 3 S S), labels (N) -> relevance (N, patches), patches row by row from the top left. `values` are those
@@ -126,9 +127,11 @@ class AttentionRelevance {
     const View<T, typename M::LogitRow> logits{logits_.data(), n, classes_};
     typename ModelPlan::Saved saved;
     M::template forward<T, typename M::PixelRow>(c, values, x, logits, saved);
+    finish(c);  // the host writes over the logits
     std::fill(logits_.begin(), logits_.begin() + n * classes_, T{0});
     for (Index i = 0; i < n; ++i) { logits_[i * classes_ + static_cast<Index>(labels[i])] = T{1}; }
     M::template backward<T, typename M::PixelRow>(c, values, tree_, x, Dropped{}, saved, logits, Discard{});
+    finish(c);
     c.arena.release(before);
   }
 

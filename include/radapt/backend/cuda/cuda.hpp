@@ -83,7 +83,7 @@ concept cuda_element = std::same_as<T, float>;
   F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale)                      \
   F(take_columns) F(add_columns) F(dropout) F(draw_mask)                                                  \
   F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
-  F(adamw) F(distance_penalty) F(sum_of_squares) F(clear)
+  F(adamw) F(distance_penalty) F(sum_of_squares) F(clear) F(kth_neighbour)
 #define RADAPT_CUDA_BF16_OPERATIONS(F)                                                                    \
   F(linear_forward) F(linear_backward_input) F(linear_backward_weight)                                    \
   F(attention_forward) F(attention_backward)

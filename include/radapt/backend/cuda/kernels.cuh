@@ -7,6 +7,7 @@
 #include "radapt/backend/cuda/kernels/embed.cuh"
 #include "radapt/backend/cuda/kernels/linear.cuh"
 #include "radapt/backend/cuda/kernels/loss.cuh"
+#include "radapt/backend/cuda/kernels/neighbours.cuh"
 #include "radapt/backend/cuda/kernels/norm.cuh"
 #include "radapt/backend/cuda/kernels/update.cuh"
 

@@ -10,6 +10,7 @@
 #include "radapt/backend/onednn/embed.hpp"
 #include "radapt/backend/onednn/linear.hpp"
 #include "radapt/backend/onednn/loss.hpp"
+#include "radapt/backend/onednn/neighbours.hpp"
 #include "radapt/backend/onednn/norm.hpp"
 #include "radapt/backend/onednn/orthogonality.hpp"
 #include "radapt/backend/onednn/pool.hpp"

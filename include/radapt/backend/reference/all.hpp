@@ -10,6 +10,7 @@
 #include "radapt/backend/reference/embed.hpp"
 #include "radapt/backend/reference/linear.hpp"
 #include "radapt/backend/reference/loss.hpp"
+#include "radapt/backend/reference/neighbours.hpp"
 #include "radapt/backend/reference/norm.hpp"
 #include "radapt/backend/reference/orthogonality.hpp"
 #include "radapt/backend/reference/pool.hpp"
