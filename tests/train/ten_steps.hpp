@@ -14,11 +14,12 @@ struct TenSteps {
   std::vector<float> parameters;
 };
 
+/// `micro_batch` of 0 is the whole batch.
 template <class Backend>
-TenSteps ten_steps() {
+TenSteps ten_steps(radapt::Index micro_batch = 0) {
   radapt::Weights<SmallPairs::Model> weights;
   radapt::initialise_clip(weights, 1);
-  radapt::TrainOptions options{.size = {.batch = SmallPairs::batch}};
+  radapt::TrainOptions options{.size = {.batch = SmallPairs::batch, .micro_batch = micro_batch}};
   options.schedule.base = 1e-3;
   options.schedule.warmup = 2;
   options.schedule.total = 10;
