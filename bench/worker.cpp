@@ -117,7 +117,7 @@ class Worker {
   static void check_precision(const std::string& precision, bool bf16_is_known) {
     if (precision == "f32" || (precision == "bf16" && bf16_is_known && radapt_bench::multiplies_bf16())) { return; }
     radapt::fail({.what = "precision of a work",
-                  .expected = "f32; or bf16 of image, text and train_step, on a processor that multiplies bf16",
+                  .expected = "f32; or bf16 of image, merged, text, zero_shot_head and train_step, on a processor that multiplies bf16",
                   .got = "'" + precision + "'",
                   .hint = {}});
   }

@@ -68,7 +68,9 @@ std::unique_ptr<Work> merged_work(const Request& request) {
         using Model = radapt::Clip<Arch>;
         auto adapted = radapt::with_adapters<radapt::RAdapter<>>(radapt::load<Model>(request.weights));
         fill_adapters(adapted);
-        return std::make_unique<Images<Model, InFloat>>(radapt::merge(0.5, adapted), request);
+        return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
+          return std::make_unique<Images<Model, Backend>>(radapt::merge(0.5, adapted), request);
+        });
       });
 }
 

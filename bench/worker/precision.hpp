@@ -24,7 +24,9 @@ inline bool multiplies_bf16() { return radapt::onednn_bf16::multiplies_bf16(); }
 #endif
 
 /// Works that run in bf16, too.
-inline bool knows_bf16(std::string_view work) { return work == "image" || work == "text" || work == "train_step"; }
+inline bool knows_bf16(std::string_view work) {
+  return work == "image" || work == "merged" || work == "text" || work == "zero_shot_head" || work == "train_step";
+}
 
 /// Calls f(std::type_identity<Backend>{}).
 template <class F>

@@ -33,11 +33,10 @@ class onednn_bf16 : public onednn {
   void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
                 const float* bias = nullptr, std::optional<Activation> activation_behind = {}) {
     using namespace detail::cpu;
-    namespace amx = detail::amx;
     if (rows == 0) { return; }
     const bool constant = is_constant(weight);
 #ifdef RADAPT_HAS_AMX
-    if (amx::available()) {
+    if (detail::amx::available()) {
       return tiles_.multiply(c, a, rows, inner, columns, weight, transposed, constant, bias, activation_behind);
     }
 #endif
