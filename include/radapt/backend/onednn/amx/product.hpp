@@ -95,10 +95,26 @@ struct Part {
   bf16* left;  ///< room for a block of the left factor
 };
 
+/// Rows of a left factor that will be read where they lie, after those that are being multiplied.
+struct NextRows {
+  const bf16* data = nullptr;  ///< null: there are none, or they would take too much of the cache
+  Index stride = 0;
+};
+
+/// Asks for the rows [begin, end) of a piece of a sum.
+RADAPT_AMX_PART void ask_for(const NextRows& rows, Index begin, Index end, Index from, Index steps) {
+  for (Index r = begin; r < end; ++r) {
+    for (Index k = 0; k < steps; ++k) {
+      const bf16* const line = rows.data + r * rows.stride + from + k * tile_depth;
+      _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T1);
+    }
+  }
+}
+
 /// The block of rows from `first` on.
 template <int Rows, bool Cold, class Y>
 RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
-                              const Blocking& cut, const Part& part, const bf16* next) {
+                              const Blocking& cut, const Part& part, const NextRows& next) {
   constexpr Index panel = 2 * tile_columns;
   const Index inner = cut.padded_inner(), depth = cut.depth();
   const Index panels = (part.end - part.begin) / panel, rows_a_panel = (row_block + panels - 1) / panels;
@@ -109,13 +125,10 @@ RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index
     float* sums = part.sums;
     Index asked = 0;  // rows of the next block
     for (Index column = part.begin; column < part.end; column += panel) {
-      if (next != nullptr) {
-        for (const Index end = std::min(row_block, asked + rows_a_panel); asked < end; ++asked) {
-          for (Index k = 0; k < steps; ++k) {
-            const bf16* const line = next + asked * a.row_bytes / Index{sizeof(bf16)} + from + k * tile_depth;
-            _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T1);
-          }
-        }
+      if (next.data != nullptr) {
+        const Index end = std::min(row_block, asked + rows_a_panel);
+        ask_for(next, asked, end, from, steps);
+        asked = end;
       }
       multiply_block<Rows, Cold>(sums_of_tiles(sums), here, tiles, steps, from != 0);
       tiles += steps * 2 * tile_elements;
@@ -140,11 +153,12 @@ RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, c
       take_left_block(part.left, a, first);
     }
     registers.set_rows(rows);
-    // The next block is asked for meanwhile, where it takes little of the cache that holds the group.
-    constexpr Index most_ahead = 1024;
-    const bool lies_ahead = left.data != part.left && block + 1 < part.end_block && a.inner <= most_ahead &&
-                            first + 2 * row_block <= a.rows;
-    const bf16* const next = lies_ahead ? left.data + row_block * a.stride : nullptr;
+    NextRows next;
+    constexpr Index most_ahead = 1024;  // deep: 64 KB of the cache that holds the group
+    if (left.data != part.left && block + 1 < part.end_block && first + 2 * row_block <= a.rows &&
+        a.inner <= most_ahead) {
+      next = {left.data + row_block * a.stride, a.stride};
+    }
     const auto multiply_here = [&]<int Rows, bool Cold>() {
       multiply_rows<Rows, Cold>(result, left, first, rows, b, cut, part, next);
     };
