@@ -61,15 +61,11 @@ inline std::vector<Timed<AttentionSize>> timed_attentions() {
   return all;
 }
 
-/// As for sums; probabilities and their gradients may be rounded to bf16 before they are multiplied: by 2^-9 of each,
-/// and sums of them by twice that of the largest result where terms cancel.
-inline constexpr Tolerance attention_tolerance{sum_tolerance.f32, sum_tolerance.f64, sum_tolerance.reason, 0x1p-8};
-
 struct AttentionForward {
   template <class T>
   using operation = op::attention_forward<T>;
   using Size = AttentionSize;
-  static constexpr Tolerance tolerance = attention_tolerance;
+  static constexpr Tolerance tolerance = sum_tolerance;
   static constexpr Threads threads = Threads::same_bits;
   static std::vector<Size> tested() {
     std::vector<Size> all = attentions();
@@ -98,7 +94,7 @@ struct AttentionBackward {
   template <class T>
   using operation = op::attention_backward<T>;
   using Size = AttentionSize;
-  static constexpr Tolerance tolerance = attention_tolerance;
+  static constexpr Tolerance tolerance = sum_tolerance;
   static constexpr Threads threads = Threads::same_bits;
   static std::vector<Size> tested() { return attentions(); }
   static std::vector<Timed<Size>> timed() { return timed_attentions(); }

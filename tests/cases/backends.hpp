@@ -30,14 +30,39 @@ struct Promises<radapt::onednn> : OperandsOnTheHeap {
   static constexpr bool loops_do_not_depend_on_threads = true;
 };
 
+/// Of attention on bf16, where probabilities and the gradients of scores are rounded to be factors of the next product:
+/// each term of a sum is off by 2^-8 of itself at most. The other factors are what is stored, and weights that bf16
+/// holds.
+struct RoundsFactorsOfAttention {
+  template <class Op>
+  static constexpr double rounded_inside = std::is_same_v<Op, radapt::op::attention_forward<radapt::bf16>> ||
+                                                   std::is_same_v<Op, radapt::op::attention_backward<radapt::bf16>>
+                                               ? 1.01 * 0x1p-8
+                                               : 0;
+};
+
+/// On processors with AMX; others round once.
 template <>
-struct Promises<radapt::onednn_bf16> : Promises<radapt::onednn> {};
+struct Promises<radapt::onednn_bf16> : Promises<radapt::onednn>, RoundsFactorsOfAttention {};
 
 template <>
 struct Promises<radapt::cuda> : OperandsOfCuda {
   static constexpr bool repeated_calls_allocate_nothing = false;  // operands on the heap make it list what to copy back
   static constexpr bool loops_do_not_depend_on_threads = false;   // it has none on the host
 };
+
+template <>
+struct Promises<radapt::cuda_bf16> : Promises<radapt::cuda>, RoundsFactorsOfAttention {};
+
+/// How far an operation of a backend may be off because it rounds between its steps, beside the case's tolerance.
+template <class Backend, class Op>
+constexpr double rounded_inside() {
+  if constexpr (requires { Promises<Backend>::template rounded_inside<Op>; }) {
+    return Promises<Backend>::template rounded_inside<Op>;
+  } else {
+    return 0;
+  }
+}
 
 using host_backends = radapt::op::list<radapt::reference, radapt::onednn>;
 using backends = radapt::op::list<radapt::reference, radapt::onednn, radapt::cuda>;

@@ -21,7 +21,7 @@ inline std::vector<LinearSize> sizes() {
 }
 
 template <class T>
-std::vector<T> widened(const std::vector<float>& x) {
+std::vector<T> converted(const std::vector<float>& x) {
   return {x.begin(), x.end()};
 }
 
@@ -49,18 +49,21 @@ struct Problem {
 
   template <class T>
   struct Results {
-    std::vector<T> y, dx, dw;
+    std::vector<T> y, dx;
+    std::vector<parameter_t<T>> dw;
   };
   /// With `constant` the weights are promised to stay, which the backend may not know.
   template <class T, class Backend>
   Results<T> on(Backend& device, bool constant = false) const {
-    const auto X = widened<T>(x), DY = widened<T>(dy), W = widened<T>(weight), B = widened<T>(bias);
-    Results<T> r{std::vector<T>(dy.size(), T(0.5)), std::vector<T>(x.size(), T(0.5)), widened<T>(dw)};
+    using P = parameter_t<T>;
+    const auto X = converted<T>(x), DY = converted<T>(dy);
+    const auto W = converted<P>(weight), B = converted<P>(bias);
+    Results<T> r{std::vector<T>(dy.size(), T(0.5)), std::vector<T>(x.size(), T(0.5)), converted<P>(dw)};
     if constexpr (requires { device.promise_constant(W.data(), W.size()); }) {
       if (constant) { device.promise_constant(W.data(), W.size()); }
     }
-    const Matrix<const T> mx{X.data(), size.rows, size.in}, mdy{DY.data(), size.rows, size.out},
-        mw{W.data(), size.out, size.in};
+    const Matrix<const T> mx{X.data(), size.rows, size.in}, mdy{DY.data(), size.rows, size.out};
+    const Matrix<const P> mw{W.data(), size.out, size.in};
     const op::KeptRows kept = size.mask.view();
     launch(device, op::linear_forward<T>{{r.y.data(), size.rows, size.out}, mx, mw, {B.data(), size.out}, kept});
     launch(device, op::linear_backward_input<T>{{r.dx.data(), size.rows, size.in}, mdy, mw, kept});

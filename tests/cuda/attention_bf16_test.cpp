@@ -1,4 +1,4 @@
-/// Attention of the CUDA backend whose products are of bf16 factors.
+/// Attention of the CUDA backend on bf16, whose products are of bf16 factors.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -48,14 +48,16 @@ struct Problem {
 
   template <class T>
   struct Results {
-    std::vector<T> y, log_sum_exp, dqkv;
+    std::vector<T> y, dqkv;
+    std::vector<statistic_t<T>> log_sum_exp;
   };
   /// The backward pass reads what the reference in double says of the forward pass.
   template <class T, class Backend>
   Results<T> on(Backend& device) const {
     const Index rows = size.rows(), width = size.width();
     const std::vector<T> x(qkv.begin(), qkv.end()), gradient(dy.begin(), dy.end());
-    Results<T> r{std::vector<T>(rows * width), std::vector<T>(rows * size.heads), std::vector<T>(rows * 3 * width)};
+    Results<T> r{std::vector<T>(rows * width), std::vector<T>(rows * 3 * width),
+                 std::vector<statistic_t<T>>(rows * size.heads)};
     const Sequences sequences = size.batch.view();
     launch(device, op::attention_forward<T>{{r.y.data(), rows, width},
                                             {x.data(), rows, 3 * width},
@@ -63,11 +65,12 @@ struct Problem {
                                             size.heads,
                                             size.causal,
                                             sequences});
-    std::vector<T> y = r.y, log_sum_exp = r.log_sum_exp;
-    if constexpr (sizeof(T) == 4) {
+    std::vector<T> y = r.y;
+    std::vector<statistic_t<T>> log_sum_exp = r.log_sum_exp;
+    if constexpr (!std::is_same_v<T, double>) {
       reference exact;
       const auto expected = on<double>(exact);
-      y.assign(expected.y.begin(), expected.y.end());
+      y = std::vector<T>(expected.y.begin(), expected.y.end());
       log_sum_exp.assign(expected.log_sum_exp.begin(), expected.log_sum_exp.end());
     }
     launch(device, op::attention_backward<T>{{r.dqkv.data(), rows, 3 * width},
@@ -117,23 +120,23 @@ TEST_CASE("cuda_bf16: attention is off by roundings of the factors to bf16") {
   for (const AttentionSize& size : sizes()) {
     INFO(size.title());
     const Problem problem(size);
-    const auto r = problem.on<float>(device);
+    const auto r = problem.on<bf16>(device);
     const auto expected = problem.on<double>(exact);
     // u = 2^-9 is half a unit in the last of 8 bits. Log sums: a score's two factors are off by u each. y and dv: so is
     // a probability, by as much again for its score, and what it is multiplied by: 4 u, and twice that where the terms
     // of a mean cancel. dq and dk: p (dp - d) is off by 2 u of either term, is rounded, and is multiplied by what is
-    // off by u: twice as much.
+    // off by u: twice as much. What is stored is rounded once more, by 2 u of the largest at most.
     constexpr double u = 0x1p-9;
     CHECK(normalised_error(r.log_sum_exp, expected.log_sum_exp) <= 2 * u);
-    CHECK(normalised_error(r.y, expected.y) <= 8 * u);
+    CHECK(normalised_error(r.y, expected.y) <= 10 * u);
     for (const Index third : {Index{0}, Index{1}, Index{2}}) {
       const double error = normalised_error(third_of(problem, r.dqkv, third), third_of(problem, expected.dqkv, third));
-      CHECK(error <= (third == 2 ? 8 : 16) * u);
+      CHECK(error <= (third == 2 ? 10 : 18) * u);
     }
     if (size.rows() > 0) { worst = std::max(worst, normalised_error(r.y, expected.y)); }
-    const auto again = problem.on<float>(device);
-    CHECK(again.y == r.y);
-    CHECK(again.dqkv == r.dqkv);
+    const auto again = problem.on<bf16>(device);
+    CHECK(std::equal(again.y.begin(), again.y.end(), r.y.begin()));
+    CHECK(std::equal(again.dqkv.begin(), again.dqkv.end(), r.dqkv.begin()));
     CHECK(again.log_sum_exp == r.log_sum_exp);
   }
   CHECK(worst >= 1e-4);  // far more than f32
@@ -146,7 +149,7 @@ TEST_CASE("cuda_bf16: scores of bf16 factors are summed in float, and so are exp
     INFO(size.title());
     Problem problem(size);
     problem.round_factors();
-    CHECK(normalised_error(problem.on<float>(device).log_sum_exp, problem.on<double>(exact).log_sum_exp) <=
+    CHECK(normalised_error(problem.on<bf16>(device).log_sum_exp, problem.on<double>(exact).log_sum_exp) <=
           radapt_test::sum_tolerance.f32);
   }
 }
@@ -172,14 +175,15 @@ TEST_CASE("cuda_bf16: attention is that of the reference where nothing is lost i
       for (Index row = 0; row < size.rows(); ++row) {
         for (Index c = 0; c < size.width(); ++c) { problem.dy[row * size.width() + c] = in_four_columns(row + 1, c); }
       }
-      const auto r = problem.on<float>(device);
+      const auto r = problem.on<bf16>(device);
       const auto expected = problem.on<double>(exact);
+      // Means of values are stored as they are; the gradients of q and k have a factor 1 / sqrt(width).
       CHECK(normalised_error(r.y, expected.y) <= radapt_test::sum_tolerance.f32);
       CHECK(normalised_error(r.log_sum_exp, expected.log_sum_exp) <= radapt_test::sum_tolerance.f32);
       for (const Index third : {Index{0}, Index{1}, Index{2}}) {
         const double error =
             normalised_error(third_of(problem, r.dqkv, third), third_of(problem, expected.dqkv, third));
-        CHECK(error <= radapt_test::sum_tolerance.f32);
+        CHECK(error <= (third == 2 ? radapt_test::sum_tolerance.f32 : radapt_test::sum_tolerance.of<bf16>()));
       }
     }
   }
@@ -199,11 +203,11 @@ TEST_CASE("cuda_bf16: a query that sees one key far above the others gets that k
       problem.set(0, [&](Index row, Index column) { return 256.0F * code(sought(row), column); });
       problem.set(1, [&](Index row, Index column) { return code(row, column); });
       problem.round_factors();
-      const auto r = problem.on<float>(device);
+      const auto r = problem.on<bf16>(device);
       Index wrong = 0;
       for (Index row = 0; row < length; ++row) {
         for (Index column = 0; column < width; ++column) {
-          if (r.y[row * width + column] != problem.at(sought(row), 2, column)) { ++wrong; }
+          if (static_cast<float>(r.y[row * width + column]) != problem.at(sought(row), 2, column)) { ++wrong; }
         }
       }
       CHECK(wrong == 0);

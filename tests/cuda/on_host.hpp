@@ -5,8 +5,8 @@
 /// What this finds: wrong indices, missing barriers between a write and a read by another thread of the block (fibers
 /// run to their next barrier, so an early reader sees poison or old values), barriers that not all threads reach, host
 /// memory that was handed to a kernel (see HostOnly), shared memory read before it is written, results that are read
-/// without waiting for them (see Queue). What it cannot find:
-/// races inside a warp, misaligned vector loads, too many registers, anything about time.
+/// without waiting for them (see Queue), accesses of several elements that are not aligned. What it cannot find:
+/// races inside a warp, too many registers, anything about time.
 #include <setjmp.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -41,10 +41,6 @@
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
   constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
-};
-
-struct alignas(16) float4 {
-  float x, y, z, w;
 };
 
 namespace radapt_test::on_host {
@@ -321,6 +317,14 @@ inline void clear(void* memory, Index bytes, Stream) {
 
 }  // namespace runtime
 
+/// A GPU stops at an access of several elements at an address that is no multiple of its size.
+inline void check_alignment(const void* x, std::size_t bytes) {
+  if (reinterpret_cast<std::uintptr_t>(x) % bytes != 0) {
+    std::fprintf(stderr, "on_host: an access at once that is not aligned to %zu bytes\n", bytes);
+    std::abort();
+  }
+}
+
 /// What tensor_core.cuh declares, from the same layout of fragments. Sums in double: the order on a GPU is not
 /// specified.
 inline std::uint32_t pack_bf16(float low, float high) {
@@ -354,10 +358,7 @@ struct MatrixRow {
   std::uint16_t x[8];
 };
 inline const MatrixRow* exchange_matrix_rows(const std::uint32_t* row) {
-  if (reinterpret_cast<std::uintptr_t>(row) % sizeof(MatrixRow) != 0) {
-    std::fprintf(stderr, "on_host: a row of a matrix is not aligned to 16 bytes\n");
-    std::abort();
-  }
+  check_alignment(row, sizeof(MatrixRow));
   MatrixRow mine;
   std::memcpy(mine.x, row, sizeof(mine));
   return radapt_test::on_host::Block::current().exchange(mine);

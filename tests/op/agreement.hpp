@@ -66,7 +66,7 @@ Subject subject(const typename C::Size& size) {
                   if constexpr (requires(Backend & b) { b.synchronize(); }) { device_of<Backend>().synchronize(); }
                 };
               },
-          .tolerance = C::tolerance.template of<T>(),
+          .tolerance = C::tolerance.template of<T>() + rounded_inside<Backend, typename C::template operation<T>>(),
           .tolerance_of_wider_buffers = C::tolerance.f32,
           .reason = C::tolerance.reason,
           .threads = Promises<Backend>::loops_do_not_depend_on_threads ? 2 : 1,

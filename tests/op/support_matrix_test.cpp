@@ -11,7 +11,8 @@ namespace {
 
 using namespace radapt_test;
 
-using radapt::bf16, radapt::onednn_bf16;
+using radapt::bf16;
+using bf16_backends = radapt::op::list<radapt::onednn_bf16, radapt::cuda_bf16>;
 
 std::string cell(bool has) { return has ? " yes |" : " no |"; }
 
@@ -22,7 +23,8 @@ std::string rows(radapt::op::list<OnFloat...>, radapt::op::list<OnDouble...>, ra
     text += std::string("| `") + F::name + "` |";
     for_each_backend(
         [&]<class Backend>() { text += cell(radapt::has_kernel<F, Backend>) + cell(radapt::has_kernel<D, Backend>); });
-    text += cell(radapt::has_kernel<B, onednn_bf16>) + "\n";
+    for_each_backend<bf16_backends>([&]<class Backend>() { text += cell(radapt::has_kernel<B, Backend>); });
+    text += "\n";
   };
   (add(OnFloat{}, OnDouble{}, OnBf16{}), ...);
   return text;
@@ -34,8 +36,10 @@ std::string matrix() {
     head += std::string(" ") + Backend::name + " float | " + Backend::name + " double |";
     rule += "---|---|";
   });
-  head += " onednn_bf16 bf16 |";
-  rule += "---|";
+  for_each_backend<bf16_backends>([&]<class Backend>() {
+    head += std::string(" ") + Backend::name + " bf16 |";
+    rule += "---|";
+  });
   return head + "\n" + rule + "\n" + rows(radapt::op::all<float>{}, radapt::op::all<double>{}, radapt::op::all<bf16>{});
 }
 

@@ -1,3 +1,3 @@
 #pragma once
-/// The whole CUDA backend: every operation in float.
+/// The whole CUDA backend: every operation in float, and those of a tower in bf16.
 #include "radapt/backend/cuda/cuda.hpp"

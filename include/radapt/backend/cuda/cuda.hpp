@@ -23,7 +23,7 @@ enum class CudaProducts {
   own,     ///< our kernels alone
 };
 
-/// Kernels on one NVIDIA GPU, in float.
+/// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention run on bf16, too.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
 /// entry point of the library that hands results to the host does so itself. All memory that the library takes for this
@@ -53,12 +53,14 @@ class cuda {
   std::unique_ptr<detail::gpu::Device, detail::gpu::DeleteDevice> device_;
 };
 
-/// `cuda` with the factors of matrix products rounded to bf16, as torch.autocast does: linear layers and attention, on
-/// the tensor cores, with sums in float. Everything in memory stays float, so the update, norms, losses and the
-/// residual stream are as exact as on `cuda`.
+/// `cuda` in bfloat16, as `onednn_bf16` is on the CPU: what passes over float parameters store is bf16, and products
+/// take bf16 factors, on the tensor cores. Sums, statistics, softmax and the arithmetic between what is stored are
+/// float, and so are parameters, their gradients, losses and the update. Weights are rounded on their way into a
+/// product, and so are the factors of products of floats.
 class cuda_bf16 : public cuda {
  public:
   static constexpr auto name = "cuda_bf16";
+  using activation = bf16;                      ///< what passes over float parameters store
   static constexpr bool rounds_factors = true;  ///< of products, to bf16
 };
 
@@ -69,24 +71,29 @@ struct CudaAvailability {
 };
 CudaAvailability cuda_availability();
 
-/// What the CUDA kernels are compiled for.
+/// What activations are made of on a GPU: kernels read and write either, and compute in float.
 template <class T>
-concept cuda_element = std::same_as<T, float>;
+concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
 
 // clang-format off
+/// On float and on bf16.
 #define RADAPT_CUDA_OPERATIONS(F)                                                                         \
-  F(linear_forward) F(linear_backward_input) F(linear_backward_weight) F(linear_backward_bias)            \
-  F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight)                        \
+  F(linear_backward_bias) F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight) \
   F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward) F(activation_backward)           \
-  F(attention_forward) F(attention_backward) F(extract_patches)                                           \
-  F(assemble_tokens_forward) F(assemble_tokens_backward) F(embed_tokens_forward) F(embed_tokens_backward) \
-  F(pool_forward) F(pool_backward) F(add) F(scaled_add) F(scaled_add_backward_scale)                      \
-  F(take_columns) F(add_columns) F(dropout) F(draw_mask)                                                  \
+  F(extract_patches) F(assemble_tokens_forward) F(assemble_tokens_backward)                               \
+  F(embed_tokens_forward) F(embed_tokens_backward) F(pool_forward) F(pool_backward)                       \
+  F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns)                        \
+  F(dropout) F(draw_mask) F(widen) F(narrow) F(clear)
+/// On float alone: what products and attention of `cuda` are, and what parameters and losses need.
+#define RADAPT_CUDA_FLOAT_OPERATIONS(F)                                                                   \
+  F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)       \
+  F(attention_forward) F(attention_backward)                                                              \
   F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
-  F(adamw) F(distance_penalty) F(sum_of_squares) F(clear) F(kth_neighbour)
-#define RADAPT_CUDA_BF16_OPERATIONS(F)                                                                    \
-  F(linear_forward) F(linear_backward_input) F(linear_backward_weight)                                    \
-  F(attention_forward) F(attention_backward)
+  F(adamw) F(distance_penalty) F(sum_of_squares) F(kth_neighbour)
+/// On the tensor cores: products of either, and attention on bf16.
+#define RADAPT_CUDA_BF16_PRODUCTS(F)                                                                      \
+  F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)
+#define RADAPT_CUDA_BF16_ATTENTION(F) F(attention_forward) F(attention_backward)
 // clang-format on
 
 #define RADAPT_CUDA_DECLARE(operation) \
@@ -96,9 +103,21 @@ RADAPT_CUDA_OPERATIONS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
 #define RADAPT_CUDA_DECLARE(operation) \
+  template <std::same_as<float> T>     \
+  void launch(cuda&, const op::operation<T>&);
+RADAPT_CUDA_FLOAT_OPERATIONS(RADAPT_CUDA_DECLARE)
+#undef RADAPT_CUDA_DECLARE
+
+#define RADAPT_CUDA_DECLARE(operation) \
   template <cuda_element T>            \
   void launch(cuda_bf16&, const op::operation<T>&);
-RADAPT_CUDA_BF16_OPERATIONS(RADAPT_CUDA_DECLARE)
+RADAPT_CUDA_BF16_PRODUCTS(RADAPT_CUDA_DECLARE)
+#undef RADAPT_CUDA_DECLARE
+
+#define RADAPT_CUDA_DECLARE(operation) \
+  template <std::same_as<bf16> T>      \
+  void launch(cuda_bf16&, const op::operation<T>&);
+RADAPT_CUDA_BF16_ATTENTION(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
 }  // namespace radapt

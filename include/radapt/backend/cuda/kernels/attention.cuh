@@ -259,7 +259,7 @@ __global__ void __launch_bounds__(patch_threads, blocks_of_patches<Width>)
 
 }  // namespace detail::gpu
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::attention_forward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
@@ -278,7 +278,7 @@ void launch(cuda& backend, const op::attention_forward<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::attention_backward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);

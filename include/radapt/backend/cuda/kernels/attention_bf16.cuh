@@ -1,6 +1,6 @@
 #pragma once
-/// CUDA kernels of op/attention.hpp on the tensor cores: the factors of all products are rounded to bf16, sums, softmax
-/// and everything in device memory are f32.
+/// CUDA kernels of op/attention.hpp on bf16, on the tensor cores: probabilities and their gradients are rounded to be
+/// factors of the next product; sums, softmax and its statistics are f32.
 ///
 /// A block of four warps works on a tile of 64 rows, of which each warp owns 16. These rows stay in registers as left
 /// factors. The other rows of the sequence pass by in shared memory, 64 at a time. What a product of two tiles gives is
@@ -15,6 +15,15 @@ namespace radapt {
 namespace detail::gpu {
 
 namespace attention_bf16 {
+
+/// Blocks that share a multiprocessor: 128, 168 or 255 registers for a thread.
+template <unsigned Width>
+inline constexpr unsigned blocks_of = Width <= 32   ? 4
+                                      : Width <= 64 ? 3
+                                                    : 2;
+/// In the kernel of dq, which has one sum less.
+template <unsigned Width>
+inline constexpr unsigned blocks_of_queries = Width <= 64 ? 4 : 2;
 
 /// Scores are kept in units that 2^x undoes: one instruction, where e^x takes several.
 inline constexpr float log2_of_e = 1.44269504F, log_of_2 = 0.693147181F;
@@ -37,13 +46,14 @@ __device__ inline float row_max(float x) {
 
 /// y of a tile of queries, keys passing by.
 ///
-/// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal. Bytes: 12 T d read and 4 T d
-/// written, if the k and v of a head stay in the cache that all blocks share: T / 4 flops a byte. From that cache 8 T d
-/// for each tile of 64 queries: 32 flops a byte. Ceiling on an H200: device memory (4.8 TB/s) up to T = 150 or so, then
-/// the cache (some 5.5 TB/s, 180 Tflop/s). Shared memory would do 470 Tflop/s: a product of 16 x 16 by 16 x 16 reads
+/// Flops: 4 T^2 d for a head of d columns and a sequence of T, half of that when causal. Bytes: 6 T d read and 2 T d
+/// written, if the k and v of a head stay in the cache that all blocks share: T / 2 flops a byte. From that cache 4 T d
+/// for each tile of 64 queries: 64 flops a byte. Ceiling on an H200: device memory (4.8 TB/s) up to T = 150 or so, then
+/// the cache (some 5.5 TB/s, 350 Tflop/s). Shared memory would do 470 Tflop/s: a product of 16 x 16 by 16 x 16 reads
 /// 512 bytes.
 template <unsigned Width>
-__global__ void __launch_bounds__(threads) forward_kernel(op::attention_forward<float> o, unsigned tiles) {
+__global__ void __launch_bounds__(threads, blocks_of<Width>)
+    forward_kernel(op::attention_forward<bf16> o, unsigned tiles) {
   constexpr unsigned pieces = Width / side, groups = tile_rows / side;
   alignas(16) __shared__ std::uint32_t k[tile_words<Width>];
   alignas(16) __shared__ std::uint32_t v[tile_words<Width>];
@@ -135,11 +145,11 @@ __device__ inline void differentiate_score(bool seen, float& s, float& dp, float
 
 /// dk and dv of a tile of keys, queries passing by; `d` holds <dy, y> of (rows, heads).
 ///
-/// Flops: 8 T^2 d, half when causal. Bytes: 16 T d read (q, k, v, dy) and 8 T d written: T / 3 flops a byte; from the
-/// shared cache 8 T d for each tile, 64 flops a byte. Ceiling: device memory up to T = 220 or so, then that cache.
+/// Flops: 8 T^2 d, half when causal. Bytes: 8 T d read (q, k, v, dy) and 4 T d written: 2 T / 3 flops a byte; from the
+/// shared cache 4 T d for each tile, 128 flops a byte. Ceiling: device memory up to T = 150 or so, then shared memory.
 template <unsigned Width>
-__global__ void __launch_bounds__(threads)
-    backward_key_value_kernel(op::attention_backward<float> o, const float* d, unsigned tiles) {
+__global__ void __launch_bounds__(threads, blocks_of<Width>)
+    backward_key_value_kernel(op::attention_backward<bf16> o, const float* d, unsigned tiles) {
   constexpr unsigned pieces = Width / side;
   alignas(16) __shared__ std::uint32_t q[tile_words<Width>];
   alignas(16) __shared__ std::uint32_t dy[tile_words<Width>];
@@ -204,11 +214,11 @@ __global__ void __launch_bounds__(threads)
 
 /// dq of a tile of queries, keys passing by.
 ///
-/// Flops: 6 T^2 d, half when causal. Bytes: 16 T d read and 4 T d written: 0.3 T flops a byte; from the shared cache
-/// 8 T d for each tile, 48 flops a byte. Ceiling: as above, from T = 180 or so the cache.
+/// Flops: 6 T^2 d, half when causal. Bytes: 8 T d read and 2 T d written: 0.6 T flops a byte; from the shared cache
+/// 4 T d for each tile, 96 flops a byte. Ceiling: as above.
 template <unsigned Width>
-__global__ void __launch_bounds__(threads)
-    backward_query_kernel(op::attention_backward<float> o, const float* d, unsigned tiles) {
+__global__ void __launch_bounds__(threads, blocks_of_queries<Width>)
+    backward_query_kernel(op::attention_backward<bf16> o, const float* d, unsigned tiles) {
   constexpr unsigned pieces = Width / side;
   alignas(16) __shared__ std::uint32_t k[tile_words<Width>];
   alignas(16) __shared__ std::uint32_t v[tile_words<Width>];
@@ -271,7 +281,7 @@ __global__ void __launch_bounds__(threads)
 
 }  // namespace detail::gpu
 
-template <cuda_element T>
+template <std::same_as<bf16> T>
 void launch(cuda_bf16& backend, const op::attention_forward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
@@ -283,14 +293,14 @@ void launch(cuda_bf16& backend, const op::attention_forward<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<bf16> T>
 void launch(cuda_bf16& backend, const op::attention_backward<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
   with_head_width(o.name, o.y.columns / o.heads, [&]<unsigned Width> {
     const unsigned tiles = attention_tiles(o.sequences, attention_bf16::tile_rows);
     const op::attention_backward<T> here = on_device(call, o);
-    const T* const d = attention_row_products(call, here);
+    const float* const d = attention_row_products(call, here);
     const dim3 blocks = attention_blocks(tiles, o.heads, o.sequences.count);
     call.run(o.name, blocks, attention_bf16::threads, attention_bf16::backward_key_value_kernel<Width>, here, d, tiles);
     call.run(o.name, blocks, attention_bf16::threads, attention_bf16::backward_query_kernel<Width>, here, d, tiles);

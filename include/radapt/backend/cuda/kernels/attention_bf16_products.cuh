@@ -64,34 +64,33 @@ __device__ void accumulate(Sum& c, const Left& a, const std::uint32_t* at) {
   multiply_accumulate(c, a, words);
 }
 
-/// Rows `first` .. `first` + 63 of a head, rounded, into a tile; zeros where the head has no element.
+/// Rows `first` .. `first` + 63 of a head into a tile; zeros where the head has no element.
 template <unsigned Width>
-__device__ void load_tile(std::uint32_t* tile, const HeadRows<const float>& head, unsigned first) {
-  if (!head.template in_packs<4>()) {
+__device__ void load_tile(std::uint32_t* tile, const HeadRows<const bf16>& head, unsigned first) {
+  if (!head.template in_packs<8>()) {
     for (unsigned at = threadIdx.x; at < tile_rows * (Width / 2); at += threads) {
       const unsigned row = at / (Width / 2), word = at % (Width / 2);
-      tile[row * row_words<Width> + word] =
-          pack_bf16(head.element(first + row, 2 * word), head.element(first + row, 2 * word + 1));
+      tile[row * row_words<Width> + word] = static_cast<std::uint32_t>(head.element(first + row, 2 * word).bits) |
+                                            static_cast<std::uint32_t>(head.element(first + row, 2 * word + 1).bits)
+                                                << 16;
     }
     return;
   }
-  constexpr unsigned packs = Width / 4, each = tile_rows * packs / threads;
-  constexpr unsigned batch = each <= 8 ? each : each == 16 ? 4 : each / 2;  // as many as registers allow
-  static_assert(Width % 16 == 0 && each % batch == 0);
+  constexpr unsigned packs = Width / 8, each = tile_rows * packs / threads;
+  constexpr unsigned batch = each % 2 != 0 ? each : each % 4 == 0 ? 4 : 2;  // as many as registers allow
+  static_assert(each * threads == tile_rows * packs);
   RADAPT_KEEP_LOOP
   for (unsigned begin = 0; begin < each; begin += batch) {
-    Pack<float, 4> staged[batch];  // all loads of a batch are on their way before the first store waits
+    Pack<std::uint32_t, 4> staged[batch];  // all loads of a batch are on their way before the first store waits
     RADAPT_UNROLL
     for (unsigned i = 0; i < batch; ++i) {
       const unsigned at = threadIdx.x + (begin + i) * threads;
-      staged[i] = head.template pack<4>(first + at / packs, at % packs * 4);
+      staged[i] = head.template words<8>(first + at / packs, at % packs * 8);
     }
     RADAPT_UNROLL
     for (unsigned i = 0; i < batch; ++i) {
       const unsigned at = threadIdx.x + (begin + i) * threads;
-      const Pack<float, 4>& f = staged[i];
-      *reinterpret_cast<Pack<std::uint32_t, 2>*>(tile + at / packs * row_words<Width> + at % packs * 2) = {
-          {pack_bf16(f.x[0], f.x[1]), pack_bf16(f.x[2], f.x[3])}};
+      *as_pack<Pack<std::uint32_t, 4>>(tile + at / packs * row_words<Width> + at % packs * 4) = staged[i];
     }
   }
 }
@@ -102,9 +101,9 @@ __device__ void take_left(Left (&a)[Width / side], const std::uint32_t* tile) {
   RADAPT_UNROLL
   for (unsigned i = 0; i < Width / side; ++i) { a[i] = left_at<Width>(rows + i * side / 2); }
 }
-/// The warp's rows `first` .. of a head, times `factor`.
+/// The warp's rows `first` .. of a head, times `factor`, rounded.
 template <unsigned Width>
-__device__ void store_rows(const HeadRows<float>& head, unsigned first, const Sum (&y)[Width / side],
+__device__ void store_rows(const HeadRows<bf16>& head, unsigned first, const Sum (&y)[Width / side],
                            const float (&factor)[2]) {
   const Lane lane = Lane::of_this_thread();
   const bool in_packs = head.template in_packs<2>();
@@ -113,8 +112,8 @@ __device__ void store_rows(const HeadRows<float>& head, unsigned first, const Su
     RADAPT_UNROLL
     for (unsigned i = 0; i < 2 * (Width / side); ++i) {
       const float* const x = y[i / 2].x[i % 2] + 2 * h;
-      const Pack<float, 2> pair{{x[0] * factor[h], x[1] * factor[h]}};
-      head.template write<2>(first + lane.row(h), lane.column(i), pair, in_packs);
+      const std::uint32_t pair = pack_bf16(x[0] * factor[h], x[1] * factor[h]);
+      head.template write<2>(first + lane.row(h), lane.column(i), std::bit_cast<Pack<bf16, 2>>(pair), in_packs);
     }
   }
 }

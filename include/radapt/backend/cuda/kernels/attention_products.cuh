@@ -62,7 +62,7 @@ __device__ void load_tile(T* tile, const HeadRows<const T>& head, unsigned first
   RADAPT_UNROLL
   for (unsigned i = 0; i < each; ++i) {
     const unsigned at = threadIdx.x + i * patch_threads;
-    *reinterpret_cast<Pack<T, 4>*>(tile + at / packs * stride + at % packs * 4) = staged[i];
+    *as_pack<Pack<T, 4>>(tile + at / packs * stride + at % packs * 4) = staged[i];
   }
 }
 
@@ -79,12 +79,10 @@ __device__ void multiply_transposed(T (&s)[R][C], const T* a, const T* b, PatchP
   for (unsigned k = 0; k < Width; k += 4) {
     Pack<T, 4> x[R], y[C];
     RADAPT_UNROLL
-    for (unsigned i = 0; i < R; ++i) {
-      x[i] = *reinterpret_cast<const Pack<T, 4>*>(a + (p.row + patch_grid * i) * stride + k);
-    }
+    for (unsigned i = 0; i < R; ++i) { x[i] = *as_pack<const Pack<T, 4>>(a + (p.row + patch_grid * i) * stride + k); }
     RADAPT_UNROLL
     for (unsigned j = 0; j < C; ++j) {
-      y[j] = *reinterpret_cast<const Pack<T, 4>*>(b + (p.column + patch_grid * j) * stride + k);
+      y[j] = *as_pack<const Pack<T, 4>>(b + (p.column + patch_grid * j) * stride + k);
     }
     RADAPT_UNROLL
     for (unsigned e = 0; e < 4; ++e) {
@@ -120,14 +118,13 @@ __device__ void multiply_add(RowSums<T, R, Width>& y, const T* s, const T* b, Pa
     Pack<T, 4> x[R];
     RADAPT_UNROLL
     for (unsigned i = 0; i < R; ++i) {
-      x[i] = *reinterpret_cast<const Pack<T, 4>*>(s + (p.row + patch_grid * i) * (Columns + tile_padding) + k);
+      x[i] = *as_pack<const Pack<T, 4>>(s + (p.row + patch_grid * i) * (Columns + tile_padding) + k);
     }
     RADAPT_UNROLL
     for (unsigned e = 0; e < 4; ++e) {
       RADAPT_UNROLL
       for (unsigned j = 0; j < Own::count; ++j) {
-        const auto z =
-            *reinterpret_cast<const Pack<T, Own::pack>*>(b + (k + e) * (Width + tile_padding) + Own::at(p.column, j));
+        const auto z = *as_pack<const Pack<T, Own::pack>>(b + (k + e) * (Width + tile_padding) + Own::at(p.column, j));
         RADAPT_UNROLL
         for (unsigned i = 0; i < R; ++i) {
           RADAPT_UNROLL

@@ -6,16 +6,11 @@
 #include <utility>
 
 #include "radapt/backend/cuda/kernels/call.cuh"
+#include "radapt/backend/cuda/kernels/element.cuh"
 #include "radapt/backend/cuda/kernels/warp.cuh"
 #include "radapt/op/attention.hpp"
 
 namespace radapt::detail::gpu {
-
-/// N neighbours that are read or written in one instruction.
-template <class T, unsigned N>
-struct alignas(N * sizeof(T)) Pack {
-  T x[N];
-};
 
 /// One head of one sequence inside a matrix: `columns` elements of each of `rows` rows, `stride` elements apart.
 template <class T>
@@ -33,10 +28,16 @@ struct HeadRows {
   template <unsigned N>
   __device__ Pack<std::remove_const_t<T>, N> pack(unsigned row, unsigned column) const {
     using Read = Pack<std::remove_const_t<T>, N>;
-    return row < rows && column < columns ? *reinterpret_cast<const Read*>(first + row * stride + column) : Read{};
+    return row < rows && column < columns ? *as_pack<const Read>(first + row * stride + column) : Read{};
+  }
+  /// The same N elements of bf16 as words of two.
+  template <unsigned N>
+  __device__ Pack<std::uint32_t, N / 2> words(unsigned row, unsigned column) const {
+    using Read = Pack<std::uint32_t, N / 2>;
+    return row < rows && column < columns ? *as_pack<const Read>(first + row * stride + column) : Read{};
   }
   __device__ std::remove_const_t<T> element(unsigned row, unsigned column) const {
-    return row < rows && column < columns ? first[row * stride + column] : std::remove_const_t<T>{0};
+    return row < rows && column < columns ? first[row * stride + column] : std::remove_const_t<T>{};
   }
   /// Writes what exists of N elements.
   template <unsigned N>
@@ -44,7 +45,7 @@ struct HeadRows {
     if (row >= rows || column >= columns) { return; }
     T* const to = first + row * stride + column;
     if (in_packs) {
-      *reinterpret_cast<Pack<T, N>*>(to) = x;
+      *as_pack<Pack<T, N>>(to) = x;
     } else {
       RADAPT_UNROLL
       for (unsigned i = 0; i < N; ++i) {
@@ -143,27 +144,36 @@ op::attention_backward<T> on_device(Call& call, const op::attention_backward<T>&
 
 /// d(row, head) = <dy, y> over the columns of a head: what every gradient of a row's scores has in common.
 ///
-/// Reads 8 bytes for 2 flops: bound by memory. A warp for each row and head.
+/// Reads two elements for 2 flops: bound by memory. A warp for each row and head.
 inline constexpr unsigned row_product_warps = 8;
-template <class T>
+template <class T, unsigned N>
 __global__ void __launch_bounds__(row_product_warps* warp_size)
-    attention_row_product_kernel(Index products, Index head_width, T* d, const T* dy, const T* y) {
+    attention_row_product_kernel(Index products, Index head_width, float* d, const T* dy, const T* y) {
   const Index product = Index{blockIdx.x} * row_product_warps + threadIdx.x / warp_size;
   if (product >= products) { return; }  // a whole warp
   // Heads lie side by side in a row, and rows one behind the other: products are numbered as columns are.
   const Index first = product * head_width;
-  T sum = 0;
-  for (Index i = threadIdx.x % warp_size; i < head_width; i += warp_size) { sum += dy[first + i] * y[first + i]; }
+  float sum = 0;
+  for (Index i = threadIdx.x % warp_size * N; i < head_width; i += warp_size * N) {
+    const Floats<N> a = load<N>(dy + first + i), b = load<N>(y + first + i);
+    RADAPT_UNROLL
+    for (unsigned e = 0; e < N; ++e) { sum += a.x[e] * b.x[e]; }
+  }
   sum = warp_sum(sum);
   if (threadIdx.x % warp_size == 0) { d[product] = sum; }
 }
 /// (rows, heads), in memory of the call. The operands of `o` are those of kernels.
 template <class T>
-const T* attention_row_products(Call& call, const op::attention_backward<T>& o) {
-  const Index products = o.y.rows * o.heads;
-  T* const d = call.workspace<T>(products);
-  call.run(o.name, blocks_for(products, row_product_warps), row_product_warps * warp_size,
-           attention_row_product_kernel<T>, products, o.y.columns / o.heads, d, o.dy.data, o.y.data);
+const float* attention_row_products(Call& call, const op::attention_backward<T>& o) {
+  const Index products = o.y.rows * o.heads, head_width = o.y.columns / o.heads;
+  float* const d = call.workspace<float>(products);
+  with_neighbours<T, 2>(
+      head_width,
+      [&]<unsigned N>() {
+        call.run(o.name, blocks_for(products, row_product_warps), row_product_warps * warp_size,
+                 attention_row_product_kernel<T, N>, products, head_width, d, o.dy.data, o.y.data);
+      },
+      o.dy.data, o.y.data);
   return d;
 }
 

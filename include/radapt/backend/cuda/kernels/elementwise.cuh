@@ -1,5 +1,5 @@
 #pragma once
-/// CUDA kernels of op/elementwise.hpp, op/columns.hpp, op/dropout.hpp and op/draw_mask.hpp.
+/// CUDA kernels of op/elementwise.hpp, op/columns.hpp, op/convert.hpp, op/dropout.hpp and op/draw_mask.hpp.
 #include "radapt/backend/cuda/kernels/map.cuh"
 #include "radapt/backend/cuda/kernels/rows.cuh"
 
@@ -8,16 +8,33 @@ namespace radapt {
 namespace detail::gpu {
 
 /// factor * scale, where scale is a parameter in device memory or null.
-template <class T>
-__device__ T coefficient(double factor, const T* scale) {
-  return static_cast<T>(factor) * (scale == nullptr ? T{1} : *scale);
+__device__ inline float coefficient(double factor, const float* scale) {
+  return static_cast<float>(factor) * (scale == nullptr ? 1.0F : *scale);
 }
 
 template <class T>
 struct Add {
   T* y;
   const T* x;
-  __device__ void operator()(Index i) const { y[i] += x[i]; }
+  template <unsigned N>
+  __device__ void operator()(Index i) const {
+    Floats<N> sums = load<N>(y + i);
+    const Floats<N> added = load<N>(x + i);
+    RADAPT_UNROLL
+    for (unsigned e = 0; e < N; ++e) { sums.x[e] += added.x[e]; }
+    store(y + i, sums);
+  }
+};
+
+/// y = x in other elements.
+template <class Y, class X>
+struct Convert {
+  Y* y;
+  const X* x;
+  template <unsigned N>
+  __device__ void operator()(Index i) const {
+    store(y + i, load<N>(x + i));
+  }
 };
 
 template <class T>
@@ -26,30 +43,39 @@ struct ScaledAdd {
   const T *x, *z;
   Index width;
   double factor;
-  const T* scale;
+  const float* scale;
   op::KeptRows kept;
 
   struct Row {
     Index first;
     bool kept;
-    T coefficient;
+    float coefficient;
   };
   __device__ Row row(Index r) const { return {r * width, keeps_row(kept, r), coefficient(factor, scale)}; }
+  template <unsigned N>
   __device__ void operator()(const Row& row, Index, Index c) const {
     const Index i = row.first + c;
-    y[i] = row.kept ? x[i] + row.coefficient * z[i] : x[i];
+    Floats<N> sums = load<N>(x + i);
+    if (row.kept) {
+      const Floats<N> added = load<N>(z + i);
+      RADAPT_UNROLL
+      for (unsigned e = 0; e < N; ++e) { sums.x[e] += row.coefficient * added.x[e]; }
+    }
+    store(y + i, sums);
   }
 };
 
 /// partial[r] = <a_r, b_r> of a kept row, 0 of another.
-template <class T>
+template <class T, unsigned N>
 __global__ void __launch_bounds__(map_threads)
     kept_products_kernel(Matrix<const T> a, Matrix<const T> b, op::KeptRows kept, double* partial) {
   const Index r = blockIdx.x;
   double sum = 0;
   if (keeps_row(kept, r)) {
-    for (Index i = r * a.columns + threadIdx.x; i < (r + 1) * a.columns; i += map_threads) {
-      sum += static_cast<double>(a.data[i]) * static_cast<double>(b.data[i]);
+    for (Index i = r * a.columns + threadIdx.x * N; i < (r + 1) * a.columns; i += map_threads * N) {
+      const Floats<N> left = load<N>(a.data + i), right = load<N>(b.data + i);
+      RADAPT_UNROLL
+      for (unsigned e = 0; e < N; ++e) { sum += static_cast<double>(left.x[e]) * static_cast<double>(right.x[e]); }
     }
   }
   sum = block_sum<map_threads>(sum);
@@ -66,7 +92,10 @@ struct TakeColumns {
     const T* x;
   };
   __device__ Row row(Index r) const { return {y.data + r * y.columns, x.data + r * x.columns + first}; }
-  __device__ void operator()(const Row& row, Index, Index c) const { row.y[c] = row.x[c]; }
+  template <unsigned N>
+  __device__ void operator()(const Row& row, Index, Index c) const {
+    copy<N>(row.y + c, row.x + c);
+  }
 };
 
 template <class T>
@@ -75,20 +104,26 @@ struct AddColumns {
   Matrix<const T> z;
   Index first;
   double factor;
-  const T* scale;
+  const float* scale;
   op::KeptRows kept;
 
   struct Row {
     T* y;
     const T* z;
     bool kept;
-    T coefficient;
+    float coefficient;
   };
   __device__ Row row(Index r) const {
     return {y.data + r * y.columns + first, z.data + r * z.columns, keeps_row(kept, r), coefficient(factor, scale)};
   }
+  template <unsigned N>
   __device__ void operator()(const Row& row, Index, Index c) const {
-    if (row.kept) { row.y[c] += row.coefficient * row.z[c]; }
+    if (!row.kept) { return; }
+    Floats<N> sums = load<N>(row.y + c);
+    const Floats<N> added = load<N>(row.z + c);
+    RADAPT_UNROLL
+    for (unsigned e = 0; e < N; ++e) { sums.x[e] += row.coefficient * added.x[e]; }
+    store(row.y + c, sums);
   }
 };
 
@@ -98,7 +133,8 @@ struct Drop {
   T* y;
   const T* x;
   Index width, groups;  // groups of four in the longest sequence
-  T rescale;
+  float rescale;
+  bool aligned;  ///< x and y may be read and written in fours where a sequence begins at a multiple of four elements
   op::ElementDraws draws;
   Sequences sequences;
   __device__ void operator()(Index i) const {
@@ -106,9 +142,16 @@ struct Drop {
     const Index first = sequences.begin(s) * width, count = sequences.length(s) * width;
     if (group * 4 >= count) { return; }
     const auto words = draws.words(s, group);
+    const Index begin = first + group * 4;
+    if (aligned && first % 4 == 0 && group * 4 + 4 <= count) {
+      Floats<4> values = load<4>(x + begin);
+      RADAPT_UNROLL
+      for (unsigned j = 0; j < 4; ++j) { values.x[j] = draws.keeps(words[j]) ? values.x[j] * rescale : 0.0F; }
+      store(y + begin, values);
+      return;
+    }
     for (Index j = 0; j < 4 && group * 4 + j < count; ++j) {
-      const Index at = first + group * 4 + j;
-      y[at] = draws.keeps(words[j]) ? x[at] * rescale : T{0};
+      store(y + begin + j, draws.keeps(words[j]) ? load(x + begin + j) * rescale : 0.0F);
     }
   }
 };
@@ -125,16 +168,38 @@ struct DrawMask {
 template <cuda_element T>
 void launch(cuda& backend, const op::add<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.y.size(), detail::gpu::Add<T>{call.updated(o.y).data, call.in(o.x).data});
+  T* const y = call.updated(o.y).data;
+  const T* const x = call.in(o.x).data;
+  map_elements<T>(call, o.name, o.y.size(), detail::gpu::Add<T>{y, x}, y, x);
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::widen<T>& o) {
+  detail::gpu::Call call(backend);
+  float* const y = call.out(o.y).data;
+  const T* const x = call.in(o.x).data;
+  map_elements<T>(call, o.name, o.y.size(), detail::gpu::Convert<float, T>{y, x}, y, x);
+  call.done();
+}
+
+template <cuda_element T>
+void launch(cuda& backend, const op::narrow<T>& o) {
+  detail::gpu::Call call(backend);
+  T* const y = call.out(o.y).data;
+  const float* const x = call.in(o.x).data;
+  map_elements<T>(call, o.name, o.y.size(), detail::gpu::Convert<T, float>{y, x}, y, x);
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::scaled_add<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.y.rows, o.y.columns,
-           detail::gpu::ScaledAdd<T>{call.out(o.y).data, call.in(o.x).data, call.in(o.z).data, o.y.columns, o.factor,
-                                     call.in(o.scale, 1), call.in(o.kept)});
+  T* const y = call.out(o.y).data;
+  const T *const x = call.in(o.x).data, *const z = call.in(o.z).data;
+  map_rows<T>(call, o.name, o.y.rows, o.y.columns,
+              detail::gpu::ScaledAdd<T>{y, x, z, o.y.columns, o.factor, call.in(o.scale, 1), call.in(o.kept)}, {}, y, x,
+              z);
   call.done();
 }
 
@@ -143,25 +208,37 @@ void launch(cuda& backend, const op::scaled_add_backward_scale<T>& o) {
   detail::gpu::Call call(backend);
   using namespace detail::gpu;
   double* const partial = call.workspace<double>(o.a.rows);
-  call.run(o.name, dim3(static_cast<unsigned>(o.a.rows)), map_threads, kept_products_kernel<T>, call.in(o.a),
-           call.in(o.b), call.in(o.kept), partial);
-  sum(call, o.name, o.a.rows, Given{partial}, AddTo<T>{call.updated(o.dscale, 1), o.factor});
+  const Matrix<const T> a = call.in(o.a), b = call.in(o.b);
+  const op::KeptRows kept = call.in(o.kept);
+  with_neighbours<T, map_neighbours>(
+      a.columns,
+      [&]<unsigned N>() {
+        call.run(o.name, dim3(static_cast<unsigned>(a.rows)), map_threads, kept_products_kernel<T, N>, a, b, kept,
+                 partial);
+      },
+      a.data, b.data);
+  sum(call, o.name, o.a.rows, Given{partial}, AddTo<float>{call.updated(o.dscale, 1), o.factor});
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::take_columns<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.y.rows, o.y.columns, detail::gpu::TakeColumns<T>{call.out(o.y), call.in(o.x), o.first});
+  const Matrix<T> y = call.out(o.y);
+  const Matrix<const T> x = call.in(o.x);
+  map_rows<T>(call, o.name, y.rows, y.columns, detail::gpu::TakeColumns<T>{y, x, o.first}, {x.columns, o.first}, y.data,
+              x.data);
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::add_columns<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.z.rows, o.z.columns,
-           detail::gpu::AddColumns<T>{call.updated(o.y), call.in(o.z), o.first, o.factor, call.in(o.scale, 1),
-                                      call.in(o.kept)});
+  const Matrix<T> y = call.updated(o.y);
+  const Matrix<const T> z = call.in(o.z);
+  map_rows<T>(call, o.name, z.rows, z.columns,
+              detail::gpu::AddColumns<T>{y, z, o.first, o.factor, call.in(o.scale, 1), call.in(o.kept)},
+              {y.columns, o.first}, y.data, z.data);
   call.done();
 }
 
@@ -169,9 +246,11 @@ template <cuda_element T>
 void launch(cuda& backend, const op::dropout<T>& o) {
   detail::gpu::Call call(backend);
   const Index groups = (o.sequences.longest() * o.y.columns + 3) / 4;
+  T* const y = call.out(o.y).data;
+  const T* const x = call.in(o.x).data;
   map(call, o.name, o.sequences.count * groups,
-      detail::gpu::Drop<T>{call.out(o.y).data, call.in(o.x).data, o.y.columns, groups,
-                           static_cast<T>(1.0 / (1.0 - o.draws.probability)), o.draws, call.in(o.sequences)});
+      detail::gpu::Drop<T>{y, x, o.y.columns, groups, static_cast<float>(1.0 / (1.0 - o.draws.probability)),
+                           detail::gpu::in_packs<4>(y, x), o.draws, call.in(o.sequences)});
   call.done();
 }
 

@@ -11,35 +11,44 @@ namespace detail::gpu {
 template <class T>
 struct ExtractPatches {
   T* patches;
-  const T* pixels;
+  const float* pixels;
   unsigned size, patch;
 
   /// First pixel of the patch.
-  const __device__ T* row(Index r) const {
+  const __device__ float* row(Index r) const {
     const Index grid = size / patch, gx = r % grid, gy = r / grid % grid, n = r / (grid * grid);
     return pixels + (n * 3 * size + gy * patch) * size + gx * patch;
   }
-  __device__ void operator()(const T* from, Index r, unsigned i) const {
+  /// N divides a row of a patch.
+  template <unsigned N>
+  __device__ void operator()(const float* from, Index r, unsigned i) const {
     const unsigned x = i % patch, y = i / patch % patch, c = i / (patch * patch);
-    patches[r * 3 * patch * patch + i] = from[(Index{c} * size + y) * size + x];
+    store(patches + r * 3 * patch * patch + i, load<N>(from + (Index{c} * size + y) * size + x));
   }
 };
 
 template <class T>
 struct AssembleTokens {
   T* y;
-  const T *patches, *class_embedding, *positions;
+  const T* patches;
+  const float *class_embedding, *positions;
   Index tokens, width;
 
   struct Row {
-    const T *token, *position;
+    const T* token;  ///< null in a row that begins with the class embedding
+    const float* position;
   };
   __device__ Row row(Index r) const {
     const Index t = r % tokens, n = r / tokens;
-    return {t == 0 ? class_embedding : patches + (n * (tokens - 1) + t - 1) * width, positions + t * width};
+    return {t == 0 ? nullptr : patches + (n * (tokens - 1) + t - 1) * width, positions + t * width};
   }
+  template <unsigned N>
   __device__ void operator()(const Row& row, Index r, Index c) const {
-    y[r * width + c] = row.position[c] + row.token[c];
+    Floats<N> sums = load<N>(row.position + c);
+    const Floats<N> token = row.token == nullptr ? load<N>(class_embedding + c) : load<N>(row.token + c);
+    RADAPT_UNROLL
+    for (unsigned e = 0; e < N; ++e) { sums.x[e] += token.x[e]; }
+    store(y + r * width + c, sums);
   }
 };
 template <class T>
@@ -48,13 +57,16 @@ struct PatchGradient {
   const T* dy;
   Index tokens, width;
   const __device__ T* row(Index r) const { return dy + (r / (tokens - 1) * tokens + r % (tokens - 1) + 1) * width; }
-  __device__ void operator()(const T* from, Index r, Index c) const { dpatches[r * width + c] = from[c]; }
+  template <unsigned N>
+  __device__ void operator()(const T* from, Index r, Index c) const {
+    copy<N>(dpatches + r * width + c, from + c);
+  }
 };
 
 /// target[t][column] += sum of dy over the sequences that have a position t, in their order.
 template <class T>
 struct PositionGradient {
-  T* target;
+  float* target;
   const T* dy;
   Index width;
   Sequences sequences;
@@ -62,9 +74,9 @@ struct PositionGradient {
     const Index column = i % width, t = i / width;
     double sum = 0;
     for (Index s = 0; s < sequences.count; ++s) {
-      if (t < sequences.length(s)) { sum += static_cast<double>(dy[(sequences.begin(s) + t) * width + column]); }
+      if (t < sequences.length(s)) { sum += static_cast<double>(load(dy + (sequences.begin(s) + t) * width + column)); }
     }
-    target[i] += static_cast<T>(sum);
+    target[i] += static_cast<float>(sum);
   }
 };
 
@@ -72,19 +84,24 @@ template <class T>
 struct EmbedTokens {
   T* y;
   const std::int32_t* ids;
-  const T *table, *positions;
+  const float *table, *positions;
   Index width;
   Sequences sequences;
 
   struct Row {
-    const T *token, *position;
+    const float *token, *position;
   };
   __device__ Row row(Index r) const {
     const Index t = r - sequences.begin(sequence_of(sequences, r));
     return {table + static_cast<Index>(ids[r]) * width, positions + t * width};
   }
+  template <unsigned N>
   __device__ void operator()(const Row& row, Index r, Index c) const {
-    y[r * width + c] = row.token[c] + row.position[c];
+    Floats<N> sums = load<N>(row.token + c);
+    const Floats<N> position = load<N>(row.position + c);
+    RADAPT_UNROLL
+    for (unsigned e = 0; e < N; ++e) { sums.x[e] += position.x[e]; }
+    store(y + r * width + c, sums);
   }
 };
 
@@ -94,7 +111,7 @@ inline constexpr unsigned scatter_threads = 128;
 /// does the work of all of them.
 template <class T>
 __global__ void __launch_bounds__(scatter_threads)
-    scatter_rows_kernel(T* dtable, const T* dy, const std::int32_t* ids, Index rows, Index width) {
+    scatter_rows_kernel(float* dtable, const T* dy, const std::int32_t* ids, Index rows, Index width) {
   const Index row = blockIdx.x;
   const std::int32_t id = ids[row];
   Index before = 0;
@@ -103,9 +120,9 @@ __global__ void __launch_bounds__(scatter_threads)
   for (Index column = threadIdx.x; column < width; column += scatter_threads) {
     double sum = 0;
     for (Index r = row; r < rows; ++r) {
-      if (ids[r] == id) { sum += static_cast<double>(dy[r * width + column]); }
+      if (ids[r] == id) { sum += static_cast<double>(load(dy + r * width + column)); }
     }
-    dtable[static_cast<Index>(id) * width + column] += static_cast<T>(sum);
+    dtable[static_cast<Index>(id) * width + column] += static_cast<float>(sum);
   }
 }
 
@@ -117,7 +134,10 @@ struct Pool {
   Pooling pooling;
   Sequences sequences;
   const __device__ T* row(Index i) const { return x + op::pooled_row(sequences, pooling, i) * width; }
-  __device__ void operator()(const T* from, Index i, Index c) const { y[i * width + c] = from[c]; }
+  template <unsigned N>
+  __device__ void operator()(const T* from, Index i, Index c) const {
+    copy<N>(y + i * width + c, from + c);
+  }
 };
 template <class T>
 struct PoolBackward {
@@ -132,8 +152,9 @@ struct PoolBackward {
     const Index s = sequence_of(sequences, r);
     return op::pooled_row(sequences, pooling, s) == r ? dy + s * width : nullptr;
   }
+  template <unsigned N>
   __device__ void operator()(const T* from, Index r, Index c) const {
-    dx[r * width + c] = from == nullptr ? T{0} : from[c];
+    store(dx + r * width + c, from == nullptr ? Floats<N>{} : load<N>(from + c));
   }
 };
 
@@ -142,18 +163,24 @@ struct PoolBackward {
 template <cuda_element T>
 void launch(cuda& backend, const op::extract_patches<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.patches.rows, o.patches.columns,
-           detail::gpu::ExtractPatches<T>{call.out(o.patches).data, call.in(o.pixels).data,
-                                          static_cast<unsigned>(o.size), static_cast<unsigned>(o.patch)});
+  T* const patches = call.out(o.patches).data;
+  const float* const pixels = call.in(o.pixels).data;
+  map_rows<T>(
+      call, o.name, o.patches.rows, o.patches.columns,
+      detail::gpu::ExtractPatches<T>{patches, pixels, static_cast<unsigned>(o.size), static_cast<unsigned>(o.patch)},
+      {o.size, o.patch}, patches, pixels);
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::assemble_tokens_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.y.rows, o.y.columns,
-           detail::gpu::AssembleTokens<T>{call.out(o.y).data, call.in(o.patches).data, call.in(o.class_embedding).data,
-                                          call.in(o.positions).data, o.positions.rows, o.y.columns});
+  T* const y = call.out(o.y).data;
+  const T* const patches = call.in(o.patches).data;
+  const float *const first = call.in(o.class_embedding).data, *const positions = call.in(o.positions).data;
+  map_rows<T>(call, o.name, o.y.rows, o.y.columns,
+              detail::gpu::AssembleTokens<T>{y, patches, first, positions, o.positions.rows, o.y.columns}, {}, y,
+              patches, first, positions);
   call.done();
 }
 
@@ -167,7 +194,8 @@ void launch(cuda& backend, const op::assemble_tokens_backward<T>& o) {
   const T* const dy = call.in(o.dy).data;
   const Sequences sequences = call.in(o.sequences);
   if (o.dpatches.data != nullptr) {
-    map_rows(call, o.name, o.dpatches.rows, width, PatchGradient<T>{call.out(o.dpatches).data, dy, tokens, width});
+    T* const dpatches = call.out(o.dpatches).data;
+    map_rows<T>(call, o.name, o.dpatches.rows, width, PatchGradient<T>{dpatches, dy, tokens, width}, {}, dpatches, dy);
   }
   if (o.dclass_embedding) {
     map(call, o.name, width, PositionGradient<T>{call.updated(o.dclass_embedding).data, dy, width, sequences});
@@ -181,9 +209,12 @@ void launch(cuda& backend, const op::assemble_tokens_backward<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::embed_tokens_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.y.rows, o.y.columns,
-           detail::gpu::EmbedTokens<T>{call.out(o.y).data, call.in(o.ids, o.y.rows), call.in(o.table).data,
-                                       call.in(o.positions).data, o.y.columns, call.in(o.sequences)});
+  T* const y = call.out(o.y).data;
+  const float *const table = call.in(o.table).data, *const positions = call.in(o.positions).data;
+  map_rows<T>(
+      call, o.name, o.y.rows, o.y.columns,
+      detail::gpu::EmbedTokens<T>{y, call.in(o.ids, o.y.rows), table, positions, o.y.columns, call.in(o.sequences)}, {},
+      y, table, positions);
   call.done();
 }
 
@@ -208,17 +239,20 @@ void launch(cuda& backend, const op::embed_tokens_backward<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::pool_forward<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.y.rows, o.y.columns,
-           detail::gpu::Pool<T>{call.out(o.y).data, call.in(o.x).data, o.y.columns, o.pooling, call.in(o.sequences)});
+  T* const y = call.out(o.y).data;
+  const T* const x = call.in(o.x).data;
+  map_rows<T>(call, o.name, o.y.rows, o.y.columns,
+              detail::gpu::Pool<T>{y, x, o.y.columns, o.pooling, call.in(o.sequences)}, {}, y, x);
   call.done();
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::pool_backward<T>& o) {
   detail::gpu::Call call(backend);
-  map_rows(call, o.name, o.dx.rows, o.dx.columns,
-           detail::gpu::PoolBackward<T>{call.out(o.dx).data, call.in(o.dy).data, o.dx.columns, o.pooling,
-                                        call.in(o.sequences)});
+  T* const dx = call.out(o.dx).data;
+  const T* const dy = call.in(o.dy).data;
+  map_rows<T>(call, o.name, o.dx.rows, o.dx.columns,
+              detail::gpu::PoolBackward<T>{dx, dy, o.dx.columns, o.pooling, call.in(o.sequences)}, {}, dx, dy);
   call.done();
 }
 

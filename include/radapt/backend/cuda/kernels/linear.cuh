@@ -10,7 +10,8 @@ namespace radapt {
 namespace detail::gpu {
 
 /// The operands of an operation, where kernels can follow them, as a product.
-inline Product product_of(Call& call, const op::linear_forward<float>& o) {
+template <class T>
+ProductOf<T, T, float> product_of(Call& call, const op::linear_forward<T>& o) {
   return {.c = (o.kept.keeps_all() ? call.out(o.y) : call.updated(o.y)).data,
           .a = call.in(o.x).data,
           .b = call.in(o.weight).data,
@@ -24,7 +25,12 @@ inline Product product_of(Call& call, const op::linear_forward<float>& o) {
           .bias = call.in(o.bias).data,
           .kept = call.in(o.kept)};
 }
-inline Product product_of(Call& call, const op::linear_backward_input<float>& o) {
+template <class T>
+ProductOf<T, T, float> product_of(Call& call, const op::linear_activation_forward<T>& o) {
+  return product_of(call, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+}
+template <class T>
+ProductOf<T, T, float> product_of(Call& call, const op::linear_backward_input<T>& o) {
   return {.c = (o.kept.keeps_all() ? call.out(o.dx) : call.updated(o.dx)).data,
           .a = call.in(o.dy).data,
           .b = call.in(o.weight).data,
@@ -36,7 +42,8 @@ inline Product product_of(Call& call, const op::linear_backward_input<float>& o)
           .c_stride = o.dx.columns,
           .kept = call.in(o.kept)};
 }
-inline Product product_of(Call& call, const op::linear_backward_weight<float>& o) {
+template <class T>
+ProductOf<float, T, T> product_of(Call& call, const op::linear_backward_weight<T>& o) {
   return {.c = call.updated(o.dw).data,
           .a = call.in(o.dy).data,
           .b = call.in(o.x).data,
@@ -54,20 +61,25 @@ inline Product product_of(Call& call, const op::linear_backward_weight<float>& o
           .kept_inner = true};
 }
 
+/// Runs a product in f32 through cuBLASLt, where it is asked to and can.
+inline bool vendor_multiplies(Call& call, const Product& p) {
+#ifndef RADAPT_CUDA_ON_HOST
+  return call.device().products() == CudaProducts::vendor && VendorProducts::takes(p) &&
+         call.device().vendor<VendorProducts>().multiply(call, p);
+#else
+  (void)call, (void)p;
+  return false;
+#endif
+}
+
 /// Runs a product in f32, by whoever is asked to.
 inline void multiply_f32(Call& call, const char* name, const Product& p) {
-#ifndef RADAPT_CUDA_ON_HOST
-  if (call.device().products() == CudaProducts::vendor && VendorProducts::takes(p) &&
-      call.device().vendor<VendorProducts>().multiply(call, p)) {
-    return;
-  }
-#endif
-  multiply(call, name, p);
+  if (!vendor_multiplies(call, p)) { multiply(call, name, p); }
 }
 
 /// One call of an operation that is a product.
-template <class Op>
-void run_product(cuda& backend, const Op& o, void (*multiply)(Call&, const char*, const Product&)) {
+template <class Op, class F>
+void run_product(cuda& backend, const Op& o, const F& multiply) {
   Call call(backend);
   multiply(call, o.name, product_of(call, o));
   call.done();
@@ -75,47 +87,82 @@ void run_product(cuda& backend, const Op& o, void (*multiply)(Call&, const char*
 
 }  // namespace detail::gpu
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::linear_forward<T>& o) {
   detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
-template <cuda_element T>
+/// Behind cuBLASLt the activation is a pass of its own, in place: it knows one form of GELU, and no QuickGELU. Whether
+/// our product with the activation in registers is faster than both is to be measured.
+template <std::same_as<float> T>
+void launch(cuda& backend, const op::linear_activation_forward<T>& o) {
+  using namespace detail::gpu;
+  run_product(backend, o, [&](Call& call, const char* name, const Product& p) {
+    if (vendor_multiplies(call, p)) {
+      return map_elements<T>(call, name, p.rows * p.columns, Activate<T>{p.c, p.c, o.kind}, p.c);
+    }
+    with_activation(o.kind, [&]<class Then>(Then) { multiply<Then>(call, name, p); });
+  });
+}
+
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::linear_backward_input<T>& o) {
   detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::linear_backward_weight<T>& o) {
   detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
 
 template <cuda_element T>
 void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
-  detail::gpu::Call call(backend);
+  using namespace detail::gpu;
+  Call call(backend);
   const Matrix<const T> dy = call.in(o.dy);
-  T* const db = call.updated(o.db).data;
+  float* const db = call.updated(o.db).data;
   if (o.kept.keeps_all()) {
-    add_column_sums(call, o.name, db, dy.rows, dy.columns, detail::gpu::Element{dy});
+    add_column_sums<T>(call, o.name, db, dy.rows, dy.columns, Element<T>{dy}, dy.data);
   } else {
-    add_column_sums(call, o.name, db, dy.rows, dy.columns, detail::gpu::KeptElement{dy, call.in(o.kept)});
+    add_column_sums<T>(call, o.name, db, dy.rows, dy.columns, KeptElement<T>{dy, call.in(o.kept)}, dy.data);
   }
   call.done();
 }
 
+namespace detail::gpu {
+/// A product on the tensor cores.
+inline constexpr auto on_tensor_cores = [](Call& call, const char* name, const auto& p) {
+  multiply_bf16(call, name, p);
+};
+}  // namespace detail::gpu
+
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_forward<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
+  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+}
+
+/// On floats, which no tower of this backend stores, the activation is a pass of its own.
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::linear_activation_forward<T>& o) {
+  using namespace detail::gpu;
+  run_product(backend, o, [&](Call& call, const char* name, const auto& p) {
+    if constexpr (std::is_same_v<T, float>) {
+      multiply_bf16(call, name, p);
+      map_elements<T>(call, name, p.rows * p.columns, Activate<T>{p.c, p.c, o.kind}, p.c);
+    } else {
+      with_activation(o.kind, [&]<class Then>(Then) { multiply_bf16<Then>(call, name, p); });
+    }
+  });
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_input<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
+  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_weight<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::multiply_bf16);
+  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
 }
 
 }  // namespace radapt

@@ -167,7 +167,7 @@ struct PenaltyOfSquare {
 
 }  // namespace detail::gpu
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::contrastive_loss<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
@@ -228,7 +228,7 @@ void launch(cuda& backend, const op::contrastive_loss<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::cross_entropy<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
@@ -244,7 +244,7 @@ void launch(cuda& backend, const op::cross_entropy<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::distillation<T>& o) {
   using namespace detail::gpu;
   Call call(backend);
@@ -260,7 +260,7 @@ void launch(cuda& backend, const op::distillation<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::orthogonality_penalty<T>& o) {
   using namespace detail::gpu;
   Call call(backend);

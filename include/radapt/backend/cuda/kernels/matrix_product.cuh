@@ -3,6 +3,7 @@
 ///
 /// 2 rows columns inner flops; with tiles of 64 x 64 each factor is read inner / 64 times from the caches. The ceiling
 /// is the rate of f32 multiply-adds. Large products without a mask are cuBLASLt's, see vendor_product.cuh.
+#include "radapt/backend/cuda/kernels/activation.cuh"
 #include "radapt/backend/cuda/kernels/call.cuh"
 #include "radapt/backend/cuda/kernels/rows.cuh"
 
@@ -22,10 +23,13 @@ void with_form(Form form, const F& use) {
   use.template operator()<true, false>();
 }
 
-/// c = coefficient a b + bias, or c += coefficient a b; the strides are between rows in memory.
-struct Product {
-  float* c = nullptr;
-  const float *a = nullptr, *b = nullptr;
+/// c = coefficient a b + bias, or c += coefficient a b; the strides are between rows in memory. C, A and B are what the
+/// matrices are made of.
+template <class C, class A, class B>
+struct ProductOf {
+  C* c = nullptr;
+  const A* a = nullptr;
+  const B* b = nullptr;
   Index rows = 0, columns = 0, inner = 0;
   Index a_stride = 0, b_stride = 0, c_stride = 0;
   Form form = Form::plain;
@@ -38,8 +42,11 @@ struct Product {
   bool kept_inner = false;           ///< `kept` is of the extent that is summed over
 };
 
+using Product = ProductOf<float, float, float>;
+
 /// The number that a product is multiplied with.
-inline __device__ float coefficient_of(const Product& p) {
+template <class C, class A, class B>
+__device__ float coefficient_of(const ProductOf<C, A, B>& p) {
   float c = static_cast<float>(p.factor);
   if (p.scale != nullptr) { c *= *p.scale; }
   if (p.log_scale != nullptr) { c *= std::exp(*p.log_scale); }
@@ -66,7 +73,8 @@ __device__ void load_tile(float (*tile)[product_tile + 4], const float* x, Index
   }
 }
 
-template <bool TransposedA, bool TransposedB>
+/// `Then` is NoActivation, or is applied behind the bias.
+template <bool TransposedA, bool TransposedB, class Then>
 __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
   constexpr Index each = 4;  // a thread has a patch of 4 x 4
   __shared__ float a[product_depth][product_tile + 4], b[product_depth][product_tile + 4];
@@ -128,13 +136,15 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
       if (column >= p.columns) { continue; }
       float& c = p.c[row * p.c_stride + column];
       const float value = coefficient * sums[i][j];
-      c = p.accumulate ? c + value : (p.bias == nullptr ? value : value + p.bias[column]);
+      c = p.accumulate ? c + value : Then{}(p.bias == nullptr ? value : value + p.bias[column]);
     }
   }
 }
 
-/// Runs a product. Error: more rows than a grid has blocks for, 4 million.
-inline void multiply(Call& call, const char* name, const Product& whole) {
+/// Runs a product; one with an activation behind it is that of a linear layer. Error: more rows than a grid has blocks
+/// for, 4 million.
+template <class Then = NoActivation>
+void multiply(Call& call, const char* name, const Product& whole) {
   constexpr Index most_rows = Index{65535} * product_tile;
   if (whole.rows == 0 || whole.columns == 0) { return; }
   if (whole.rows > most_rows) {
@@ -146,7 +156,9 @@ inline void multiply(Call& call, const char* name, const Product& whole) {
   const dim3 blocks(static_cast<unsigned>((whole.columns + product_tile - 1) / product_tile),
                     static_cast<unsigned>((whole.rows + product_tile - 1) / product_tile));
   with_form(whole.form, [&]<bool TransposedA, bool TransposedB>() {
-    call.run(name, blocks, product_threads, product_kernel<TransposedA, TransposedB>, whole);
+    if constexpr (TransposedB || std::is_same_v<Then, NoActivation>) {
+      call.run(name, blocks, product_threads, product_kernel<TransposedA, TransposedB, Then>, whole);
+    }
   });
 }
 

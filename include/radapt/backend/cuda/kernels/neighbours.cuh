@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(selection_threads)
 }  // namespace detail::gpu
 
 /// The product is in f32 on `cuda_bf16`, too.
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::kth_neighbour<T>& o) {
   using namespace detail::gpu;
   Call call(backend);

@@ -43,7 +43,7 @@ struct Square {
 
 }  // namespace detail::gpu
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::adamw<T>& o) {
   detail::gpu::Call call(backend);
   const double correction1 = 1.0 - std::pow(o.beta1, static_cast<double>(o.step));
@@ -66,7 +66,7 @@ void launch(cuda& backend, const op::adamw<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::distance_penalty<T>& o) {
   detail::gpu::Call call(backend);
   sum(call, o.name, o.parameters.size,
@@ -76,7 +76,7 @@ void launch(cuda& backend, const op::distance_penalty<T>& o) {
   call.done();
 }
 
-template <cuda_element T>
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::sum_of_squares<T>& o) {
   detail::gpu::Call call(backend);
   sum(call, o.name, o.x.size, detail::gpu::Square<T>{call.in(o.x).data},
