@@ -16,7 +16,7 @@ namespace example {
 /// Adds --device: cpu, cuda, or cuda_bf16.
 inline void add_device_option(CLI::App& app, std::string& device) {
   device = "cpu";
-  app.add_option("--device", device, "cpu; cuda: an NVIDIA GPU; cuda_bf16: with the factors of products in bf16")
+  app.add_option("--device", device, "cpu; cuda: an NVIDIA GPU; cuda_bf16: the same in bf16")
       ->check(CLI::IsMember({"cpu", "cuda", "cuda_bf16"}));
 }
 
