@@ -10,8 +10,12 @@ namespace radapt {
 
 namespace detail::amx {
 
-inline void run(onednn_bf16& device, const op::attention_forward<bf16>& o) { run_attention(device, o); }
-inline void run(onednn_bf16& device, const op::attention_backward<bf16>& o) { run_attention(device, o); }
+inline void run(onednn_bf16& device, const op::attention_forward<bf16>& o) {
+  for_each_head<ForwardRoom>(device, o, attend);
+}
+inline void run(onednn_bf16& device, const op::attention_backward<bf16>& o) {
+  for_each_head<BackwardRoom>(device, o, attend_backward);
+}
 
 inline void run(onednn_bf16&, const op::layer_norm_forward<bf16>& o) {
   const Index width = o.x.columns;

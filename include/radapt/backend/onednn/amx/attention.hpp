@@ -178,18 +178,13 @@ RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequen
   }
 }
 
-/// Runs task(sequence, head, memory) for all heads, with `bytes` of memory for each thread.
-template <class Task>
-void for_each_head(onednn& device, const Sequences& sequences, Index heads, Index bytes, const Task& task) {
+/// Runs attend(o, sequence, head, memory) for all heads, with the memory of a Room for each thread.
+template <class Room, class Op>
+void for_each_head(onednn& device, const Op& o, void (*attend)(const Op&, Index, Index, char*)) {
+  const Index bytes = Room(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
   char* const memory = device.workspace<char>(cpu::thread_count() * bytes);
-  cpu::parallel_tasks(sequences.count * heads,
-                      [&](Index i, Index thread) { task(i / heads, i % heads, memory + thread * bytes); });
-}
-
-inline void run_attention(onednn& device, const op::attention_forward<bf16>& o) {
-  const Index bytes = ForwardRoom(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
-  for_each_head(device, o.sequences, o.heads, bytes,
-                [&](Index sequence, Index head, char* memory) { attend(o, sequence, head, memory); });
+  cpu::parallel_tasks(o.sequences.count * o.heads,
+                      [&](Index i, Index thread) { attend(o, i / o.heads, i % o.heads, memory + thread * bytes); });
 }
 
 }  // namespace radapt::detail::amx

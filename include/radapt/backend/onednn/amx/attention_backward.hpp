@@ -149,12 +149,6 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
   put_rows(dk + width, 3 * width, room.dv, padded_width, length, d, 1.0F);
 }
 
-inline void run_attention(onednn& device, const op::attention_backward<bf16>& o) {
-  const Index bytes = BackwardRoom(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
-  for_each_head(device, o.sequences, o.heads, bytes,
-                [&](Index sequence, Index head, char* memory) { attend_backward(o, sequence, head, memory); });
-}
-
 }  // namespace radapt::detail::amx
 RADAPT_AMX_END
 #endif
