@@ -114,10 +114,10 @@ void cross_entropy(TableCase& c) {
 /// Every family of losses, in the setting S.
 template <class S>
 void walk_golden_losses() {
-  walk_tables("loss/golden_losses_test.cpp", {{"mpm_nce", mpm_nce<S>},
-                                              {"mpm_nce_unlabelled", mpm_nce_unlabelled<S>},
-                                              {"info_nce", info_nce<S>},
-                                              {"cross_entropy", cross_entropy<S>}});
+  walk_tables("loss/golden_losses.hpp", {{"mpm_nce", mpm_nce<S>},
+                                         {"mpm_nce_unlabelled", mpm_nce_unlabelled<S>},
+                                         {"info_nce", info_nce<S>},
+                                         {"cross_entropy", cross_entropy<S>}});
 }
 
 }  // namespace radapt_test
