@@ -19,7 +19,7 @@ using namespace radapt_test;
 #ifdef RADAPT_BENCH_CUDA
 using timed_backends = radapt::op::list<radapt::cuda, radapt::cuda_bf16>;
 #else
-using timed_backends = host_backends;
+using timed_backends = radapt::op::list<radapt::reference, radapt::onednn, radapt::onednn_bf16>;
 #endif
 
 /// What a backend stores activations in.

@@ -56,8 +56,7 @@ struct KthNeighbour {
   static constexpr Tolerance tolerance{
       2e-6, 4e-15,
       "twice a cosine of at most 512 products: roundings of half a unit in the last place, of parts that add up to "
-      "one, "
-      "4e-7 or 8e-16 of a distance near one; times five for sets whose distances are all small"};
+      "one, 4e-7 or 8e-16 of a distance near one; times five for sets whose distances are all small"};
   static constexpr Threads threads = Threads::may_differ;
   static std::vector<Size> tested() {
     return {{1, 1, 1, 1},     {5, 1, 3, 1},          {6, 9, 1, 4},       {2, 300, 7, 1},

@@ -192,4 +192,8 @@ TEST_CASE("what is not a number in a bf16 product stays in its row") {
   }
 }
 
+#else
+
+TEST_CASE("bf16 products on tiles") { MESSAGE("not run: this compiler or processor family has no AMX"); }
+
 #endif

@@ -7,8 +7,8 @@ namespace radapt {
 
 namespace detail::cpu {
 
-/// As map_kept_rows, but kept rows are always gathered: a primitive is made for one number of rows, and dropping gives
-/// runs of all lengths.
+/// As map_kept_rows, but kept rows are always gathered: dropping gives runs of all lengths, while a primitive of oneDNN
+/// is made for one number of rows, and tiles take 32 rows at a time.
 template <class T, class F>
 void map_gathered_rows(onednn& device, Matrix<T> y, Matrix<const T> x, const op::KeptRows& kept, F&& multiply) {
   if (kept.keeps_all()) { return multiply(y.data, x.data, y.rows); }

@@ -1,7 +1,8 @@
 #pragma once
 /// The CPU backend in bfloat16: activations are stored as bf16 (8 bits of precision), products take bf16 factors, sums
-/// are taken in float. Layer norm, softmax, activations and sums of streams compute in float what they round once; the
-/// trained parameters, their gradients, losses and the update are float.
+/// are taken in float. Layer norm, softmax, activations and sums of streams compute in float what they round once; with
+/// AMX, attention rounds probabilities, too, which are factors there. The trained parameters, their gradients, losses
+/// and the update are float.
 #include <utility>
 #include <vector>
 

@@ -19,7 +19,6 @@ struct HeadMatrix {
   Index stride, rows, columns;
   Index padded_rows() const { return rounded_up(rows, row_block); }
   Index padded_columns() const { return rounded_up(columns, tile_depth); }
-  Index elements() const { return padded_rows() * padded_columns(); }
 };
 
 /// x^T as the right factor of a product that sums over columns of x: [32 rows of x][32 columns][2].
@@ -123,7 +122,7 @@ struct ForwardRoom {
 RADAPT_AMX inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale, float& total) {
   __m512 most = _mm512_set1_ps(-__builtin_inff());
   for (Index i = 0; i < seen; i += 16) {
-    const auto lanes = first_lanes<__mmask16>(seen - i, 16);
+    const auto lanes = first_lanes(seen - i);
     most = _mm512_mask_max_ps(most, lanes, most, _mm512_loadu_ps(s + i));
   }
   const float largest = _mm512_reduce_max_ps(most);
@@ -132,7 +131,7 @@ RADAPT_AMX inline float take_exponentials(bf16* p, const float* s, Index seen, I
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
-      const auto lanes = first_lanes<__mmask16>(at < seen ? seen - at : 0, 16);
+      const auto lanes = first_lanes(at < seen ? seen - at : 0);
       const __m512 e =
           _mm512_maskz_mov_ps(lanes, exp_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
       sum = _mm512_add_ps(sum, e);

@@ -38,7 +38,7 @@ RADAPT_AMX inline void take_slopes(bf16* p, bf16* ds, const float* s, const floa
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
-      const auto lanes = first_lanes<__mmask16>(at < seen ? seen - at : 0, 16);
+      const auto lanes = first_lanes(at < seen ? seen - at : 0);
       const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + at), _mm512_set1_ps(scale), _mm512_set1_ps(log_sum));
       const __m512 e = _mm512_maskz_mov_ps(lanes, exp_of(exponent));
       store_floats(p + half, e, 16);

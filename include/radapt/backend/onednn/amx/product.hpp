@@ -13,18 +13,19 @@
 RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
-/// What becomes of the sums s of a product: y = act(s + bias), or y += factor s.
+/// What becomes of the sums s (rows, columns) of a product: y = act(s + bias), or y += factor s.
 template <class Y>
 struct Result {
   Y* y;
-  Index stride;
-  const float* bias = nullptr;
+  Index stride;                 ///< elements of y from row to row
+  const float* bias = nullptr;  ///< (columns) or null
   std::optional<Activation> activation{};
   bool add = false;
   float factor = 1.0F;
 };
 
-/// Left factors whose rows may be read where they lie, or are copied a block of 32 rows at a time.
+/// A left factor (rows, inner) whose rows are read where they lie, or copied a block of 32 at a time; rows of x lie
+/// `stride` elements apart.
 template <class T>
 struct LeftFactor {
   const T* x;
@@ -71,7 +72,7 @@ RADAPT_AMX void finish_panel(const Result<Y>& result, const float* sums, Index f
     const Index n = columns - column;
     const __m512 bias = result.bias == nullptr ? _mm512_setzero_ps() : load_as_floats(result.bias + column, n);
     for (Index r = 0; r < rows; ++r) {
-      const float* const from = sums + (r / tile_rows * 2 + half) * 256 + r % tile_rows * tile_columns;
+      const float* const from = sums + (r / tile_rows * 2 + half) * tile_sums + r % tile_rows * tile_columns;
       Y* const y = result.y + (first_row + r) * result.stride + column;
       __m512 v = _mm512_loadu_ps(from);
       if (result.add) {

@@ -7,9 +7,12 @@
 RADAPT_AMX_BEGIN
 namespace radapt::detail::amx {
 
+/// Its calls are those of onednn_bf16 on processors with AMX. Memory grows with the largest call and is kept.
 class Products {
  public:
-  /// As onednn_bf16::multiply. A `constant` weight is packed once.
+  /// c = act(a b + bias), with a (rows, inner), c (rows, columns) row-major and b = W (inner, columns) or,
+  /// `transposed`, W^T of W (columns, inner). A `constant` weight is packed once for each direction, others in every
+  /// call.
   template <class C, class A>
   void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
                 bool constant, const float* bias, std::optional<Activation> activation) {

@@ -20,8 +20,7 @@ RADAPT_AMX inline RowStatistics normalise_row(bf16* y, const bf16* x, const floa
   const __m512 centre = _mm512_set1_ps(mean);
   __m512 squares = _mm512_setzero_ps();
   for (Index i = 0; i < width; i += 16) {
-    const __m512 d =
-        _mm512_maskz_sub_ps(first_lanes<__mmask16>(width - i, 16), load_as_floats(x + i, width - i), centre);
+    const __m512 d = _mm512_maskz_sub_ps(first_lanes(width - i), load_as_floats(x + i, width - i), centre);
     squares = _mm512_fmadd_ps(d, d, squares);
   }
   const float rstd = 1.0F / __builtin_sqrtf(_mm512_reduce_add_ps(squares) / static_cast<float>(width) + eps);
@@ -56,11 +55,11 @@ RADAPT_AMX inline void normalise_row_backward(bf16* dx, const bf16* dy, const bf
   }
 }
 
-/// y = x + factor z; y may be x or z.
-RADAPT_AMX inline void add_scaled(bf16* y, const bf16* x, const bf16* z, float factor, Index size) {
+/// y += x.
+RADAPT_AMX inline void add(bf16* y, const bf16* x, Index size) {
   for (Index i = 0; i < size; i += 16) {
     const Index n = size - i;
-    store_floats(y + i, _mm512_fmadd_ps(_mm512_set1_ps(factor), load_as_floats(z + i, n), load_as_floats(x + i, n)), n);
+    store_floats(y + i, _mm512_add_ps(load_as_floats(y + i, n), load_as_floats(x + i, n)), n);
   }
 }
 

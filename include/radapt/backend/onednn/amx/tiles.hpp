@@ -51,7 +51,8 @@ inline bool available() {
 }
 
 inline constexpr Index tile_rows = 16, tile_columns = 16, tile_depth = 32;
-inline constexpr Index tile_elements = 512;  // of bf16
+inline constexpr Index tile_elements = 512;                   // of bf16
+inline constexpr Index tile_sums = tile_rows * tile_columns;  // floats
 inline constexpr int tile_row_bytes = 64;
 inline constexpr Index row_block = 2 * tile_rows;  ///< rows of a left factor that are multiplied at a time
 
@@ -87,26 +88,23 @@ class TileRegisters {
   Index rows_ = 0;
 };
 
-/// The mask of the first n of `most` lanes.
-template <class Mask>
-constexpr Mask first_lanes(Index n, Index most) {
-  return static_cast<Mask>(n >= most ? ~0ULL : (1ULL << n) - 1);
-}
+/// The mask of the first n of sixteen lanes; of more than sixteen it is all.
+constexpr __mmask16 first_lanes(Index n) { return static_cast<__mmask16>(n >= 16 ? 0xffffU : (1U << n) - 1); }
 
 /// x[0 .. n - 1] as bf16, rounded to nearest, ties to even; n >= 16 is 16, and other lanes are 0.
 template <class T>
 RADAPT_AMX_PART __m256i load_as_bf16(const T* x, Index n) {
   if constexpr (std::is_same_v<T, bf16>) {
-    return _mm256_maskz_loadu_epi16(first_lanes<__mmask16>(n, 16), x);
+    return _mm256_maskz_loadu_epi16(first_lanes(n), x);
   } else {
-    return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes<__mmask16>(n, 16), x));
+    return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(n), x));
   }
 }
 /// x[0 .. n - 1] as floats; n >= 16 is 16, and other lanes are 0.
 template <class T>
 RADAPT_AMX_PART __m512 load_as_floats(const T* x, Index n) {
   if constexpr (std::is_same_v<T, float>) {
-    return _mm512_maskz_loadu_ps(first_lanes<__mmask16>(n, 16), x);
+    return _mm512_maskz_loadu_ps(first_lanes(n), x);
   } else {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_as_bf16(x, n)), 16));
   }
@@ -115,9 +113,9 @@ RADAPT_AMX_PART __m512 load_as_floats(const T* x, Index n) {
 template <class T>
 RADAPT_AMX_PART void store_floats(T* y, __m512 v, Index n) {
   if constexpr (std::is_same_v<T, float>) {
-    _mm512_mask_storeu_ps(y, first_lanes<__mmask16>(n, 16), v);
+    _mm512_mask_storeu_ps(y, first_lanes(n), v);
   } else {
-    _mm256_mask_storeu_epi16(y, first_lanes<__mmask16>(n, 16), (__m256i)_mm512_cvtneps_pbh(v));
+    _mm256_mask_storeu_epi16(y, first_lanes(n), (__m256i)_mm512_cvtneps_pbh(v));
   }
 }
 
@@ -185,7 +183,7 @@ struct LeftTiles {
 /// Left tiles that lie one behind the other: [steps][2].
 inline LeftTiles packed_left(const bf16* data) { return {data, 2 * tile_elements, tile_elements, tile_row_bytes}; }
 
-/// A block of 32 x 32 floats as four tile registers: rows `row_bytes` apart.
+/// Where the 32 x 32 sums of four tile registers lie.
 struct SumBlock {
   float* data;
   Index stride;        ///< floats between rows of a tile
@@ -194,7 +192,7 @@ struct SumBlock {
 inline SumBlock sums_of_matrix(float* data, Index stride) { return {data, stride, tile_columns, tile_rows * stride}; }
 
 /// Four tiles one behind the other, 1,024 floats: upper left, upper right, lower left, lower right.
-inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, 256, 512}; }
+inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, tile_sums, 2 * tile_sums}; }
 
 /// What is read for the first time by a product of few rows is asked for so many bytes ahead.
 inline constexpr Index bytes_ahead = 8192;
