@@ -2,21 +2,23 @@
 /// oneDNN kernels of op/activation.hpp.
 #include <algorithm>
 
+#include "radapt/backend/onednn/avx512/passes.hpp"
 #include "radapt/backend/onednn/convert.hpp"
 #include "radapt/op/activation.hpp"
 
 namespace radapt {
 
 namespace detail::cpu {
-/// Elements that are widened at a time on processors without bf16: 64 KiB.
+/// Elements of bf16 that are widened at a time on processors without AVX512-BF16: 64 KiB.
 inline constexpr Index widened_block = 16384;
 }  // namespace detail::cpu
 
 template <cpu_element T>
 void launch(onednn& device, const op::activation_forward<T>& o) {
   using namespace detail::cpu;
+  if (run_on_avx512(o)) { return; }
   const Index size = o.x.size();
-  if (std::is_same_v<T, float> || multiplies_bf16()) { return device.activate(o.kind, o.y.data, o.x.data, size); }
+  if constexpr (std::is_same_v<T, float>) { return device.activate(o.kind, o.y.data, o.x.data, size); }
   float* const y = device.widened(widened_block);
   for (Index begin = 0; begin < size; begin += widened_block) {
     const Index n = std::min(widened_block, size - begin);
@@ -29,8 +31,9 @@ void launch(onednn& device, const op::activation_forward<T>& o) {
 template <cpu_element T>
 void launch(onednn& device, const op::activation_backward<T>& o) {
   using namespace detail::cpu;
+  if (run_on_avx512(o)) { return; }
   const Index size = o.x.size();
-  if (std::is_same_v<T, float> || multiplies_bf16()) {
+  if constexpr (std::is_same_v<T, float>) {
     return device.activate_backward(o.kind, o.dx.data, o.dy.data, o.x.data, size);
   }
   float *const dy = device.widened(2 * widened_block), *const x = dy + widened_block;

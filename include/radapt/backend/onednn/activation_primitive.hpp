@@ -15,12 +15,12 @@ inline dnnl_alg_kind_t algorithm_of(Activation kind) {
 /// Of swish, x sigmoid(slope x), and of relu below 0; the other algorithms do not read it.
 inline float slope_of(Activation kind) { return kind == Activation::relu ? 0.0F : 1.702F; }
 
-/// An activation or its derivative on a fixed number of elements. Made once, then run on any memory of that size.
+/// An activation or its derivative on a fixed number of floats. Made once, then run on any memory of that size.
 class ActivationPrimitive {
  public:
   ActivationPrimitive() = default;
-  ActivationPrimitive(dnnl_engine_t engine, Activation kind, bool backward, Index elements, dnnl_data_type_t type) {
-    const MatrixLayout layout{1, elements, dnnl_ab, type};
+  ActivationPrimitive(dnnl_engine_t engine, Activation kind, bool backward, Index elements) {
+    const MatrixLayout layout{1, elements, dnnl_ab};
     const auto forward = describe_forward(engine, kind, layout);
     const auto description = backward ? describe_backward(engine, kind, layout, forward.get()) : nullptr;
     dnnl_primitive_t made = nullptr;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "radapt/backend/onednn/avx512/float_attention.hpp"
 #include "radapt/backend/onednn/convert.hpp"
 #include "radapt/op/attention.hpp"
 
@@ -114,6 +115,13 @@ inline float softmax_row(float* row, Index seen, Index keys) {
 template <cpu_element T>
 void launch(onednn& device, const op::attention_forward<T>& o) {
   using namespace detail::cpu;
+#ifdef RADAPT_HAS_AVX512
+  if constexpr (std::is_same_v<T, float>) {
+    if (detail::avx512::available<float>()) {
+      return detail::avx512::for_each_head<detail::avx512::FloatForwardRoom>(device, o, detail::avx512::attend);
+    }
+  }
+#endif
   const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
   const auto one_head = [&](Index sequence, Index head, float* scores) {
@@ -147,6 +155,13 @@ void launch(onednn& device, const op::attention_forward<T>& o) {
 template <cpu_element T>
 void launch(onednn& device, const op::attention_backward<T>& o) {
   using namespace detail::cpu;
+#ifdef RADAPT_HAS_AVX512
+  if constexpr (std::is_same_v<T, float>) {
+    if (detail::avx512::available<float>()) {
+      return detail::avx512::for_each_head<detail::avx512::FloatBackwardRoom>(device, o, detail::avx512::attend_backward);
+    }
+  }
+#endif
   const Index width = o.y.columns, head_width = width / o.heads, floats = score_floats(o.sequences);
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_width));
   const auto one_head = [&](Index sequence, Index head, float* probabilities) {

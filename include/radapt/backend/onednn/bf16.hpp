@@ -1,7 +1,7 @@
 #pragma once
 /// The CPU backend in bf16: its state and its kernels.
 #include "radapt/backend/onednn/bf16_device.hpp"
-#include "radapt/backend/onednn/bf16_passes.hpp"
+#include "radapt/backend/onednn/bf16_tiles/attention_backward.hpp"
 
 namespace radapt {
 
@@ -113,5 +113,18 @@ void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
   gather_rows(gathered_dy, o.dy, table.rows, table.count);
   accumulate(gathered_dy, gathered_x, table.count);
 }
+
+#ifdef RADAPT_HAS_AVX512
+inline void launch(onednn_bf16& device, const op::attention_forward<bf16>& o) {
+  using namespace detail::bf16_tiles;
+  if (!available()) { return launch(static_cast<onednn&>(device), o); }
+  for_each_head<ForwardRoom>(device, o, attend);
+}
+inline void launch(onednn_bf16& device, const op::attention_backward<bf16>& o) {
+  using namespace detail::bf16_tiles;
+  if (!available()) { return launch(static_cast<onednn&>(device), o); }
+  for_each_head<BackwardRoom>(device, o, attend_backward);
+}
+#endif
 
 }  // namespace radapt

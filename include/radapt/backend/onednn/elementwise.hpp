@@ -1,6 +1,6 @@
 #pragma once
 /// oneDNN backend's kernels of op/elementwise.hpp: one pass over memory each.
-#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/backend/onednn/avx512/passes.hpp"
 #include "radapt/op/elementwise.hpp"
 
 namespace radapt {
@@ -8,6 +8,7 @@ namespace radapt {
 template <cpu_element T>
 void launch(onednn&, const op::add<T>& o) {
   using namespace detail::cpu;
+  if (run_on_avx512(o)) { return; }
   parallel_blocks(o.y.size(), [&](Index begin, Index n) { add_to(o.y.data + begin, o.x.data + begin, n); });
 }
 

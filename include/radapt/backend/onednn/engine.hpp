@@ -35,16 +35,6 @@ struct Factor {
                     alpha, a.data, extent(a.stride), b.data, extent(b.stride), beta, c, extent(stride)) == dnnl_success;
 }
 
-/// Whether this processor multiplies bf16 (AVX512-BF16, AMX) and oneDNN has not been told to leave it.
-inline bool multiplies_bf16() {
-  static const bool can = [] {
-    const auto isa = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
-    constexpr auto needed = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
-    return (isa & needed) == needed;
-  }();
-  return can;
-}
-
 /// Fails with one sentence when a product did.
 inline void check_product(bool done) { check_status(done ? dnnl_success : dnnl_runtime_error, "multiply matrices"); }
 
@@ -97,10 +87,9 @@ class onednn {
   /// Whether a pointer lies in memory that was promised to be constant.
   bool is_constant(const float* weight) const { return packed_.covers(weight); }
 
-  /// y = act(x), n elements of float or, where the processor multiplies bf16, of bf16; x and y may be the same memory.
-  template <class T>
-  void activate(Activation kind, T* y, const T* x, Index n) {
-    in_blocks<T>(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, T* tail) {
+  /// y = act(x), n elements; x and y may be the same memory.
+  void activate(Activation kind, float* y, const float* x, Index n) {
+    in_blocks(kind, false, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
       if (tail == nullptr) { return p.forward(stream_.get(), y + begin, x + begin); }
       std::copy_n(x + begin, size, tail);
       p.forward(stream_.get(), tail, tail);
@@ -108,11 +97,10 @@ class onednn {
     });
   }
   /// dx = dy act'(x), likewise; dx and dy may be the same memory.
-  template <class T>
-  void activate_backward(Activation kind, T* dx, const T* dy, const T* x, Index n) {
-    in_blocks<T>(kind, true, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, T* tail) {
+  void activate_backward(Activation kind, float* dx, const float* dy, const float* x, Index n) {
+    in_blocks(kind, true, n, [&](detail::cpu::ActivationPrimitive& p, Index begin, Index size, float* tail) {
       if (tail == nullptr) { return p.backward(stream_.get(), dx + begin, dy + begin, x + begin); }
-      T* const tail_x = tail + smallest_block;
+      float* const tail_x = tail + smallest_block;
       std::copy_n(dy + begin, size, tail);
       std::copy_n(x + begin, size, tail_x);
       p.backward(stream_.get(), tail, tail, tail_x);
@@ -139,37 +127,32 @@ class onednn {
   // Creating a primitive compiles code, 0.05 to 0.1 ms, and captions give another number of rows in every batch. So
   // primitives exist for powers of two only, at most `sizes` of them per activation and direction, and any number of
   // elements is walked in such blocks, longest first; what is left below the smallest block is padded.
-  static constexpr Index smallest_block = 256, sizes = 15, kinds = 4, directions = 2, types = 2;
+  static constexpr Index smallest_block = 256, sizes = 15, kinds = 4, directions = 2;
 
-  template <class T, class F>
+  template <class F>
   void in_blocks(Activation kind, bool backward, Index n, F&& run) {
     Index done = 0;
     while (n - done >= smallest_block) {
       const Index size = std::min(std::bit_floor(n - done), smallest_block << (sizes - 1));
-      run(primitive<T>(kind, backward, size), done, size, nullptr);
+      run(primitive(kind, backward, size), done, size, nullptr);
       done += size;
     }
     if (done == n) { return; }
-    T* const tail = workspace<T>(directions * smallest_block);
-    std::fill_n(tail, directions * smallest_block, T(0.0F));
-    run(primitive<T>(kind, backward, smallest_block), done, n - done, tail);
+    float* const tail = workspace<float>(directions * smallest_block);
+    std::fill_n(tail, directions * smallest_block, 0.0F);
+    run(primitive(kind, backward, smallest_block), done, n - done, tail);
   }
-  template <class T>
   detail::cpu::ActivationPrimitive& primitive(Activation kind, bool backward, Index size) {
-    constexpr bool is_bf16 = std::is_same_v<T, bf16>;
     const auto exponent = static_cast<Index>(std::countr_zero(size / smallest_block));
-    const Index kind_and_type = static_cast<Index>(kind) * types + (is_bf16 ? 1 : 0);
-    auto& entry = activations_[(kind_and_type * directions + (backward ? 1 : 0)) * sizes + exponent];
-    if (!entry) {
-      entry = detail::cpu::ActivationPrimitive{engine_.get(), kind, backward, size, is_bf16 ? dnnl_bf16 : dnnl_f32};
-    }
+    auto& entry = activations_[(static_cast<Index>(kind) * directions + (backward ? 1 : 0)) * sizes + exponent];
+    if (!entry) { entry = detail::cpu::ActivationPrimitive{engine_.get(), kind, backward, size}; }
     return entry;
   }
 
   detail::cpu::OwnedEngine engine_;
   detail::cpu::OwnedStream stream_;
   PackedWeights packed_;
-  std::array<detail::cpu::ActivationPrimitive, kinds * types * directions * sizes> activations_;
+  std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
   Room workspace_, widened_, row_table_;
 };
 

@@ -2,7 +2,7 @@
 /// oneDNN backend's kernels of op/norm.hpp: own loops, a row at a time while it is in the first-level cache.
 #include <cmath>
 
-#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/backend/onednn/avx512/passes.hpp"
 #include "radapt/op/norm.hpp"
 
 namespace radapt {
@@ -10,6 +10,7 @@ namespace radapt {
 template <cpu_element T>
 void launch(onednn&, const op::layer_norm_forward<T>& o) {
   using namespace detail::cpu;
+  if (run_on_avx512(o)) { return; }
   const Index width = o.x.columns;
   const float *const weight = o.weight.data, *const bias = o.bias.data;
   parallel_for(o.x.rows, width, [&](Index r) {
@@ -30,6 +31,7 @@ void launch(onednn&, const op::layer_norm_forward<T>& o) {
 template <cpu_element T>
 void launch(onednn&, const op::layer_norm_backward_input<T>& o) {
   using namespace detail::cpu;
+  if (run_on_avx512(o)) { return; }
   const Index width = o.x.columns;
   const float* const weight = o.weight.data;
   parallel_for(o.x.rows, width, [&](Index r) {

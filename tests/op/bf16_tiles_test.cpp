@@ -13,16 +13,16 @@
 #include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/core/random.hpp"
 
-#ifdef RADAPT_HAS_AMX
+#ifdef RADAPT_HAS_AVX512
 
 namespace {
 
 using namespace radapt;
-namespace amx = radapt::detail::amx;
+namespace on_tiles = radapt::detail::bf16_tiles;
 
 bool can_run() {
-  if (!amx::available()) { MESSAGE("not run: this processor has no AMX"); }
-  return amx::available();
+  if (!on_tiles::available()) { MESSAGE("not run: this processor does not multiply bf16"); }
+  return on_tiles::available();
 }
 
 /// Numbers that bf16 holds, from -2 to 2, with a few zeros.
@@ -51,19 +51,19 @@ constexpr Index margin = 3;
 
 /// y of a product whose rows lie `margin` numbers apart, in memory that holds `begin` before.
 template <class Y, class X>
-std::vector<Y> product(const Problem& p, amx::Result<Y> result, Y begin) {
+std::vector<Y> product(const Problem& p, on_tiles::Result<Y> result, Y begin) {
   const auto x = numbers<X>(p.rows * p.inner, 1);
   const auto w = numbers<float>(p.inner * p.columns, 2);
-  const amx::Blocking cut{p.inner, p.columns};
+  const on_tiles::Blocking cut{p.inner, p.columns};
   Buffer<bf16> tiles(cut.elements());
-  amx::take_right_factor(tiles.data(), cut, w.data(), p.turned_right ? p.inner : p.columns, p.turned_right);
-  const amx::LeftFactor<X> left{x.data(), p.rows, p.inner, p.turned_left ? p.rows : p.inner, p.turned_left};
-  Buffer<char> room(amx::product_room(left, cut) * detail::cpu::thread_count());
+  on_tiles::take_right_factor(tiles.data(), cut, w.data(), p.turned_right ? p.inner : p.columns, p.turned_right);
+  const on_tiles::LeftFactor<X> left{x.data(), p.rows, p.inner, p.turned_left ? p.rows : p.inner, p.turned_left};
+  Buffer<char> room(on_tiles::product_room(left, cut) * detail::cpu::thread_count());
   std::vector<Y> y((p.rows + 1) * (p.columns + margin), Y(untouched));
   for (Index r = 0; r < p.rows; ++r) { std::fill_n(y.data() + margin + r * (p.columns + margin), p.columns, begin); }
   result.y = y.data() + margin;
   result.stride = p.columns + margin;
-  amx::multiply(result, left, tiles.data(), cut, room.data());
+  on_tiles::multiply(result, left, tiles.data(), cut, room.data());
   return y;
 }
 

@@ -1,14 +1,14 @@
 #pragma once
 /// Exponentials and activations of sixteen floats at a time, for results that are rounded to bf16.
-#include "radapt/backend/onednn/amx/tiles.hpp"
-#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/avx512/registers.hpp"
+#ifdef RADAPT_HAS_AVX512
 #include "radapt/op/activation.hpp"
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::avx512 {
 
 /// exp(x) to 2 units in the last place for -87.3 <= x <= 87, and what it is there beyond; a NaN stays one.
-RADAPT_AMX_PART __m512 exp_of(__m512 x) {
+RADAPT_AVX512_PART __m512 exp_of(__m512 x) {
   // Of operands that are not ordered these take the second. A subnormal result would cost a hundred times as much.
   x = _mm512_max_ps(_mm512_set1_ps(-87.3F), _mm512_min_ps(_mm512_set1_ps(87.0F), x));
   const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), _MM_FROUND_TO_NEAREST_INT);
@@ -23,13 +23,13 @@ RADAPT_AMX_PART __m512 exp_of(__m512 x) {
 }
 
 /// 1 / x to 2 units in the last place, for normal numbers whose inverses are: a division takes three times as long.
-RADAPT_AMX_PART __m512 inverse_of(__m512 x) {
+RADAPT_AVX512_PART __m512 inverse_of(__m512 x) {
   const __m512 near = _mm512_rcp14_ps(x);
   return _mm512_mul_ps(near, _mm512_fnmadd_ps(x, near, _mm512_set1_ps(2.0F)));
 }
 
 /// 1 / (1 + exp(-u)).
-RADAPT_AMX_PART __m512 logistic_of(__m512 u) {
+RADAPT_AVX512_PART __m512 logistic_of(__m512 u) {
   const __m512 e = exp_of(_mm512_sub_ps(_mm512_setzero_ps(), u));
   return inverse_of(_mm512_add_ps(_mm512_set1_ps(1.0F), e));
 }
@@ -39,7 +39,7 @@ struct NormalTail {
   __m512 beyond, exponential;
 };
 /// By Abramowitz and Stegun 7.1.26, to 8e-8.
-RADAPT_AMX_PART NormalTail normal_tail(__m512 x) {
+RADAPT_AVX512_PART NormalTail normal_tail(__m512 x) {
   const __m512 z = _mm512_mul_ps(_mm512_abs_ps(x), _mm512_set1_ps(0.70710678F));
   const __m512 t = inverse_of(_mm512_fmadd_ps(z, _mm512_set1_ps(0.3275911F), _mm512_set1_ps(1.0F)));
   __m512 p = _mm512_set1_ps(1.061405429F / 2);
@@ -52,12 +52,12 @@ RADAPT_AMX_PART NormalTail normal_tail(__m512 x) {
 }
 
 /// 2 sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) is 2 / (1 + exp(-2 u)).
-RADAPT_AMX_PART __m512 twice_argument_of_tanh(__m512 x) {
+RADAPT_AVX512_PART __m512 twice_argument_of_tanh(__m512 x) {
   const __m512 cube = _mm512_mul_ps(_mm512_mul_ps(x, x), x);
   return _mm512_mul_ps(_mm512_fmadd_ps(cube, _mm512_set1_ps(0.044715F), x), _mm512_set1_ps(1.59576912F));
 }
 
-RADAPT_AMX_PART __m512 activated(Activation kind, __m512 x) {
+RADAPT_AVX512_PART __m512 activated(Activation kind, __m512 x) {
   switch (kind) {
     case Activation::quick_gelu:
       return _mm512_mul_ps(x, logistic_of(_mm512_mul_ps(x, _mm512_set1_ps(1.702F))));
@@ -74,13 +74,13 @@ RADAPT_AMX_PART __m512 activated(Activation kind, __m512 x) {
 }
 
 /// s (1 + slope x (1 - s)): the derivative of x s, where that of s is slope s (1 - s).
-RADAPT_AMX_PART __m512 slope_of_gated(__m512 x, __m512 s, __m512 slope) {
+RADAPT_AVX512_PART __m512 slope_of_gated(__m512 x, __m512 s, __m512 slope) {
   const __m512 one = _mm512_set1_ps(1.0F);
   return _mm512_mul_ps(s, _mm512_fmadd_ps(_mm512_mul_ps(slope, x), _mm512_sub_ps(one, s), one));
 }
 
 /// act'(x).
-RADAPT_AMX_PART __m512 slope_of_activation(Activation kind, __m512 x) {
+RADAPT_AVX512_PART __m512 slope_of_activation(Activation kind, __m512 x) {
   const __m512 one = _mm512_set1_ps(1.0F);
   switch (kind) {
     case Activation::quick_gelu: {
@@ -105,6 +105,6 @@ RADAPT_AMX_PART __m512 slope_of_activation(Activation kind, __m512 x) {
   return one;
 }
 
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::avx512
+RADAPT_AVX512_END
 #endif

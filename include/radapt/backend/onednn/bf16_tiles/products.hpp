@@ -1,11 +1,11 @@
 #pragma once
 /// The products of a device that run on tiles, with the packed copies of constant weights and the memory they work in.
-#include "radapt/backend/onednn/amx/product.hpp"
-#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/bf16_tiles/product.hpp"
+#ifdef RADAPT_HAS_AVX512
 #include <vector>
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::bf16_tiles {
 
 /// Its calls are those of onednn_bf16 on processors with AMX. Memory grows with the largest call and is kept.
 class Products {
@@ -20,7 +20,7 @@ class Products {
     const LeftFactor<A> left{a, rows, inner, inner};
     const Result<C> result{.y = c, .stride = columns, .bias = bias, .activation = activation};
     const bf16* const right = constant ? packed(weight, cut, transposed) : taken(weight, cut, transposed);
-    amx::multiply(result, left, right, cut, room_for(product_room(left, cut)));
+    bf16_tiles::multiply(result, left, right, cut, room_for(product_room(left, cut)));
   }
 
   /// dw += factor dy^T x, with dy (rows, out), x (rows, in), dw (out, in).
@@ -34,7 +34,7 @@ class Products {
       const LeftFactor<T> left{dy + first * out, out, cut.inner, out, true};
       bf16* const right = room_of_factor(cut);
       take_right_factor(right, cut, x + first * in, in, false);
-      amx::multiply(result, left, right, cut, room_for(product_room(left, cut)));
+      bf16_tiles::multiply(result, left, right, cut, room_for(product_room(left, cut)));
     }
   }
 
@@ -77,6 +77,6 @@ class Products {
   Buffer<char> room_;
 };
 
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::bf16_tiles
+RADAPT_AVX512_END
 #endif

@@ -1,10 +1,10 @@
 #pragma once
 /// The gradient of attention on tiles, for bf16: see attention.hpp.
-#include "radapt/backend/onednn/amx/attention.hpp"
-#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/bf16_tiles/attention.hpp"
+#ifdef RADAPT_HAS_AVX512
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::bf16_tiles {
 
 /// Positions whose probabilities exist at a time.
 inline constexpr Index position_block = 128;
@@ -33,7 +33,7 @@ struct BackwardRoom {
 };
 
 /// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to `keys`.
-RADAPT_AMX inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
+RADAPT_AVX512 inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
                                    float scale, float log_sum, float along) {
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
@@ -48,13 +48,13 @@ RADAPT_AMX inline void take_slopes(bf16* p, bf16* ds, const float* s, const floa
   }
 }
 
-RADAPT_AMX inline void clear_row(bf16* row, Index keys) {
+RADAPT_AVX512 inline void clear_row(bf16* row, Index keys) {
   for (Index i = 0; i < keys; i += tile_depth, row += 2 * tile_elements) {
     _mm512_storeu_si512(row, _mm512_setzero_si512());
   }
 }
 
-RADAPT_AMX inline float dot_of(const bf16* a, const bf16* b, Index n) {
+RADAPT_AVX512 inline float dot_of(const bf16* a, const bf16* b, Index n) {
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < n; i += 16) {
     sum = _mm512_fmadd_ps(load_as_floats(a + i, n - i), load_as_floats(b + i, n - i), sum);
@@ -63,7 +63,7 @@ RADAPT_AMX inline float dot_of(const bf16* a, const bf16* b, Index n) {
 }
 
 /// c (keys, width) = or += x^T b, with x the left factors of `blocks` times 32 positions and b a right factor of them.
-RADAPT_AMX inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
+RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
                                           const bf16* b, Index keys, bf16* turned, bool add) {
   for (Index key = 0; key < keys; key += row_block) {
     for (Index i = 0; i < blocks; ++i) {
@@ -74,13 +74,13 @@ RADAPT_AMX inline void add_turned_product(float* c, Index width, const bf16* x, 
         turn_tile(tile);
       }
     }
-    multiply_row_block(c + key * width, width, turned, b, width, blocks, blocks, add);
+    multiply_row_block(c + key * width, width, turned, std::min(row_block, keys - key), b, width, blocks, blocks, add);
   }
 }
 
 /// Asks for the columns behind those of x, which are the next head's, while this one is computed: they lie in pieces of
 /// two cache lines, which the processor does not foresee.
-RADAPT_AMX inline void ask_for_next_head(const HeadMatrix& x) {
+RADAPT_AVX512 inline void ask_for_next_head(const HeadMatrix& x) {
   for (Index r = 0; r < x.rows; ++r) {
     const bf16* const row = x.data + r * x.stride + x.columns;
     for (Index c = 0; c < x.columns; c += tile_depth) {
@@ -90,7 +90,7 @@ RADAPT_AMX inline void ask_for_next_head(const HeadMatrix& x) {
 }
 
 /// One head of one sequence.
-RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, Index sequence, Index head,
+RADAPT_AVX512 inline void attend_backward(const op::attention_backward<bf16>& o, Index sequence, Index head,
                                        char* memory) {
   const TileRegisters registers;
   const Index width = o.y.columns, d = width / o.heads, first = o.sequences.begin(sequence);
@@ -119,8 +119,8 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
       const Index at = begin + part * row_block, rows = std::min(row_block, end - at);
       take_left(room.queries, q, at);
       take_left(room.gradients, dy, at);
-      multiply_row_block(room.scores, t, room.queries, room.keys_turned, keys, steps, steps);
-      multiply_row_block(room.gradient_scores, t, room.gradients, room.values_turned, keys, steps, steps);
+      multiply_row_block(room.scores, t, room.queries, rows, room.keys_turned, keys, steps, steps);
+      multiply_row_block(room.gradient_scores, t, room.gradients, rows, room.values_turned, keys, steps, steps);
       bf16 *const p = room.probabilities + part * x_block, *const ds = room.slopes + part * x_block;
       for (Index r = 0; r < rows; ++r) {
         const Index place = y_place + (at + r) * width;
@@ -132,7 +132,7 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
       for (Index r = rows; r < row_block; ++r) {  // of sums over positions
         for (bf16* const left : {p, ds}) { clear_row(row_of_left(left, r, 0), keys); }
       }
-      multiply_row_block(room.dq, padded_width, ds, room.keys, padded_width, keys / tile_depth, t / tile_depth);
+      multiply_row_block(room.dq, padded_width, ds, rows, room.keys, padded_width, keys / tile_depth, t / tile_depth);
       put_rows(o.dqkv.data + qkv_place + at * 3 * width, 3 * width, room.dq, padded_width, rows, d, scale);
     }
     const HeadMatrix q_block{q.data + begin * q.stride, q.stride, end - begin, d};
@@ -140,15 +140,16 @@ RADAPT_AMX inline void attend_backward(const op::attention_backward<bf16>& o, In
     take_right(room.queries_right, q_block);
     take_right(room.gradients_right, dy_block);
     const bool add = b + 1 < blocks;
-    add_turned_product(room.dv, padded_width, room.probabilities, x_block, parts, room.gradients_right, keys,
-                       room.turned, add);
-    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right, keys, room.turned, add);
+    add_turned_product(room.dv, padded_width, room.probabilities, x_block, parts, room.gradients_right,
+                       std::min(keys, length), room.turned, add);
+    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right,
+                       std::min(keys, length), room.turned, add);
   }
   bf16* const dk = o.dqkv.data + qkv_place + width;
   put_rows(dk, 3 * width, room.dk, padded_width, length, d, scale);
   put_rows(dk + width, 3 * width, room.dv, padded_width, length, d, 1.0F);
 }
 
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::bf16_tiles
+RADAPT_AVX512_END
 #endif

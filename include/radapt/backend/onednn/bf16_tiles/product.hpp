@@ -6,12 +6,13 @@
 /// four tiles are loaded for four multiplied.
 #include <optional>
 
-#include "radapt/backend/onednn/amx/right_factor.hpp"
-#include "radapt/backend/onednn/amx/vector_math.hpp"
-#ifdef RADAPT_HAS_AMX
+#include "radapt/backend/onednn/avx512/vector_math.hpp"
+#include "radapt/backend/onednn/bf16_tiles/block.hpp"
+#include "radapt/backend/onednn/bf16_tiles/right_factor.hpp"
+#ifdef RADAPT_HAS_AVX512
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::bf16_tiles {
 
 /// What becomes of the sums s (rows, columns) of a product: y = act(s + bias), or y += factor s.
 template <class Y>
@@ -40,7 +41,7 @@ struct LeftFactor {
 template <class T>
 LeftTiles tiles_in_place(const LeftFactor<T>& a, Index first) {
   if constexpr (std::is_same_v<T, bf16>) {
-    return {a.x + first * a.stride, tile_depth, tile_rows * a.stride, static_cast<int>(a.stride * sizeof(bf16))};
+    return {a.x + first * a.stride, tile_depth, static_cast<int>(a.stride * sizeof(bf16))};
   } else {
     return {};
   }
@@ -48,7 +49,7 @@ LeftTiles tiles_in_place(const LeftFactor<T>& a, Index first) {
 
 /// The rows from `first` on, at most 32, as row tiles: [steps][2].
 template <class T>
-RADAPT_AMX void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index first) {
+RADAPT_AVX512 void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index first) {
   for (Index k = 0; k < a.inner; k += tile_depth) {
     const Index depth = std::min(tile_depth, a.inner - k);
     for (Index r = first; r < first + row_block; r += tile_rows, tiles += tile_elements) {
@@ -65,7 +66,7 @@ RADAPT_AMX void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index first
 
 /// Writes the sums of one block: `rows` of them, the columns from `column` on.
 template <class Y>
-RADAPT_AMX void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
+RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
                              Index columns) {
   for (Index half = 0; half < 2; ++half, column += tile_columns) {
     if (column >= columns) { return; }
@@ -103,7 +104,7 @@ struct NextRows {
 };
 
 /// Asks for the rows [begin, end) of a piece of a sum.
-RADAPT_AMX_PART void ask_for(const NextRows& rows, Index begin, Index end, Index from, Index steps) {
+RADAPT_AVX512_PART void ask_for(const NextRows& rows, Index begin, Index end, Index from, Index steps) {
   for (Index r = begin; r < end; ++r) {
     for (Index k = 0; k < steps; ++k) {
       const bf16* const line = rows.data + r * rows.stride + from + k * tile_depth;
@@ -113,17 +114,17 @@ RADAPT_AMX_PART void ask_for(const NextRows& rows, Index begin, Index end, Index
 }
 
 /// The block of rows from `first` on.
-template <int Rows, bool Cold, class Y>
-RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
+template <bool Cold, class Y>
+RADAPT_AVX512 void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
                               const Blocking& cut, const Part& part, const NextRows& next) {
   constexpr Index panel = 2 * tile_columns;
   const Index inner = cut.padded_inner(), depth = cut.depth();
   const Index panels = (part.end - part.begin) / panel, rows_a_panel = (row_block + panels - 1) / panels;
   for (Index from = 0; from < inner; from += depth) {
     const Index steps = std::min(depth, inner - from) / tile_depth;
-    const LeftTiles here{a.data + from / tile_depth * a.step, a.step, a.second, a.row_bytes};
+    const bool first_piece = from == 0, last_piece = from + depth >= inner;
+    const LeftTiles here{a.data + from / tile_depth * a.step, a.step, a.row_bytes};
     const bf16* tiles = b + cut.place(part.begin, from);
-    float* sums = part.sums;
     Index asked = 0;  // rows of the next block
     for (Index column = part.begin; column < part.end; column += panel) {
       if (next.data != nullptr) {
@@ -131,18 +132,17 @@ RADAPT_AMX void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index
         ask_for(next, asked, end, from, steps);
         asked = end;
       }
-      multiply_block<Rows, Cold>(sums_of_tiles(sums), here, tiles, steps, from != 0);
+      // Sums of one piece need not wait: they are read where they were just written, in the first cache.
+      float* const sums = part.sums + (first_piece && last_piece ? 0 : (column - part.begin) * row_block);
+      multiply_block<Cold>(sums_of_tiles(sums), here, rows, tiles, steps, !first_piece);
+      if (last_piece) { finish_panel(result, sums, first, rows, column, cut.columns); }
       tiles += steps * 2 * tile_elements;
-      sums += panel * row_block;
     }
-  }
-  for (Index column = part.begin; column < part.end; column += panel) {
-    finish_panel(result, part.sums + (column - part.begin) * row_block, first, rows, column, cut.columns);
   }
 }
 
 template <class Y, class T>
-RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
+RADAPT_AVX512 void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
                               const Part& part) {
   TileRegisters registers;
   for (Index block = part.first_block; block < part.end_block; ++block) {
@@ -160,14 +160,11 @@ RADAPT_AMX void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, c
         a.inner <= most_ahead) {
       next = {left.data + row_block * a.stride, a.stride};
     }
-    const auto multiply_here = [&]<int Rows, bool Cold>() {
-      multiply_rows<Rows, Cold>(result, left, first, rows, b, cut, part, next);
-    };
-    const bool cold = block == part.first_block, both = rows > tile_rows;
-    if (cold && both) { multiply_here.template operator()<2, true>(); }
-    if (cold && !both) { multiply_here.template operator()<1, true>(); }
-    if (!cold && both) { multiply_here.template operator()<2, false>(); }
-    if (!cold && !both) { multiply_here.template operator()<1, false>(); }
+    if (block == part.first_block) {
+      multiply_rows<true>(result, left, first, rows, b, cut, part, next);
+    } else {
+      multiply_rows<false>(result, left, first, rows, b, cut, part, next);
+    }
   }
 }
 
@@ -203,6 +200,6 @@ void multiply(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, co
   });
 }
 
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::bf16_tiles
+RADAPT_AVX512_END
 #endif

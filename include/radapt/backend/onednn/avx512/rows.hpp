@@ -1,19 +1,20 @@
 #pragma once
-/// Passes over rows of bf16 that a compiler leaves slow: sixteen elements at a time, rounded by the processor's own
-/// instruction. They are bound by memory; the same loops in C++ take three times as long, in rounding.
-#include "radapt/backend/onednn/amx/vector_math.hpp"
-#ifdef RADAPT_HAS_AMX
+/// Passes over rows of float or bf16, sixteen elements at a time, whatever a program is compiled for; bf16 is rounded by
+/// the processor's own instruction. They are bound by memory; on bf16 the same loops in C++ take three times as long, in
+/// rounding.
+#include "radapt/backend/onednn/avx512/vector_math.hpp"
+#ifdef RADAPT_HAS_AVX512
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::avx512 {
 
 struct RowStatistics {
   float mean, rstd;
 };
 
 /// y = (x - mean) rstd weight + bias.
-RADAPT_AMX inline RowStatistics normalise_row(bf16* y, const bf16* x, const float* weight, const float* bias,
-                                              Index width, float eps) {
+template <class T>
+RADAPT_AVX512 RowStatistics normalise_row(T* y, const T* x, const float* weight, const float* bias, Index width, float eps) {
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < width; i += 16) { sum = _mm512_add_ps(sum, load_as_floats(x + i, width - i)); }
   const float mean = _mm512_reduce_add_ps(sum) / static_cast<float>(width);
@@ -34,7 +35,8 @@ RADAPT_AMX inline RowStatistics normalise_row(bf16* y, const bf16* x, const floa
 }
 
 /// dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy weight.
-RADAPT_AMX inline void normalise_row_backward(bf16* dx, const bf16* dy, const bf16* x, const float* weight, Index width,
+template <class T>
+RADAPT_AVX512 void normalise_row_backward(T* dx, const T* dy, const T* x, const float* weight, Index width,
                                               RowStatistics s) {
   const __m512 centre = _mm512_set1_ps(s.mean), rstd = _mm512_set1_ps(s.rstd);
   __m512 sum = _mm512_setzero_ps(), along = _mm512_setzero_ps();
@@ -56,7 +58,8 @@ RADAPT_AMX inline void normalise_row_backward(bf16* dx, const bf16* dy, const bf
 }
 
 /// y += x.
-RADAPT_AMX inline void add(bf16* y, const bf16* x, Index size) {
+template <class T>
+RADAPT_AVX512 void add(T* y, const T* x, Index size) {
   for (Index i = 0; i < size; i += 16) {
     const Index n = size - i;
     store_floats(y + i, _mm512_add_ps(load_as_floats(y + i, n), load_as_floats(x + i, n)), n);
@@ -64,14 +67,16 @@ RADAPT_AMX inline void add(bf16* y, const bf16* x, Index size) {
 }
 
 /// y = act(x); y may be x.
-RADAPT_AMX inline void activate(Activation kind, bf16* y, const bf16* x, Index size) {
+template <class T>
+RADAPT_AVX512 void activate(Activation kind, T* y, const T* x, Index size) {
   for (Index i = 0; i < size; i += 16) {
     store_floats(y + i, activated(kind, load_as_floats(x + i, size - i)), size - i);
   }
 }
 
 /// dx = dy act'(x); dx may be dy.
-RADAPT_AMX inline void activate_backward(Activation kind, bf16* dx, const bf16* dy, const bf16* x, Index size) {
+template <class T>
+RADAPT_AVX512 void activate_backward(Activation kind, T* dx, const T* dy, const T* x, Index size) {
   for (Index i = 0; i < size; i += 16) {
     const Index n = size - i;
     store_floats(dx + i, _mm512_mul_ps(load_as_floats(dy + i, n), slope_of_activation(kind, load_as_floats(x + i, n))),
@@ -79,6 +84,6 @@ RADAPT_AMX inline void activate_backward(Activation kind, bf16* dx, const bf16* 
   }
 }
 
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::avx512
+RADAPT_AVX512_END
 #endif

@@ -4,14 +4,14 @@
 /// Scores and sums are float; probabilities and their gradients are rounded to bf16 before they are multiplied, those
 /// of the forward pass before they are divided by their sum. Every part of an output is written by one task in one
 /// order.
-#include "radapt/backend/onednn/amx/vector_math.hpp"
-#ifdef RADAPT_HAS_AMX
-#include "radapt/backend/onednn/loops.hpp"
-#include "radapt/core/memory.hpp"
+#include "radapt/backend/onednn/avx512/pieces.hpp"
+#include "radapt/backend/onednn/avx512/vector_math.hpp"
+#include "radapt/backend/onednn/bf16_tiles/block.hpp"
+#ifdef RADAPT_HAS_AVX512
 #include "radapt/op/attention.hpp"
 
-RADAPT_AMX_BEGIN
-namespace radapt::detail::amx {
+RADAPT_AVX512_BEGIN
+namespace radapt::detail::bf16_tiles {
 
 /// One head's columns of a sequence: rows `stride` apart.
 struct HeadMatrix {
@@ -22,7 +22,7 @@ struct HeadMatrix {
 };
 
 /// x^T as the right factor of a product that sums over columns of x: [32 rows of x][32 columns][2].
-RADAPT_AMX inline void take_turned(bf16* tiles, const HeadMatrix& x) {
+RADAPT_AVX512 inline void take_turned(bf16* tiles, const HeadMatrix& x) {
   for (Index r = 0; r < x.padded_rows(); r += row_block) {
     for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
       for (Index half = 0; half < row_block; half += tile_rows, tiles += tile_elements) {
@@ -36,7 +36,7 @@ RADAPT_AMX inline void take_turned(bf16* tiles, const HeadMatrix& x) {
 }
 
 /// x as the right factor of a product that sums over rows of x: [32 columns of x][32 rows][2].
-RADAPT_AMX inline void take_right(bf16* tiles, const HeadMatrix& x) {
+RADAPT_AVX512 inline void take_right(bf16* tiles, const HeadMatrix& x) {
   for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
     for (Index r = 0; r < x.padded_rows(); r += row_block) {
       for (Index half = 0; half < tile_depth; half += tile_columns, tiles += tile_elements) {
@@ -49,7 +49,7 @@ RADAPT_AMX inline void take_right(bf16* tiles, const HeadMatrix& x) {
 }
 
 /// The 32 rows of x from `first` on as a left factor: [32 columns][2].
-RADAPT_AMX inline void take_left(bf16* tiles, const HeadMatrix& x, Index first) {
+RADAPT_AVX512 inline void take_left(bf16* tiles, const HeadMatrix& x, Index first) {
   for (Index c = 0; c < x.padded_columns(); c += tile_depth) {
     for (Index half = 0; half < row_block; half += tile_rows, tiles += tile_elements) {
       const Index begin = std::min(first + half, x.rows), rows = std::min(tile_rows, x.rows - begin);
@@ -64,16 +64,17 @@ inline bf16* row_of_left(bf16* tiles, Index r, Index c) {
   return tiles + c / tile_depth * 2 * tile_elements + r / tile_rows * tile_elements + r % tile_rows * tile_depth;
 }
 
-/// c (32, columns) = or += a b over `steps`, panel by panel of 32 columns; rows of c lie `stride` apart.
-RADAPT_AMX inline void multiply_row_block(float* c, Index stride, const bf16* a, const bf16* b, Index columns,
-                                          Index steps, Index steps_of_panel, bool add = false) {
+/// c (rows of up to 32, columns) = or += a b over `steps`, panel by panel of 32 columns; rows of c lie `stride` apart,
+/// and all 32 are there to be written.
+RADAPT_AVX512 inline void multiply_row_block(float* c, Index stride, const bf16* a, Index rows, const bf16* b,
+                                             Index columns, Index steps, Index steps_of_panel, bool add = false) {
   for (Index column = 0; column < columns; column += 2 * tile_columns, b += steps_of_panel * 2 * tile_elements) {
-    multiply_block<2>(sums_of_matrix(c + column, stride), packed_left(a), b, steps, add);
+    multiply_block(sums_of_matrix(c + column, stride), packed_left(a), rows, b, steps, add);
   }
 }
 
 /// Writes `rows` rows of c times a factor, rounded.
-RADAPT_AMX inline void put_rows(bf16* y, Index y_stride, const float* c, Index stride, Index rows, Index columns,
+RADAPT_AVX512 inline void put_rows(bf16* y, Index y_stride, const float* c, Index stride, Index rows, Index columns,
                                 float factor) {
   for (Index r = 0; r < rows; ++r) {
     for (Index i = 0; i < columns; i += 16) {
@@ -82,23 +83,6 @@ RADAPT_AMX inline void put_rows(bf16* y, Index y_stride, const float* c, Index s
     }
   }
 }
-
-/// Memory of one task, handed out piece by piece; without memory it counts.
-class Pieces {
- public:
-  explicit Pieces(char* data = nullptr) : data_(data) {}
-  template <class T>
-  T* take(Index n) {
-    T* const piece = data_ == nullptr ? nullptr : reinterpret_cast<T*>(data_ + bytes_);
-    bytes_ += padded(n * sizeof(T));
-    return piece;
-  }
-  Index bytes() const { return bytes_; }
-
- private:
-  char* data_;
-  Index bytes_ = 0;
-};
 
 /// What a task of the forward pass works in, for sequences of `length`.
 struct ForwardRoom {
@@ -119,7 +103,7 @@ struct ForwardRoom {
 
 /// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`. Returns the logarithm of the sum of
 /// exponentials of scale s; `total` is the sum of p.
-RADAPT_AMX inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale, float& total) {
+RADAPT_AVX512 inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale, float& total) {
   __m512 most = _mm512_set1_ps(-__builtin_inff());
   for (Index i = 0; i < seen; i += 16) {
     const auto lanes = first_lanes(seen - i);
@@ -143,7 +127,7 @@ RADAPT_AMX inline float take_exponentials(bf16* p, const float* s, Index seen, I
 }
 
 /// One head of one sequence.
-RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequence, Index head, char* memory) {
+RADAPT_AVX512 inline void attend(const op::attention_forward<bf16>& o, Index sequence, Index head, char* memory) {
   const TileRegisters registers;
   const Index width = o.y.columns, d = width / o.heads, first = o.sequences.begin(sequence);
   const Index length = o.sequences.length(sequence);
@@ -158,9 +142,9 @@ RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequen
   for (Index begin = 0; begin < length; begin += row_block) {
     const Index rows = std::min(row_block, length - begin), keys = o.causal ? begin + row_block : t;
     take_left(room.queries, q, begin);
-    multiply_row_block(room.scores, t, room.queries, room.keys, keys, steps, steps);
+    multiply_row_block(room.scores, t, room.queries, rows, room.keys, keys, steps, steps);
     float shares[row_block];
-    for (Index r = 0; r < rows; ++r) {  // what is left in the other rows is multiplied and never read
+    for (Index r = 0; r < rows; ++r) {  // what is left in other rows may be multiplied and is never read
       const Index seen = o.causal ? begin + r + 1 : length;
       float total = 0;
       const float log_sum =
@@ -168,7 +152,7 @@ RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequen
       shares[r] = 1.0F / total;
       if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum; }
     }
-    multiply_row_block(room.sums, v.padded_columns(), room.probabilities, room.values, v.padded_columns(),
+    multiply_row_block(room.sums, v.padded_columns(), room.probabilities, rows, room.values, v.padded_columns(),
                        keys / tile_depth, t / tile_depth);
     for (Index r = 0; r < rows; ++r) {
       put_rows(o.y.data + (first + begin + r) * width + head * d, width, room.sums + r * v.padded_columns(), 0, 1, d,
@@ -177,15 +161,6 @@ RADAPT_AMX inline void attend(const op::attention_forward<bf16>& o, Index sequen
   }
 }
 
-/// Runs attend(o, sequence, head, memory) for all heads, with the memory of a Room for each thread.
-template <class Room, class Op>
-void for_each_head(onednn& device, const Op& o, void (*attend)(const Op&, Index, Index, char*)) {
-  const Index bytes = Room(nullptr, o.sequences.longest(), o.y.columns / o.heads).pieces.bytes();
-  char* const memory = device.workspace<char>(cpu::thread_count() * bytes);
-  cpu::parallel_tasks(o.sequences.count * o.heads,
-                      [&](Index i, Index thread) { attend(o, i / o.heads, i % o.heads, memory + thread * bytes); });
-}
-
-}  // namespace radapt::detail::amx
-RADAPT_AMX_END
+}  // namespace radapt::detail::bf16_tiles
+RADAPT_AVX512_END
 #endif
