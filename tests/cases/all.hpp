@@ -22,13 +22,13 @@
 namespace radapt_test::cases {
 
 using all =
-    std::tuple<LinearForward, LinearActivationForward, LinearBackwardInput, LinearBackwardWeight, LinearBackwardBias,
-               LayerNormForward, LayerNormBackwardInput, LayerNormBackwardWeight, L2NormalizeForward,
-               L2NormalizeBackward, ActivationForward, ActivationBackward, AttentionForward, AttentionBackward,
-               ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward,
-               PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout,
-               Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw, DistancePenalty,
-               OrthogonalityPenalty, SumOfSquares, Clear, KthNeighbour>;
+    std::tuple<LinearForward, LinearActivationForward, LinearResidualForward, LinearBackwardInput, LinearBackwardWeight,
+               LinearBackwardBias, LayerNormForward, LayerNormBackwardInput, LayerNormBackwardWeight,
+               L2NormalizeForward, L2NormalizeBackward, ActivationForward, ActivationBackward, AttentionForward,
+               AttentionBackward, ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward,
+               EmbedTokensBackward, PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns,
+               AddColumns, Dropout, Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw,
+               DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear, KthNeighbour>;
 
 /// The name of the operation that case C is for.
 template <class C>

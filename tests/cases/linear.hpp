@@ -121,6 +121,30 @@ struct LinearActivationForward {
   }
 };
 
+/// The product and the sum of the stream behind it.
+struct LinearResidualForward {
+  template <class T>
+  using operation = op::linear_residual_forward<T>;
+  using Size = LinearSize;
+  static constexpr Tolerance tolerance = sum_tolerance;
+  static constexpr Threads threads = Threads::may_differ;
+  static std::vector<Size> tested() {
+    return both_ways(products(), [](Size& s) { s.bias = false; });
+  }
+  static std::vector<Timed<Size>> timed() { return timed_products(); }
+  static Work work(const Size& s) {
+    Work all = s.work();
+    all.elements += number(s.rows * s.out);
+    return all;
+  }
+  template <class T>
+  static operation<T> build(Memory<T>& m, const Size& s) {
+    const auto o = LinearForward::build(m, s);
+    return {
+        .y = o.y, .x = o.x, .residual = {m.input(s.rows * s.out), s.rows, s.out}, .weight = o.weight, .bias = o.bias};
+  }
+};
+
 struct LinearBackwardInput {
   template <class T>
   using operation = op::linear_backward_input<T>;

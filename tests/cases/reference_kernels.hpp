@@ -6,6 +6,7 @@
 #define RADAPT_TEST_REFERENCE_KERNELS(Extern, T)                                     \
   Extern template void launch(reference&, const op::linear_forward<T>&);             \
   Extern template void launch(reference&, const op::linear_activation_forward<T>&);  \
+  Extern template void launch(reference&, const op::linear_residual_forward<T>&);    \
   Extern template void launch(reference&, const op::linear_backward_input<T>&);      \
   Extern template void launch(reference&, const op::linear_backward_weight<T>&);     \
   Extern template void launch(reference&, const op::linear_backward_bias<T>&);       \

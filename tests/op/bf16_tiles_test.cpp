@@ -181,7 +181,8 @@ TEST_CASE("what is not a number in a bf16 product stays in its row") {
     std::vector<bf16> x(rows * inner, bf16(1.0F)), y(rows * columns);
     const std::vector<float> w(inner * columns, 0.5F);
     x[33 * inner + 39] = bf16(odd);
-    device.multiply(y.data(), x.data(), rows, inner, columns, w.data(), false, nullptr, Activation::quick_gelu);
+    const on_tiles::Result<bf16> result{.y = y.data(), .stride = columns, .activation = Activation::quick_gelu};
+    device.products().multiply(result, x.data(), rows, inner, columns, w.data(), false, false);
     for (Index r = 0; r < rows; ++r) {
       for (Index c = 0; c < columns; ++c) {
         const float got = y[r * columns + c];
@@ -194,6 +195,6 @@ TEST_CASE("what is not a number in a bf16 product stays in its row") {
 
 #else
 
-TEST_CASE("bf16 products on tiles") { MESSAGE("not run: this compiler or processor family has no AMX"); }
+TEST_CASE("bf16 products on tiles") { MESSAGE("not run: this compiler or processor family has no AVX-512"); }
 
 #endif

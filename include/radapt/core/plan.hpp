@@ -29,6 +29,8 @@ struct layer_defaults {
   /// Whether a training pass drops single elements, so that equal sequences of a batch come out differently. Adapters
   /// that are dropped as a whole do not count: Phase says whether they are.
   static constexpr bool drops_elements = false;
+  /// Whether `forward_onto` writes the sum of a residual stream and the output in one pass.
+  static constexpr bool adds_to_stream = false;
   template <template <class, class> class Slot>
   struct Params {
     static constexpr void each(auto&&, auto&...) {}

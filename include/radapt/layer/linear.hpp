@@ -20,6 +20,7 @@ template <Index In, Index Out, class Role = role::backbone>
 struct Linear : layer_defaults {
   static constexpr auto name = "linear";
   static constexpr Index input_width = In;
+  static constexpr bool adds_to_stream = true;
 
   template <class X>
   using output = typename maps_width<X, In, Out>::type;
@@ -40,6 +41,12 @@ struct Linear : layer_defaults {
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, output<X>> y, auto&) {
     run(c, op::linear_forward<T>{.y = y, .x = x, .weight = p.weight, .bias = p.bias});
+  }
+
+  template <class T, class X>
+  static void forward_onto(auto& c, const auto& p, View<const T, X> x, View<const T, output<X>> stream,
+                           View<T, output<X>> y, auto&) {
+    run(c, op::linear_residual_forward<T>{.y = y, .x = x, .residual = stream, .weight = p.weight, .bias = p.bias});
   }
 
   template <class T, class X>

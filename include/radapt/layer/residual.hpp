@@ -2,6 +2,7 @@
 /// y = x + body(x).
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/onto.hpp"
 #include "radapt/layer/run_again.hpp"
 #include "radapt/layer/visit.hpp"
 #include "radapt/op/elementwise.hpp"
@@ -64,8 +65,7 @@ struct Residual : layer_defaults {
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, X> y, auto& saved) {
-    Body::template forward<T, X>(c, p, x, y, saved);
-    run(c, op::add<T>{.y = y, .x = x});
+    detail::forward_onto<Body, T, X>(c, p, x, x, y, saved);
   }
   /// Forward for what is saved alone: the sum is not wanted.
   template <class T, class X>

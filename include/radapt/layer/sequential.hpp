@@ -9,6 +9,7 @@
 #include "radapt/core/plan.hpp"
 #include "radapt/layer/chain_plan.hpp"
 #include "radapt/layer/identity.hpp"
+#include "radapt/layer/onto.hpp"
 #include "radapt/layer/run_again.hpp"
 #include "radapt/layer/visit.hpp"
 
@@ -130,6 +131,7 @@ struct Sequential : layer_defaults {
   template <class Tune>
   static constexpr bool trains = (trains_any<detail::layer_of<Ls>, Tune> || ...);
   static constexpr bool drops_elements = (detail::layer_of<Ls>::drops_elements || ...);
+  static constexpr bool adds_to_stream = layer_at<size - 1>::adds_to_stream;
   static void initialise(auto& p, Random& random) {
     [&]<Index... I>(std::index_sequence<I...>) {
       (detail::layer_of<Ls>::initialise(detail::child_at<I>(p), random), ...);
@@ -165,12 +167,12 @@ struct Sequential : layer_defaults {
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, auto x, View<T, output<X>> y, auto& saved) {
-    EdgesOf<T, X> edges;
-    Arena::Mark marks[size];
-    [&]<Index... I>(std::index_sequence<I...>) {
-      (forward_step<I, T, X>(c, detail::child_at<I>(p), x, y, saved, edges, marks), ...);
-    }
-    (std::make_index_sequence<size>{});
+    forward_all<T, X>(c, p, x, detail::NoStream{}, y, saved);
+  }
+  template <class T, class X>
+  static void forward_onto(auto& c, const auto& p, auto x, View<const T, output<X>> stream, View<T, output<X>> y,
+                           auto& saved) {
+    forward_all<T, X>(c, p, x, stream, y, saved);
   }
 
   /// Forward for what is saved alone: layers behind the last one that keeps something do not run.
@@ -207,8 +209,29 @@ struct Sequential : layer_defaults {
   template <class X, Index I>
   using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
 
+  template <class T, class X>
+  static void forward_all(auto& c, const auto& p, auto x, auto stream, View<T, output<X>> y, auto& saved) {
+    EdgesOf<T, X> edges;
+    Arena::Mark marks[size];
+    [&]<Index... I>(std::index_sequence<I...>) {
+      (forward_step<I, T, X>(c, detail::child_at<I>(p), x, stream, y, saved, edges, marks), ...);
+    }
+    (std::make_index_sequence<size>{});
+  }
+
+  /// Layer I; the last one adds to the stream, if there is one.
+  template <Index I, class T, class X>
+  static void forward_layer(auto& c, const auto& p, auto in, auto stream, auto out, auto& saved) {
+    if constexpr (I + 1 == size && !std::is_same_v<decltype(stream), detail::NoStream>) {
+      detail::forward_onto<layer_at<I>, T, edge<X, I>>(c, p, in, stream, out, saved);
+    } else {
+      layer_at<I>::template forward<T, edge<X, I>>(c, p, in, out, saved);
+    }
+  }
+
   template <Index I, class T, class X, class Saved>
-  static void forward_step(auto& c, const auto& p, auto x, auto y, Saved& saved, auto& edges, auto& marks) {
+  static void forward_step(auto& c, const auto& p, auto x, auto stream, auto y, Saved& saved, auto& edges,
+                           auto& marks) {
     constexpr bool last = I + 1 == size;
     if constexpr (!last) {
       const Extent e = c.sequences.extent();
@@ -224,9 +247,9 @@ struct Sequential : layer_defaults {
     const auto in = detail::edge_or<I == 0, I>(x, edges);
     const auto out = detail::edge_or<last, I + 1>(y, edges);
     if constexpr (is_saved<Saved>) {
-      layer_at<I>::template forward<T, edge<X, I>>(c, p, in, out, detail::step_at<I>(saved).saved);
+      forward_layer<I, T, X>(c, p, in, stream, out, detail::step_at<I>(saved).saved);
     } else {
-      layer_at<I>::template forward<T, edge<X, I>>(c, p, in, out, saved);
+      forward_layer<I, T, X>(c, p, in, stream, out, saved);
     }
     if constexpr (I > 0) {
       if constexpr (!detail::keeps_output<Saved, I - 1>) { c.arena.release_scratch(marks[I], detail::end_of_edge(I)); }
@@ -243,7 +266,7 @@ struct Sequential : layer_defaults {
         if constexpr (!plan::keeps(I)) { c.arena.release_scratch(marks[I], detail::end_of_edge(I)); }
       }
     } else if constexpr (I < plan::run_again()) {
-      forward_step<I, T, X>(c, p, x, Discard{}, saved, edges, marks);
+      forward_step<I, T, X>(c, p, x, detail::NoStream{}, Discard{}, saved, edges, marks);
     }
   }
 

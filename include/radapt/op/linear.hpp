@@ -30,6 +30,19 @@ struct linear_activation_forward {
   Activation kind = Activation::quick_gelu;
 };
 
+/// y = residual + x W^T + b: the last linear layer of a residual branch and the sum behind it. y and residual lie
+/// apart.
+template <class T>
+struct linear_residual_forward {
+  static constexpr auto name = "linear_residual_forward";
+  using element = T;
+  Matrix<T> y;                          // (rows, out)
+  Matrix<const T> x;                    // (rows, in)
+  Matrix<const T> residual;             // (rows, out)
+  Matrix<const parameter_t<T>> weight;  // (out, in)
+  Vector<const parameter_t<T>> bias{};  // (out) or null
+};
+
 /// dx = dy W on the kept rows; other rows of dx are left as they are.
 template <class T>
 struct linear_backward_input {

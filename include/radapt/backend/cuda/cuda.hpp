@@ -86,13 +86,15 @@ concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
   F(dropout) F(draw_mask) F(widen) F(narrow) F(clear)
 /// On float alone: what products and attention of `cuda` are, and what parameters and losses need.
 #define RADAPT_CUDA_FLOAT_OPERATIONS(F)                                                                   \
-  F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)       \
+  F(linear_forward) F(linear_activation_forward) F(linear_residual_forward)                               \
+  F(linear_backward_input) F(linear_backward_weight)                                                      \
   F(attention_forward) F(attention_backward)                                                              \
   F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
   F(adamw) F(distance_penalty) F(sum_of_squares) F(kth_neighbour)
 /// On the tensor cores: products of either, and attention on bf16.
 #define RADAPT_CUDA_BF16_PRODUCTS(F)                                                                      \
-  F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)
+  F(linear_forward) F(linear_activation_forward) F(linear_residual_forward)                               \
+  F(linear_backward_input) F(linear_backward_weight)
 #define RADAPT_CUDA_BF16_ATTENTION(F) F(attention_forward) F(attention_backward)
 // clang-format on
 

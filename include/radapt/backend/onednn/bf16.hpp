@@ -1,35 +1,44 @@
 #pragma once
-/// The CPU backend in bf16: its state and its kernels.
+/// The CPU backend in bf16: its state and its kernels. Where the processor multiplies bf16 they are our own, on tiles;
+/// elsewhere those of `onednn` run on copies in float.
 #include "radapt/backend/onednn/bf16_device.hpp"
 #include "radapt/backend/onednn/bf16_tiles/attention_backward.hpp"
+#include "radapt/backend/onednn/bf16_tiles/linear.hpp"
 
 namespace radapt {
 
 namespace detail::cpu {
 
-/// As map_kept_rows, but kept rows are always gathered: dropping gives runs of all lengths, while a primitive of oneDNN
-/// is made for one number of rows, and tiles take 32 rows at a time.
-template <class T, class F>
-void map_gathered_rows(onednn& device, Matrix<T> y, Matrix<const T> x, const op::KeptRows& kept, F&& multiply) {
-  if (kept.keeps_all()) { return multiply(y.data, x.data, y.rows); }
-  const RowTable table = kept_rows(device, kept, y.rows);
-  if (table.count == 0) { return; }
-  T* const panel_x = device.workspace<T>(table.count * (x.columns + y.columns));
-  T* const panel_y = panel_x + table.count * x.columns;
-  gather_rows(panel_x, x, table.rows, table.count);
-  multiply(panel_y, panel_x, table.count);
-  scatter_rows<T>(y, panel_y, table.rows, table.count);
+/// Runs a linear layer on tiles. False: nothing was done.
+template <class Op>
+bool run_on_tiles([[maybe_unused]] onednn_bf16& device, [[maybe_unused]] const Op& o) {
+#ifdef RADAPT_HAS_AVX512
+  if (onednn_bf16::multiplies_bf16()) { return bf16_tiles::run(device, o), true; }
+#endif
+  return false;
 }
 
-/// On processors without bf16: op on copies of its rows in float, `make(out, in)` being the same operation on those.
+/// A matrix of floats, or a copy in float of one of bf16, the next in `room`.
+inline Matrix<const float> widened(float*&, Matrix<const float> x) { return x; }
+inline Matrix<const float> widened(float*& room, Matrix<const bf16> x) {
+  float* const copy = std::exchange(room, room + x.size());
+  convert_in_parallel(copy, x.data, x.size());
+  return {copy, x.rows, x.columns};
+}
+
+/// Runs make(y, widen), an operation of `onednn` that writes the floats y and reads what widen(x) gives, of
+/// `elements_read` in all. Rows of y that it leaves stay as they are.
 template <class F>
-void map_widened_rows(onednn& device, Matrix<bf16> y, Matrix<const bf16> x, F&& make) {
-  float* const wide_y = device.widened(y.size() + x.size());
-  float* const wide_x = wide_y + y.size();
-  convert_in_parallel(wide_y, y.data, y.size());  // rows that are not kept stay as they are
-  convert_in_parallel(wide_x, x.data, x.size());
-  launch(device, make(Matrix<float>{wide_y, y.rows, y.columns}, Matrix<const float>{wide_x, x.rows, x.columns}));
-  convert_in_parallel(y.data, wide_y, y.size());
+void run_widened(onednn& device, Matrix<float> y, Index, F&& make) {
+  launch(device, make(y, [](Matrix<const float> x) { return x; }));
+}
+template <class F>
+void run_widened(onednn& device, Matrix<bf16> y, Index elements_read, F&& make) {
+  float* room = device.widened(y.size() + elements_read);
+  const Matrix<float> wide{std::exchange(room, room + y.size()), y.rows, y.columns};
+  convert_in_parallel(wide.data, y.data, y.size());
+  launch(device, make(wide, [&](Matrix<const bf16> x) { return widened(room, x); }));
+  convert_in_parallel(y.data, wide.data, y.size());
 }
 
 }  // namespace detail::cpu
@@ -37,81 +46,50 @@ void map_widened_rows(onednn& device, Matrix<bf16> y, Matrix<const bf16> x, F&& 
 template <cpu_element T>
 void launch(onednn_bf16& device, const op::linear_forward<T>& o) {
   using namespace detail::cpu;
-  if (onednn_bf16::multiplies_bf16()) {
-    map_gathered_rows(device, o.y, o.x, o.kept, [&](T* y, const T* x, Index rows) {
-      device.multiply(y, x, rows, o.x.columns, o.y.columns, o.weight.data, true, o.bias.data);
-    });
-  } else if constexpr (std::is_same_v<T, float>) {
-    launch(static_cast<onednn&>(device), o);
-  } else {
-    map_widened_rows(device, o.y, o.x, [&](Matrix<float> y, Matrix<const float> x) {
-      return op::linear_forward<float>{.y = y, .x = x, .weight = o.weight, .bias = o.bias, .kept = o.kept};
-    });
-  }
+  if (run_on_tiles(device, o)) { return; }
+  run_widened(device, o.y, o.x.size(), [&](Matrix<float> y, auto&& widen) {
+    return op::linear_forward<float>{.y = y, .x = widen(o.x), .weight = o.weight, .bias = o.bias, .kept = o.kept};
+  });
 }
 
 template <cpu_element T>
 void launch(onednn_bf16& device, const op::linear_activation_forward<T>& o) {
   using namespace detail::cpu;
-  if (onednn_bf16::multiplies_bf16()) {
-    device.multiply(o.y.data, o.x.data, o.x.rows, o.x.columns, o.y.columns, o.weight.data, true, o.bias.data, o.kind);
-  } else if constexpr (std::is_same_v<T, float>) {
-    launch(static_cast<onednn&>(device), o);
-  } else {
-    map_widened_rows(device, o.y, o.x, [&](Matrix<float> y, Matrix<const float> x) {
-      return op::linear_activation_forward<float>{.y = y, .x = x, .weight = o.weight, .bias = o.bias, .kind = o.kind};
-    });
-  }
+  if (run_on_tiles(device, o)) { return; }
+  run_widened(device, o.y, o.x.size(), [&](Matrix<float> y, auto&& widen) {
+    return op::linear_activation_forward<float>{
+        .y = y, .x = widen(o.x), .weight = o.weight, .bias = o.bias, .kind = o.kind};
+  });
+}
+
+template <cpu_element T>
+void launch(onednn_bf16& device, const op::linear_residual_forward<T>& o) {
+  using namespace detail::cpu;
+  if (run_on_tiles(device, o)) { return; }
+  run_widened(device, o.y, o.x.size() + o.residual.size(), [&](Matrix<float> y, auto&& widen) {
+    return op::linear_residual_forward<float>{
+        .y = y, .x = widen(o.x), .residual = widen(o.residual), .weight = o.weight, .bias = o.bias};
+  });
 }
 
 template <cpu_element T>
 void launch(onednn_bf16& device, const op::linear_backward_input<T>& o) {
   using namespace detail::cpu;
-  if (onednn_bf16::multiplies_bf16()) {
-    map_gathered_rows(device, o.dx, o.dy, o.kept, [&](T* dx, const T* dy, Index rows) {
-      device.multiply(dx, dy, rows, o.dy.columns, o.dx.columns, o.weight.data, false);
-    });
-  } else if constexpr (std::is_same_v<T, float>) {
-    launch(static_cast<onednn&>(device), o);
-  } else {
-    map_widened_rows(device, o.dx, o.dy, [&](Matrix<float> dx, Matrix<const float> dy) {
-      return op::linear_backward_input<float>{.dx = dx, .dy = dy, .weight = o.weight, .kept = o.kept};
-    });
-  }
+  if (run_on_tiles(device, o)) { return; }
+  run_widened(device, o.dx, o.dy.size(), [&](Matrix<float> dx, auto&& widen) {
+    return op::linear_backward_input<float>{.dx = dx, .dy = widen(o.dy), .weight = o.weight, .kept = o.kept};
+  });
 }
 
 template <cpu_element T>
 void launch(onednn_bf16& device, const op::linear_backward_weight<T>& o) {
   using namespace detail::cpu;
-  const Index in = o.x.columns, out = o.dy.columns;
-  if (!onednn_bf16::multiplies_bf16()) {
-    op::linear_backward_weight<float> wide{
-        .dw = o.dw, .dy = {}, .x = {}, .factor = o.factor, .scale = o.scale, .kept = o.kept};
-    if constexpr (std::is_same_v<T, float>) {
-      wide.dy = o.dy;
-      wide.x = o.x;
-    } else {
-      float* const dy = device.widened(o.dy.size() + o.x.size());
-      float* const x = dy + o.dy.size();
-      convert_in_parallel(dy, o.dy.data, o.dy.size());
-      convert_in_parallel(x, o.x.data, o.x.size());
-      wide.dy = {dy, o.dy.rows, out};
-      wide.x = {x, o.x.rows, in};
-    }
-    return launch(static_cast<onednn&>(device), wide);
-  }
-  const float coefficient = static_cast<float>(o.factor) * (o.scale == nullptr ? 1.0F : *o.scale);
-  const auto accumulate = [&](const T* dy, const T* x, Index rows) {
-    device.add_transposed_product(o.dw.data, dy, x, rows, out, in, coefficient);
-  };
-  if (o.kept.keeps_all()) { return accumulate(o.dy.data, o.x.data, o.x.rows); }
-  const RowTable table = kept_rows(device, o.kept, o.x.rows);
-  if (table.count == 0) { return; }
-  T* const gathered_x = device.workspace<T>(table.count * (in + out));
-  T* const gathered_dy = gathered_x + table.count * in;
-  gather_rows(gathered_x, o.x, table.rows, table.count);
-  gather_rows(gathered_dy, o.dy, table.rows, table.count);
-  accumulate(gathered_dy, gathered_x, table.count);
+  if (run_on_tiles(device, o)) { return; }
+  float* room = std::is_same_v<T, float> ? nullptr : device.widened(o.dy.size() + o.x.size());
+  const Matrix<const float> dy = widened(room, o.dy), x = widened(room, o.x);
+  launch(static_cast<onednn&>(device),
+         op::linear_backward_weight<float>{
+             .dw = o.dw, .dy = dy, .x = x, .factor = o.factor, .scale = o.scale, .kept = o.kept});
 }
 
 #ifdef RADAPT_HAS_AVX512

@@ -32,29 +32,10 @@ class onednn_bf16 : public onednn {
   /// Whether a trainer shall promise that its frozen weights stay.
   static bool packs_frozen_weights() { return multiplies_bf16(); }
 
-  /// c = act(a b + bias), with a (rows, inner), c (rows, columns) row-major, of float or bf16, and b = W or,
-  /// `transposed`, W^T of a row-major W. A null bias is none. Where multiplies_bf16, as all products here.
-  template <class C, class A>
-  void multiply([[maybe_unused]] C* c, [[maybe_unused]] const A* a, [[maybe_unused]] Index rows,
-                [[maybe_unused]] Index inner, [[maybe_unused]] Index columns, [[maybe_unused]] const float* weight,
-                [[maybe_unused]] bool transposed, [[maybe_unused]] const float* bias = nullptr,
-                [[maybe_unused]] std::optional<Activation> behind = {}) {
 #ifdef RADAPT_HAS_AVX512
-    if (rows == 0) { return; }
-    products_.multiply(c, a, rows, inner, columns, weight, transposed, is_constant(weight), bias, behind);
-#endif
-  }
-  /// dw += factor dy^T x with dy (rows, out), x (rows, in) and dw (out, in).
-  template <class T>
-  void add_transposed_product([[maybe_unused]] float* dw, [[maybe_unused]] const T* dy, [[maybe_unused]] const T* x,
-                              [[maybe_unused]] Index rows, [[maybe_unused]] Index out, [[maybe_unused]] Index in,
-                              [[maybe_unused]] float factor) {
-#ifdef RADAPT_HAS_AVX512
-    if (rows != 0) { products_.add_transposed_product(dw, dy, x, rows, out, in, factor); }
-#endif
-  }
+  /// Products, where multiplies_bf16.
+  detail::bf16_tiles::Products& products() { return products_; }
 
-#ifdef RADAPT_HAS_AVX512
  private:
   detail::bf16_tiles::Products products_;
 #endif

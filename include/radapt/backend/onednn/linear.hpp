@@ -4,7 +4,7 @@
 /// dnnl_sgemm rather than oneDNN's matmul primitive: with AVX2 both run the same generated code (1600 x 768 x 3072 on
 /// two cores: 164 and 160 to 170 GFLOP/s), and a primitive is made for one number of rows (0.2 ms), while text towers
 /// and adapter dropping give another number in every batch. The bias is one pass afterwards, while y is in the cache.
-#include "radapt/backend/onednn/loops.hpp"
+#include "radapt/backend/onednn/elementwise.hpp"
 #include "radapt/op/linear.hpp"
 
 namespace radapt {
@@ -61,6 +61,14 @@ void map_kept_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const
 inline void add_bias(float* y, const float* bias, Index rows, Index width) {
   parallel_for(rows, width, [&](Index r) { add_to(y + r * width, bias, width); });
 }
+inline void add_bias_and_residual(float* y, const float* bias, const float* residual, Index rows, Index width) {
+  parallel_for(rows, width, [&](Index r) {
+    float* const row = y + r * width;
+    const float* const added = residual + r * width;
+    RADAPT_VECTOR_LOOP
+    for (Index i = 0; i < width; ++i) { row[i] += bias[i] + added[i]; }
+  });
+}
 
 }  // namespace detail::cpu
 
@@ -80,6 +88,17 @@ inline void launch(onednn& device, const op::linear_activation_forward<float>& o
   if (device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) { return; }
   launch(device, op::linear_forward<float>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
   device.activate(o.kind, o.y.data, o.y.data, o.y.size());
+}
+
+inline void launch(onednn& device, const op::linear_residual_forward<float>& o) {
+  using namespace detail::cpu;
+  const Index rows = o.x.rows, in = o.x.columns, out = o.y.columns;
+  const bool packed = device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data);
+  if (!packed) {
+    check_product(product(o.y.data, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true}));
+    if (o.bias) { return add_bias_and_residual(o.y.data, o.bias.data, o.residual.data, rows, out); }
+  }
+  launch(device, op::add<float>{.y = o.y, .x = o.residual});
 }
 
 inline void launch(onednn& device, const op::linear_backward_input<float>& o) {

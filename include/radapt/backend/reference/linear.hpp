@@ -24,6 +24,13 @@ void launch(reference& device, const op::linear_activation_forward<T>& o) {
 }
 
 template <class T>
+void launch(reference& device, const op::linear_residual_forward<T>& o) {
+  using namespace detail::eigen;
+  launch(device, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+  map(o.y) += map(o.residual);
+}
+
+template <class T>
 void launch(reference&, const op::linear_backward_input<T>& o) {
   using namespace detail::eigen;
   op::for_each_kept_run(o.kept, o.dx.rows, [&](Index begin, Index end) {

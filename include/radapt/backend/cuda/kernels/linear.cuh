@@ -106,6 +106,12 @@ void launch(cuda& backend, const op::linear_activation_forward<T>& o) {
 }
 
 template <std::same_as<float> T>
+void launch(cuda& backend, const op::linear_residual_forward<T>& o) {
+  launch(backend, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(backend, op::add<T>{.y = o.y, .x = o.residual});
+}
+
+template <std::same_as<float> T>
 void launch(cuda& backend, const op::linear_backward_input<T>& o) {
   detail::gpu::run_product(backend, o, detail::gpu::multiply_f32);
 }
@@ -153,6 +159,12 @@ void launch(cuda_bf16& backend, const op::linear_activation_forward<T>& o) {
       with_activation(o.kind, [&]<class Then>(Then) { multiply_bf16<Then>(call, name, p); });
     }
   });
+}
+
+template <cuda_element T>
+void launch(cuda_bf16& backend, const op::linear_residual_forward<T>& o) {
+  launch(backend, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(static_cast<cuda&>(backend), op::add<T>{.y = o.y, .x = o.residual});
 }
 
 template <cuda_element T>

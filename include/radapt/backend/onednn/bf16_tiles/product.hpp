@@ -14,12 +14,13 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
-/// What becomes of the sums s (rows, columns) of a product: y = act(s + bias), or y += factor s.
+/// What becomes of the sums s (rows, columns) of a product: y = residual + act(s + bias), or y += factor s.
 template <class Y>
 struct Result {
   Y* y;
-  Index stride;                 ///< elements of y from row to row
+  Index stride;                 ///< elements of y, and of residual, from row to row
   const float* bias = nullptr;  ///< (columns) or null
+  const Y* residual = nullptr;  ///< (rows, columns) or null
   std::optional<Activation> activation{};
   bool add = false;
   float factor = 1.0F;
@@ -67,7 +68,7 @@ RADAPT_AVX512 void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index fi
 /// Writes the sums of one block: `rows` of them, the columns from `column` on.
 template <class Y>
 RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
-                             Index columns) {
+                                Index columns) {
   for (Index half = 0; half < 2; ++half, column += tile_columns) {
     if (column >= columns) { return; }
     const Index n = columns - column;
@@ -81,6 +82,7 @@ RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Inde
       } else {
         v = _mm512_add_ps(v, bias);
         if (result.activation) { v = activated(*result.activation, v); }
+        if (result.residual != nullptr) { v = _mm512_add_ps(v, load_as_floats(result.residual + (y - result.y), n)); }
       }
       store_floats(y, v, n);
     }
@@ -116,7 +118,7 @@ RADAPT_AVX512_PART void ask_for(const NextRows& rows, Index begin, Index end, In
 /// The block of rows from `first` on.
 template <bool Cold, class Y>
 RADAPT_AVX512 void multiply_rows(const Result<Y>& result, const LeftTiles& a, Index first, Index rows, const bf16* b,
-                              const Blocking& cut, const Part& part, const NextRows& next) {
+                                 const Blocking& cut, const Part& part, const NextRows& next) {
   constexpr Index panel = 2 * tile_columns;
   const Index inner = cut.padded_inner(), depth = cut.depth();
   const Index panels = (part.end - part.begin) / panel, rows_a_panel = (row_block + panels - 1) / panels;
@@ -143,7 +145,7 @@ RADAPT_AVX512 void multiply_rows(const Result<Y>& result, const LeftTiles& a, In
 
 template <class Y, class T>
 RADAPT_AVX512 void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
-                              const Part& part) {
+                                 const Part& part) {
   TileRegisters registers;
   for (Index block = part.first_block; block < part.end_block; ++block) {
     const Index first = block * row_block, rows = std::min(row_block, a.rows - first);

@@ -7,18 +7,17 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
-/// Its calls are those of onednn_bf16 on processors with AMX. Memory grows with the largest call and is kept.
+/// Memory grows with the largest call and is kept.
 class Products {
  public:
-  /// c = act(a b + bias), with a (rows, inner), c (rows, columns) row-major and b = W (inner, columns) or,
-  /// `transposed`, W^T of W (columns, inner). A `constant` weight is packed once for each direction, others in every
-  /// call.
+  /// a b in the way of `result`, with a (rows, inner) row-major and b = W (inner, columns) or, `transposed`, W^T of
+  /// W (columns, inner). A `constant` weight is packed once for each direction, others in every call.
   template <class C, class A>
-  void multiply(C* c, const A* a, Index rows, Index inner, Index columns, const float* weight, bool transposed,
-                bool constant, const float* bias, std::optional<Activation> activation) {
+  void multiply(const Result<C>& result, const A* a, Index rows, Index inner, Index columns, const float* weight,
+                bool transposed, bool constant) {
+    if (rows == 0) { return; }
     const Blocking cut{inner, columns};
     const LeftFactor<A> left{a, rows, inner, inner};
-    const Result<C> result{.y = c, .stride = columns, .bias = bias, .activation = activation};
     const bf16* const right = constant ? packed(weight, cut, transposed) : taken(weight, cut, transposed);
     bf16_tiles::multiply(result, left, right, cut, room_for(product_room(left, cut)));
   }
