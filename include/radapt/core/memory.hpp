@@ -1,5 +1,18 @@
 #pragma once
 /// Owned memory, 64-byte aligned, zeroed, never resized: of the host, or shared with a device.
+// AddressSanitizer watches the edges of what comes from the heap.
+#if defined(__SANITIZE_ADDRESS__)
+#define RADAPT_WATCHES_HEAP 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RADAPT_WATCHES_HEAP 1
+#endif
+#endif
+#if defined(__unix__) && !defined(RADAPT_WATCHES_HEAP)
+#define RADAPT_HAS_PAGES 1
+#include <sys/mman.h>
+#endif
+
 #include <concepts>
 #include <cstddef>
 #include <cstring>
@@ -24,11 +37,11 @@ constexpr Index padded_elements(Index elements) {
 
 /// Where the memory of a Buffer comes from. Whatever the source, the host can read and write it.
 struct MemorySource {
-  void* (*take)(Index bytes);               ///< zeroed, aligned; bytes > 0
+  void* (*take)(Index bytes);                ///< zeroed, aligned; bytes > 0
   void (*give_back)(void* memory) noexcept;  ///< null does nothing
 };
 
-/// The heap.
+/// The heap; large buffers take pages of the system.
 inline constexpr MemorySource host_memory{
     .take =
         [](Index bytes) {
@@ -37,6 +50,33 @@ inline constexpr MemorySource host_memory{
           return memory;
         },
     .give_back = [](void* memory) noexcept { ::operator delete (memory, std::align_val_t{alignment}); }};
+
+namespace detail {
+
+/// Bytes from which a Buffer on the heap takes pages of the system in its place.
+inline constexpr Index least_paged_bytes = Index{1} << 22;
+
+#ifdef RADAPT_HAS_PAGES
+inline void* take_pages(Index bytes) {
+  const Index all = alignment + padded(bytes);  // how many they are stands in front of them
+  void* const pages = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (pages == MAP_FAILED) { throw std::bad_alloc{}; }
+  *static_cast<Index*>(pages) = all;
+  return static_cast<char*>(pages) + alignment;
+}
+inline void give_back_pages(void* memory) noexcept {
+  if (memory == nullptr) { return; }
+  void* const pages = static_cast<char*>(memory) - alignment;
+  (void)munmap(pages, *static_cast<Index*>(pages));
+}
+/// Pages that the system hands out zeroed when they are first touched: near the thread that touches them, which is one
+/// that works in them, and never where a plan allows for more than a batch needs.
+inline constexpr MemorySource large_host_memory{.take = take_pages, .give_back = give_back_pages};
+#else
+inline constexpr const MemorySource& large_host_memory = host_memory;
+#endif
+
+}  // namespace detail
 
 /// Whether a backend's kernels work in memory of their own.
 template <class Backend>
@@ -69,7 +109,9 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(Index elements, const MemorySource& source = host_memory) : source_(&source), size_(elements) {
-    if (elements != 0) { data_ = static_cast<T*>(source.take(elements * sizeof(T))); }
+    const Index bytes = elements * sizeof(T);
+    if (source_ == &host_memory && bytes >= detail::least_paged_bytes) { source_ = &detail::large_host_memory; }
+    if (bytes != 0) { data_ = static_cast<T*>(source_->take(bytes)); }
   }
   Buffer(Buffer&& other) noexcept
       : source_(other.source_), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

@@ -1,0 +1,72 @@
+/// Buffers: zeroed, aligned, and where their memory comes from.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <utility>
+
+#include "radapt/core/memory.hpp"
+
+namespace {
+
+using radapt::Buffer;
+using radapt::Index;
+
+constexpr Index large = radapt::detail::least_paged_bytes;
+
+/// Bytes of this process that are in memory.
+[[maybe_unused]] Index resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  Index all = 0, resident = 0;
+  file >> all >> resident;
+  REQUIRE(file);
+  return resident * static_cast<Index>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+TEST_CASE("buffers of any size are zero, aligned and can be written to the last byte") {
+  for (const Index n : {Index{1}, Index{64}, large - 1, large, large + 1, 3 * large + 7}) {
+    CAPTURE(n);
+    for (int again = 0; again < 2; ++again) {  // the second time memory that was written may come back
+      Buffer<char> buffer(n);
+      CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % radapt::alignment == 0);
+      CHECK(std::all_of(buffer.begin(), buffer.end(), [](char c) { return c == 0; }));
+      std::fill(buffer.begin(), buffer.end(), char{1});
+    }
+  }
+}
+
+TEST_CASE("large and small buffers take each other's places") {
+  Buffer<char> a(16), b(large + 16);
+  a[15] = 1;
+  b[large + 15] = 2;
+  char* const in_a = a.data();
+  a = std::move(b);
+  CHECK(a.size() == large + 16);
+  CHECK(a[large + 15] == 2);
+  CHECK(b.data() == in_a);
+  Buffer<char> c(std::move(a));
+  CHECK(c[large + 15] == 2);
+  CHECK(a.data() == nullptr);
+  c = Buffer<char>(1);
+  CHECK(c.size() == 1);
+}
+
+TEST_CASE("a large buffer takes no memory before it is touched, and gives all of it back") {
+#ifdef RADAPT_HAS_PAGES
+  constexpr Index size = 16 * large, slack = size / 4;
+  const Index before = resident_bytes();
+  {
+    Buffer<char> buffer(size);
+    CHECK(resident_bytes() < before + slack);
+    std::fill(buffer.begin(), buffer.end(), char{1});
+    CHECK(resident_bytes() > before + size - slack);
+  }
+  CHECK(resident_bytes() < before + slack);
+#else
+  MESSAGE("not run: built without pages of the system");
+#endif
+}
