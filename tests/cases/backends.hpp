@@ -30,20 +30,23 @@ struct Promises<radapt::onednn> : OperandsOnTheHeap {
   static constexpr bool loops_do_not_depend_on_threads = true;
 };
 
-/// Of attention on bf16, where probabilities and the gradients of scores are rounded to be factors of the next product:
-/// each term of a sum is off by 2^-8 of itself at most. The other factors are what is stored, and weights that bf16
-/// holds.
-struct RoundsFactorsOfAttention {
+/// On bf16, attention rounds probabilities and the gradients of scores to be factors of the next product: each term of
+/// a sum is off by 2^-8 of itself at most. The other factors are what is stored, and weights that bf16 holds. What is
+/// between a linear layer and its activation is rounded as if it were stored: off by 2^-9, at slopes up to 1.13.
+struct RoundsInside {
+  template <template <class> class Of, class Op>
+  static constexpr bool is = std::is_same_v<Op, Of<radapt::bf16>>;
   template <class Op>
-  static constexpr double rounded_inside = std::is_same_v<Op, radapt::op::attention_forward<radapt::bf16>> ||
-                                                   std::is_same_v<Op, radapt::op::attention_backward<radapt::bf16>>
-                                               ? 1.01 * 0x1p-8
-                                               : 0;
+  static constexpr double rounded_inside =
+      is<radapt::op::attention_forward, Op> || is<radapt::op::attention_backward, Op> ||
+              is<radapt::op::linear_activation_forward, Op>
+          ? 1.01 * 0x1p-8
+          : 0;
 };
 
-/// On processors with AMX; others round once.
+/// On processors that multiply bf16; on others attention rounds once.
 template <>
-struct Promises<radapt::onednn_bf16> : Promises<radapt::onednn>, RoundsFactorsOfAttention {};
+struct Promises<radapt::onednn_bf16> : Promises<radapt::onednn>, RoundsInside {};
 
 template <>
 struct Promises<radapt::cuda> : OperandsOfCuda {
@@ -52,7 +55,7 @@ struct Promises<radapt::cuda> : OperandsOfCuda {
 };
 
 template <>
-struct Promises<radapt::cuda_bf16> : Promises<radapt::cuda>, RoundsFactorsOfAttention {};
+struct Promises<radapt::cuda_bf16> : Promises<radapt::cuda>, RoundsInside {};
 
 /// How far an operation of a backend may be off because it rounds between its steps, beside the case's tolerance.
 template <class Backend, class Op>

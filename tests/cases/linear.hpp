@@ -94,7 +94,10 @@ struct LinearActivationForward {
   struct Size {
     LinearSize product;
     radapt::Activation kind;
-    std::string title() const { return product.title() + ", activation " + std::to_string(static_cast<int>(kind)); }
+    bool keeps = false;  ///< what is between them
+    std::string title() const {
+      return product.title() + ", activation " + std::to_string(static_cast<int>(kind)) + (keeps ? ", kept" : "");
+    }
   };
   static constexpr Tolerance tolerance = sum_tolerance;
   static constexpr Threads threads = Threads::may_differ;
@@ -103,7 +106,7 @@ struct LinearActivationForward {
     for (const LinearSize& s : both_ways(products(), [](LinearSize& s) { s.bias = false; })) {
       for (const auto kind : {radapt::Activation::quick_gelu, radapt::Activation::gelu, radapt::Activation::gelu_tanh,
                               radapt::Activation::relu}) {
-        all.push_back({s, kind});
+        for (const bool keeps : {false, true}) { all.push_back({s, kind, keeps}); }
       }
     }
     return all;
@@ -117,7 +120,9 @@ struct LinearActivationForward {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     const auto o = LinearForward::build(m, s.product);
-    return {.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias, .kind = s.kind};
+    operation<T> both{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias, .kind = s.kind};
+    if (s.keeps) { both.h = {m.output(o.y.size()), o.y.rows, o.y.columns}; }
+    return both;
   }
 };
 

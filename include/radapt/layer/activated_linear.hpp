@@ -8,7 +8,7 @@
 namespace radapt {
 
 /// L is a Linear. The names of the tensors are L's own. In training h = x W^T + b is kept, for the derivative of the
-/// activation; in inference it never exists, on backends that have a kernel for that.
+/// activation; in inference it never exists in memory, on backends that have a kernel for that.
 template <class L, Activation Kind>
 struct ActivatedLinear : layer_defaults {
   static constexpr auto name = "activated_linear";
@@ -42,21 +42,20 @@ struct ActivatedLinear : layer_defaults {
 
   template <class T, class X>
   static void forward(auto& c, const auto& p, View<const T, X> x, View<T, output<X>> y, auto& saved) {
-    Unsaved none;
-    if constexpr (is_saved<std::remove_reference_t<decltype(saved)>>) {
+    constexpr bool keeps = is_saved<std::remove_reference_t<decltype(saved)>>;
+    View<T, output<X>> h = y;
+    if constexpr (keeps) {
       keep_buffers(c, saved);
-      L::template forward<T, X>(c, p, x, saved.h, none);
-      run(c, op::activation_forward<T>{.y = y, .x = saved.h, .kind = Kind});
+      h = saved.h;
+    }
+    if constexpr (has_kernel<op::linear_activation_forward<T>, backend_of<decltype(c)>>) {
+      const Matrix<T> kept = keeps ? Matrix<T>(h) : Matrix<T>{};
+      run(c, op::linear_activation_forward<T>{
+                 .y = y, .x = x, .weight = p.weight, .bias = p.bias, .kind = Kind, .h = kept});
     } else {
-      if constexpr (has_kernel<op::linear_activation_forward<T>, backend_of<decltype(c)>>) {
-        // A pass that training runs twice gives its bits again: where h is kept, it is rounded to what is stored.
-        if (std::is_same_v<T, parameter_t<T>> || !c.phase.training) {
-          return run(
-              c, op::linear_activation_forward<T>{.y = y, .x = x, .weight = p.weight, .bias = p.bias, .kind = Kind});
-        }
-      }
-      L::template forward<T, X>(c, p, x, y, none);
-      run(c, op::activation_forward<T>{.y = y, .x = y, .kind = Kind});
+      Unsaved none;
+      L::template forward<T, X>(c, p, x, h, none);
+      run(c, op::activation_forward<T>{.y = y, .x = h, .kind = Kind});
     }
   }
   template <class T, class X>

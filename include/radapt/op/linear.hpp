@@ -18,7 +18,8 @@ struct linear_forward {
   KeptRows kept{};
 };
 
-/// y = act(x W^T + b): a linear layer and the activation behind it, where nobody reads what is between them.
+/// y = act(h), h = x W^T + b: a linear layer and the activation behind it. What is between them is rounded to T, and
+/// kept if `h` is given.
 template <class T>
 struct linear_activation_forward {
   static constexpr auto name = "linear_activation_forward";
@@ -28,6 +29,7 @@ struct linear_activation_forward {
   Matrix<const parameter_t<T>> weight;  // (out, in)
   Vector<const parameter_t<T>> bias{};  // (out) or null
   Activation kind = Activation::quick_gelu;
+  Matrix<T> h{};  // (rows, out), apart from y; or null
 };
 
 /// y = residual + x W^T + b: the last linear layer of a residual branch and the sum behind it. y and residual lie

@@ -56,10 +56,9 @@ template <cpu_element T>
 void launch(onednn_bf16& device, const op::linear_activation_forward<T>& o) {
   using namespace detail::cpu;
   if (run_on_tiles(device, o)) { return; }
-  run_widened(device, o.y, o.x.size(), [&](Matrix<float> y, auto&& widen) {
-    return op::linear_activation_forward<float>{
-        .y = y, .x = widen(o.x), .weight = o.weight, .bias = o.bias, .kind = o.kind};
-  });
+  const Matrix<T> h = o.h.data == nullptr ? o.y : o.h;
+  launch(device, op::linear_forward<T>{.y = h, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(static_cast<onednn&>(device), op::activation_forward<T>{.y = o.y, .x = h, .kind = o.kind});
 }
 
 template <cpu_element T>

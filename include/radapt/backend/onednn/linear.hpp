@@ -4,6 +4,7 @@
 /// dnnl_sgemm rather than oneDNN's matmul primitive: with AVX2 both run the same generated code (1600 x 768 x 3072 on
 /// two cores: 164 and 160 to 170 GFLOP/s), and a primitive is made for one number of rows (0.2 ms), while text towers
 /// and adapter dropping give another number in every batch. The bias is one pass afterwards, while y is in the cache.
+#include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"
 #include "radapt/op/linear.hpp"
 
@@ -85,9 +86,13 @@ inline void launch(onednn& device, const op::linear_forward<float>& o) {
 inline void launch(onednn& device, const op::linear_activation_forward<float>& o) {
   using namespace detail::cpu;
   const Index rows = o.x.rows, in = o.x.columns, out = o.y.columns;
-  if (device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) { return; }
-  launch(device, op::linear_forward<float>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
-  device.activate(o.kind, o.y.data, o.y.data, o.y.size());
+  const bool keeps = o.h.data != nullptr;
+  if (!keeps && device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) {
+    return;
+  }
+  const Matrix<float> h = keeps ? o.h : o.y;
+  launch(device, op::linear_forward<float>{.y = h, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(device, op::activation_forward<float>{.y = o.y, .x = h, .kind = o.kind});
 }
 
 inline void launch(onednn& device, const op::linear_residual_forward<float>& o) {

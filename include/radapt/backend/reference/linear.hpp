@@ -19,8 +19,9 @@ void launch(reference&, const op::linear_forward<T>& o) {
 
 template <class T>
 void launch(reference& device, const op::linear_activation_forward<T>& o) {
-  launch(device, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
-  launch(device, op::activation_forward<T>{.y = o.y, .x = o.y, .kind = o.kind});
+  const Matrix<T> h = o.h.data == nullptr ? o.y : o.h;
+  launch(device, op::linear_forward<T>{.y = h, .x = o.x, .weight = o.weight, .bias = o.bias});
+  launch(device, op::activation_forward<T>{.y = o.y, .x = h, .kind = o.kind});
 }
 
 template <class T>

@@ -44,8 +44,7 @@ inline bool has(dnnl_cpu_isa_t wanted) {
 /// Whether functions that store T (float; or bf16, which the processor must round to) may be called.
 template <class T>
 bool available() {
-  static const bool answer =
-      has(std::is_same_v<T, float> ? dnnl_cpu_isa_avx512_core : dnnl_cpu_isa_avx512_core_bf16);
+  static const bool answer = has(std::is_same_v<T, float> ? dnnl_cpu_isa_avx512_core : dnnl_cpu_isa_avx512_core_bf16);
   return answer;
 }
 
@@ -83,6 +82,16 @@ RADAPT_AVX512_PART void store_floats(T* y, __m512 v, Index n) {
     if (n >= 16) { return _mm256_storeu_si256(reinterpret_cast<__m256i*>(y), rounded); }
     _mm256_mask_storeu_epi16(y, first_lanes(n), rounded);
   }
+}
+
+/// v as elements of T are stored.
+template <class T>
+RADAPT_AVX512_PART __m512 rounded_to(__m512 v) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    const __m256i bits = (__m256i)_mm512_cvtneps_pbh(v);
+    v = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
+  }
+  return v;
 }
 
 /// Turns a matrix of 16 x 16 elements of four bytes, a row each.

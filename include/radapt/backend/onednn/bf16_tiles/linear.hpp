@@ -36,7 +36,7 @@ void run(onednn_bf16& device, const op::linear_forward<T>& o) {
 
 template <class T>
 void run(onednn_bf16& device, const op::linear_activation_forward<T>& o) {
-  const Result<T> y{.y = o.y.data, .stride = o.y.columns, .bias = o.bias.data, .activation = o.kind};
+  const Result<T> y{.y = o.y.data, .stride = o.y.columns, .bias = o.bias.data, .activation = o.kind, .h = o.h.data};
   multiply_forward<T>(device, o, y, o.x.data, o.x.rows);
 }
 

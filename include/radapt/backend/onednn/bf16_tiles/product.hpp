@@ -14,7 +14,8 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
-/// What becomes of the sums s (rows, columns) of a product: y = residual + act(s + bias), or y += factor s.
+/// What becomes of the sums s (rows, columns) of a product: y = residual + s + bias; or h = s + bias, rounded to what
+/// is stored, and y = act(h); or y += factor s.
 template <class Y>
 struct Result {
   Y* y;
@@ -22,6 +23,7 @@ struct Result {
   const float* bias = nullptr;  ///< (columns) or null
   const Y* residual = nullptr;  ///< (rows, columns) or null
   std::optional<Activation> activation{};
+  Y* h = nullptr;  ///< (rows, columns), rows like those of y; or null
   bool add = false;
   float factor = 1.0F;
 };
@@ -81,7 +83,11 @@ RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Inde
         v = _mm512_fmadd_ps(v, _mm512_set1_ps(result.factor), load_as_floats(y, n));
       } else {
         v = _mm512_add_ps(v, bias);
-        if (result.activation) { v = activated(*result.activation, v); }
+        if (result.activation) {
+          v = rounded_to<Y>(v);
+          if (result.h != nullptr) { store_floats(result.h + (y - result.y), v, n); }
+          v = activated(*result.activation, v);
+        }
         if (result.residual != nullptr) { v = _mm512_add_ps(v, load_as_floats(result.residual + (y - result.y), n)); }
       }
       store_floats(y, v, n);
