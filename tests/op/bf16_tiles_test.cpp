@@ -96,8 +96,14 @@ double worst_error(const Problem& p, const std::vector<Y>& y, const std::functio
 /// One of everything that is cut, and one more.
 std::vector<Problem> problems() {
   std::vector<Problem> all;
-  for (const auto& [rows, inner, columns] :
-       {std::array<Index, 3>{1, 1, 1}, {16, 32, 32}, {17, 33, 33}, {33, 257, 31}, {40, 600, 1050}, {70, 3100, 250}}) {
+  for (const auto& [rows, inner, columns] : {std::array<Index, 3>{1, 1, 1},
+                                             {12, 40, 33},
+                                             {16, 32, 32},
+                                             {17, 33, 33},
+                                             {23, 65, 31},
+                                             {33, 257, 31},
+                                             {40, 600, 1050},
+                                             {70, 3100, 250}}) {
     for (const bool left : {false, true}) {
       for (const bool right : {false, true}) { all.push_back({rows, inner, columns, left, right}); }
     }
