@@ -250,9 +250,10 @@ class Queue {
   std::vector<std::function<void()>> work_;
 };
 
-/// Kernels that were started, and copies to the device, since the program began: a test that expects some can ask.
+/// Kernels that were started, copies to the device, and waits of the host, since the program began: a test that expects
+/// some can ask.
 struct Counts {
-  Index kernels = 0, copies_to_device = 0;
+  Index kernels = 0, copies_to_device = 0, waits = 0;
   static Counts& all() {
     static Counts counts;
     return counts;
@@ -288,7 +289,10 @@ using radapt_test::on_host::Queue;
 inline std::string device_name() { return "the host's processor, standing in for a GPU"; }
 inline Stream make_stream() { return 0; }
 inline void destroy_stream(Stream) {}
-inline void synchronize(Stream) { Queue::all().run(); }
+inline void synchronize(Stream) {
+  ++radapt_test::on_host::Counts::all().waits;
+  Queue::all().run();
+}
 inline void* take_device_memory(Index bytes) {
   void* const memory = host_memory.take(bytes);
   std::memset(memory, 0xA5, bytes);

@@ -89,7 +89,7 @@ concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
   F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)       \
   F(attention_forward) F(attention_backward)                                                              \
   F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
-  F(adamw) F(distance_penalty) F(sum_of_squares) F(kth_neighbour)
+  F(adamw) F(distance_penalty) F(sum_of_squares) F(clip_factor) F(kth_neighbour)
 /// On the tensor cores: products of either, and attention on bf16.
 #define RADAPT_CUDA_BF16_PRODUCTS(F)                                                                      \
   F(linear_forward) F(linear_activation_forward) F(linear_backward_input) F(linear_backward_weight)
