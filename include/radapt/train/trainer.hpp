@@ -122,7 +122,7 @@ class Trainer {
     context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>());
     if constexpr (requires { Backend::packs_frozen_weights(); }) {
       if (Backend::packs_frozen_weights()) {
-        context_.device.promise_constant(base.buffer().data(), base.buffer().size());
+        context_.device.promise_constant(base_->buffer().data(), base_->buffer().size());
       }
     }
     if (averages() && options_.average.target == Average::Target::factors) {

@@ -15,6 +15,10 @@ class Device;
 struct DeleteDevice {
   void operator()(Device*) const;
 };
+class CopyBesideLaunches;
+struct DeleteCopy {
+  void operator()(CopyBesideLaunches*) const;
+};
 }  // namespace detail::gpu
 
 /// Who multiplies large matrices in float on a GPU.
@@ -47,6 +51,23 @@ class cuda {
   /// Bytes that the library holds on the GPU, by all backends of this process together.
   static Index memory_taken();
 
+  /// A copy into memory of a `cuda` that runs beside what is launched, on a stream of its own: see InputQueue. It must
+  /// not outlive the backend.
+  class InputCopy {
+   public:
+    explicit InputCopy(cuda& backend);
+    /// Begins when everything is done that was launched before, which may read what is in `to`. Returns at once. `from`
+    /// is input memory and stays as it is until `finish`.
+    void begin(void* to, const void* from, Index bytes);
+    /// Everything that is launched from now on runs behind the copy.
+    void precede_launches();
+    /// Waits for the copy. Without `begin` there is nothing to wait for.
+    void finish();
+
+   private:
+    std::unique_ptr<detail::gpu::CopyBesideLaunches, detail::gpu::DeleteCopy> copy_;
+  };
+
   detail::gpu::Device& device() const { return *device_; }
 
  private:
@@ -57,11 +78,19 @@ class cuda {
 /// take bf16 factors, on the tensor cores. Sums, statistics, softmax and the arithmetic between what is stored are
 /// float, and so are parameters, their gradients, losses and the update. Weights are rounded on their way into a
 /// product, and so are the factors of products of floats.
+///
+/// Weights that were promised to be constant are rounded once, when they are first multiplied by: a copy in bf16 for
+/// each of them, beside the weights. The bits of results are the same.
 class cuda_bf16 : public cuda {
  public:
   static constexpr auto name = "cuda_bf16";
   using activation = bf16;                      ///< what passes over float parameters store
   static constexpr bool rounds_factors = true;  ///< of products, to bf16
+
+  /// Whether a trainer shall promise that its frozen weights stay.
+  static constexpr bool packs_frozen_weights() { return true; }
+  /// Nothing writes to these `elements`, or gives their memory back, while this backend lives.
+  void promise_constant(const float* begin, Index elements);
 };
 
 /// Whether a `cuda` can be made here; if not, why.

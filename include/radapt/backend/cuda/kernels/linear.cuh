@@ -130,22 +130,52 @@ void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
 }
 
 namespace detail::gpu {
-/// A product on the tensor cores.
+
+/// y = x, rounded.
+struct Round {
+  bf16* y;
+  const float* x;
+  __device__ void operator()(Index i) const { store(y + i, x[i]); }
+};
+
+/// An activation of bf16 meets a weight.
+template <class Op>
+concept reads_a_weight = std::is_same_v<typename Op::element, bf16> && requires(const Op& o) {
+  o.weight;
+};
+
+/// One call of an operation that is a product on the tensor cores. Where a weight meets activations of bf16 and was
+/// promised to stay, the product reads it as it was rounded once; the bits are those of rounding it on the way.
+template <class Op, class F>
+void run_product_bf16(cuda_bf16& backend, const Op& o, const F& multiply) {
+  run_product(backend, o, [&](Call& call, const char* name, const auto& p) {
+    if constexpr (reads_a_weight<Op>) {
+      const Index elements = o.weight.size();
+      const auto [rounded, is_made] = call.device().rounded_weights().of(o.weight.data, elements);
+      if (rounded != nullptr) {
+        if (!is_made) { map(call, name, elements, Round{rounded, p.b}); }
+        return multiply(call, name, p.with_b(rounded));
+      }
+    }
+    multiply(call, name, p);
+  });
+}
 inline constexpr auto on_tensor_cores = [](Call& call, const char* name, const auto& p) {
   multiply_bf16(call, name, p);
 };
+
 }  // namespace detail::gpu
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_forward<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
 /// On floats, which no tower of this backend stores, the activation is a pass of its own.
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_activation_forward<T>& o) {
   using namespace detail::gpu;
-  run_product(backend, o, [&](Call& call, const char* name, const auto& p) {
+  run_product_bf16(backend, o, [&](Call& call, const char* name, const auto& p) {
     if constexpr (std::is_same_v<T, float>) {
       multiply_bf16(call, name, p);
       map_elements<T>(call, name, p.rows * p.columns, Activate<T>{p.c, p.c, o.kind}, p.c);
@@ -157,12 +187,12 @@ void launch(cuda_bf16& backend, const op::linear_activation_forward<T>& o) {
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_input<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_weight<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
 }  // namespace radapt

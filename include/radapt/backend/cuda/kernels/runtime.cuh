@@ -36,6 +36,8 @@ inline void check_runtime(cudaError_t status, const char* what) {
 namespace runtime {
 
 using Stream = cudaStream_t;
+using Event = cudaEvent_t;
+enum class StreamOf { launches, copies };
 
 /// The name of the current device. Error: none, or one that the kernels are not compiled for.
 inline std::string device_name() {
@@ -54,13 +56,26 @@ inline std::string device_name() {
   }
   return facts.name;
 }
-inline Stream make_stream() {
+inline Stream make_stream(StreamOf = StreamOf::launches) {
   Stream stream = nullptr;
   check_runtime(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "make a stream");
   return stream;
 }
 inline void destroy_stream(Stream stream) { (void)cudaStreamDestroy(stream); }
 inline void synchronize(Stream stream) { check_runtime(cudaStreamSynchronize(stream), "wait for kernels"); }
+
+/// A point in a stream, for others to wait for: the one that was recorded last, or none.
+inline Event make_event() {
+  Event event = nullptr;
+  check_runtime(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "make an event");
+  return event;
+}
+inline void destroy_event(Event event) { (void)cudaEventDestroy(event); }
+inline void record(Event event, Stream stream) { check_runtime(cudaEventRecord(event, stream), "record an event"); }
+inline void wait_for(Stream stream, Event event) {
+  check_runtime(cudaStreamWaitEvent(stream, event, 0), "wait for another stream");
+}
+inline void synchronize(Event event) { check_runtime(cudaEventSynchronize(event), "wait for a copy"); }
 
 inline void* take_device_memory(Index bytes) {
   void* memory = nullptr;
@@ -91,6 +106,10 @@ inline void give_back_host_memory(void* memory) { (void)cudaFreeHost(memory); }
 /// `from` may be written again as soon as this returns: the runtime has copied pageable memory by then.
 inline void copy_to_device(void* to, const void* from, Index bytes, Stream stream) {
   check_runtime(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy to the GPU");
+}
+/// From pinned memory: returns before the copy is done, and reads `from` until then.
+inline void copy_input_to_device(void* to, const void* from, Index bytes, Stream stream) {
+  check_runtime(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copy input to the GPU");
 }
 inline void copy_to_host(void* to, const void* from, Index bytes, Stream stream) {
   check_runtime(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "copy from the GPU");
