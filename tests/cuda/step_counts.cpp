@@ -1,14 +1,17 @@
-/// How often the host waits for a GPU in a step, which only the stand-in can count.
+/// How often the host waits for a GPU in a step, and what a first step launches besides, which only the stand-in can
+/// count.
 #define RADAPT_CUDA_ON_HOST "cuda/on_host.hpp"
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/backend/cuda/kernels/runtime.cuh"
 #include "radapt/clip/initialise.hpp"
+#include "radapt/clip/session.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/trainer.hpp"
 #include "train/small_pairs.hpp"
@@ -71,6 +74,34 @@ TEST_CASE_TEMPLATE("cuda: a step waits once, at its end", Backend, radapt::cuda,
   CHECK(waits<recipe::l2_sp<SmallArch>, Backend>(whole) == 1);
   CHECK(waits<recipe::wise_ft<SmallArch>, Backend>(whole) == 1);
   CHECK(waits<recipe::wise_ft<SmallArch>, Backend>(parts) == 1);
+}
+
+TEST_CASE("cuda_bf16: frozen weights are rounded in the first pass that multiplies by them, and in no other") {
+  const auto weights = first_weights<SmallPairs::Model>();
+  const SmallPairs pairs;
+  const auto more_in_the_first = [](auto&& pass) {
+    const Index before = Counts::all().kernels;
+    pass();
+    const Index first = Counts::all().kernels - before;
+    pass();
+    return first - (Counts::all().kernels - before - first);
+  };
+  // Two blocks with the weights of q, k, v together, of the output, and of two layers of the mlp, in both towers, two
+  // projections and the patches; masks of adapters change nothing.
+  const auto step = [&]<class Backend>(std::type_identity<Backend>) {
+    radapt::Trainer<SmallPairs::Recipe, Backend> trainer(weights, {.size = {.batch = SmallPairs::batch}});
+    return more_in_the_first([&] { trainer.step(pairs.view()); });
+  };
+  CHECK(step(std::type_identity<radapt::cuda_bf16>{}) == 2 * 2 * 4 + 3);
+  CHECK(step(std::type_identity<radapt::cuda>{}) == 0);
+  const auto images = [&](bool constant) {
+    radapt::Session<SmallPairs::Model, radapt::cuda_bf16> session(
+        weights, {.images = SmallPairs::batch, .constant_weights = constant});
+    std::vector<float> features(SmallPairs::batch * SmallArch::embed);
+    return more_in_the_first([&] { session.encode_images(pairs.pixels, features); });
+  };
+  CHECK(images(true) > 2 * 4);  // adapters, too
+  CHECK(images(false) == 0);
 }
 
 TEST_CASE("cuda: a step that is not finite changes nothing") {
