@@ -8,7 +8,6 @@
 /// without waiting for them (see Queue), accesses of several elements that are not aligned. What it cannot find:
 /// races inside a warp, too many registers, anything about time.
 #include <setjmp.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "cuda/on_host_only.hpp"
 #include "cuda/on_host_streams.hpp"
 #include "radapt/core/element.hpp"
 #include "radapt/core/error.hpp"
@@ -45,42 +45,6 @@ struct dim3 {
 };
 
 namespace radapt_test::on_host {
-
-/// Memory of the host that kernels must not touch: not readable while a kernel runs. Tests put operands there to see
-/// that a launch exchanges them for device memory.
-class HostOnly {
- public:
-  static void* take(Index bytes) {
-    const Index whole = (bytes + page - 1) / page * page;
-    void* const memory = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) { throw std::bad_alloc(); }
-    ranges().push_back({memory, whole});
-    return memory;
-  }
-  static void give_back(void* memory) noexcept {
-    if (memory == nullptr) { return; }
-    auto& all = ranges();
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Range& r) { return r.memory == memory; });
-    munmap(memory, found->bytes);
-    *found = all.back();
-    all.pop_back();
-  }
-  static void protect(bool hidden) {
-    for (const Range& r : ranges()) { mprotect(r.memory, r.bytes, hidden ? PROT_NONE : PROT_READ | PROT_WRITE); }
-  }
-  static constexpr radapt::MemorySource source{.take = take, .give_back = give_back};
-
- private:
-  static constexpr Index page = 4096;
-  struct Range {
-    void* memory;
-    Index bytes;
-  };
-  static std::vector<Range>& ranges() {
-    static std::vector<Range> all;
-    return all;
-  }
-};
 
 /// What a thread of a kernel is.
 struct Thread {
@@ -268,6 +232,23 @@ inline void synchronize(Stream stream) {
   Queue::all().run(stream);
 }
 inline Event make_event() { return new radapt_test::on_host::EventState; }
+using Graph = radapt_test::on_host::Recorded*;
+using GraphExec = radapt_test::on_host::Recorded*;
+inline void begin_capture(Stream stream) { Queue::all().begin_capture(stream); }
+inline Graph end_capture(Stream stream) { return new radapt_test::on_host::Recorded(Queue::all().end_capture(stream)); }
+inline void destroy_graph(Graph graph) { delete graph; }
+inline void destroy_graph_exec(GraphExec made) { delete made; }
+inline GraphExec instantiate(Graph graph) {
+  ++radapt_test::on_host::Counts::all().graphs_made;
+  return new radapt_test::on_host::Recorded(*graph);
+}
+inline bool update(GraphExec made, Graph graph) {
+  if (!made->has_form_of(*graph)) { return false; }
+  ++radapt_test::on_host::Counts::all().graphs_changed;
+  *made = *graph;
+  return true;
+}
+inline void launch_graph(GraphExec made, Stream stream) { Queue::all().add(stream, *made); }
 inline void destroy_event(Event event) {
   Queue::all().run_all();
   delete event;
@@ -291,18 +272,19 @@ inline void give_back_host_memory(void* memory) { give_back_device_memory(memory
 inline void copy_to_device(void* to, const void* from, Index bytes, Stream stream) {
   ++radapt_test::on_host::Counts::all().copies_to_device;
   const char* const begin = static_cast<const char*>(from);
-  Queue::all().add(stream, [to, content = std::vector<char>(begin, begin + bytes)] {
+  Queue::all().refuse_capture(stream, "a copy from memory that may change before the graph runs");
+  Queue::all().add(stream, "copy", [to, content = std::vector<char>(begin, begin + bytes)] {
     std::memcpy(to, content.data(), content.size());
   });
 }
 inline void copy_input_to_device(void* to, const void* from, Index bytes, Stream stream) {
-  Queue::all().add(stream, [=] { std::memcpy(to, from, bytes); });
+  Queue::all().add(stream, "copy", [=] { std::memcpy(to, from, bytes); });
 }
 inline void copy_to_host(void* to, const void* from, Index bytes, Stream stream) {
-  Queue::all().add(stream, [=] { std::memcpy(to, from, bytes); });
+  Queue::all().add(stream, "copy back", [=] { std::memcpy(to, from, bytes); });
 }
 inline void clear(void* memory, Index bytes, Stream stream) {
-  Queue::all().add(stream, [=] { std::memset(memory, 0, bytes); });
+  Queue::all().add(stream, "clear", [=] { std::memset(memory, 0, bytes); });
 }
 
 }  // namespace runtime
@@ -372,11 +354,11 @@ inline void load_transposed_matrices(std::uint32_t (&words)[4], const std::uint3
 
 /// Arguments are copied, as a launch does.
 template <class... Parameters, class... Arguments>
-void launch_kernel(runtime::Stream stream, const char*, dim3 blocks, unsigned threads, void (*kernel)(Parameters...),
-                   const Arguments&... arguments) {
+void launch_kernel(runtime::Stream stream, const char* name, dim3 blocks, unsigned threads,
+                   void (*kernel)(Parameters...), const Arguments&... arguments) {
   using namespace radapt_test::on_host;
   ++Counts::all().kernels;
-  Queue::all().add(stream, [=] {
+  Queue::all().add(stream, name, [=] {
     const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
     HostOnly::protect(true);
     Block::current().run(blocks, threads, body);

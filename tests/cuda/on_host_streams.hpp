@@ -1,9 +1,13 @@
 #pragma once
 /// Streams and events of the stand-in for a GPU: what was launched and has not run.
+#include <algorithm>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,9 +21,20 @@ using radapt::Index;
 /// some can ask.
 struct Counts {
   Index kernels = 0, copies_to_device = 0, waits = 0;
+  Index graphs_made = 0, graphs_changed = 0, outside_of_graphs = 0;  ///< the last: kernels, copies and clears
   static Counts& all() {
     static Counts counts;
     return counts;
+  }
+};
+
+/// Work in the order of its launches, with a name for each: a graph, or what was made of one.
+struct Recorded {
+  std::vector<std::pair<std::string, std::function<void()>>> works;
+  /// A GPU changes arguments, grids and addresses. Here names say what cannot be changed.
+  bool has_form_of(const Recorded& other) const {
+    return std::equal(works.begin(), works.end(), other.works.begin(), other.works.end(),
+                      [](const auto& a, const auto& b) { return a.first == b.first; });
   }
 };
 
@@ -49,8 +64,34 @@ class Queue {
     run(stream);
     streams_.erase(stream);
   }
-  void add(int stream, std::function<void()> work) { append(stream, {.work = std::move(work)}); }
+  void add(int stream, std::string name, std::function<void()> work) {
+    Stream& s = streams_[stream];
+    if (s.captures) {
+      s.captured.works.emplace_back(std::move(name), std::move(work));
+      return;
+    }
+    ++Counts::all().outside_of_graphs;
+    append(stream, {.work = std::move(work)});
+  }
+  void add(int stream, const Recorded& graph) {
+    refuse_capture(stream, "a graph");
+    for (const auto& [name, work] : graph.works) { append(stream, {.work = work}); }
+  }
+  void begin_capture(int stream) {
+    refuse_capture(stream, "a second capture");
+    streams_[stream].captures = true;
+  }
+  Recorded end_capture(int stream) {
+    streams_[stream].captures = false;
+    return std::exchange(streams_[stream].captured, {});
+  }
+  void refuse_capture(int stream, const char* what) {
+    if (!streams_[stream].captures) { return; }
+    std::fprintf(stderr, "on_host: a stream that is captured gets %s\n", what);
+    std::abort();
+  }
   void record(int stream, EventState* event) {
+    refuse_capture(stream, "an event");
     event->stream = stream;
     if (streams_[stream].items.empty()) {
       event->done = ++event->recorded;
@@ -58,9 +99,16 @@ class Queue {
     }
     append(stream, {.event = event, .point = ++event->recorded, .is_record = true});
   }
-  void wait(int stream, EventState* event) { append(stream, {.event = event, .point = event->recorded}); }
+  void wait(int stream, EventState* event) {
+    refuse_capture(stream, "a wait");
+    append(stream, {.event = event, .point = event->recorded});
+  }
   /// Runs a stream, and of the others what it waits for.
   void run(int stream) {
+    refuse_capture(stream, "somebody who waits for it");
+    run_what_is_there(stream);
+  }
+  void run_what_is_there(int stream) {
     while (!streams_[stream].items.empty()) { advance(stream, true); }
     run_copies();
   }
@@ -70,7 +118,7 @@ class Queue {
   void run_all() {
     std::vector<int> all;
     for (const auto& [stream, items] : streams_) { all.push_back(stream); }
-    for (const int stream : all) { run(stream); }
+    for (const int stream : all) { run_what_is_there(stream); }
   }
 
  private:
@@ -83,7 +131,8 @@ class Queue {
   };
   struct Stream {
     std::deque<Item> items;
-    bool for_copies = false;
+    bool for_copies = false, captures = false;
+    Recorded captured;
   };
   void append(int stream, Item item) {
     streams_[stream].items.push_back(std::move(item));

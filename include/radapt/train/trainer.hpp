@@ -268,6 +268,7 @@ class Trainer {
     const auto step = [&](const auto&... average) {
       objective_.read_parameters(state_.values(), base_->tree(), average...);
       std::fill(measured_.begin(), measured_.end(), 0.0);
+      begin_step(context_);
       run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
       objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(),
                       {.step = step_, .total = options_.schedule.total}, average...);

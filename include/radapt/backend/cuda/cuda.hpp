@@ -27,6 +27,12 @@ enum class CudaProducts {
   own,     ///< our kernels alone
 };
 
+/// How the launches of a training step reach the GPU.
+enum class CudaSteps {
+  launches,  ///< each at once
+  graphs,    ///< together, as a CUDA graph that is made once and changed for each step; has never run on a GPU
+};
+
 /// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention run on bf16, too.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
@@ -40,7 +46,9 @@ class cuda {
   static constexpr auto name = "cuda";
 
   /// On the current device. Error: there is none, or it is older than sm_80.
-  explicit cuda(CudaProducts products = CudaProducts::vendor);
+  explicit cuda(CudaProducts products = CudaProducts::vendor, CudaSteps steps = CudaSteps::launches);
+  /// What is launched from here to `synchronize` is a step, see CudaSteps.
+  void begin_step();
   /// Waits until everything that was launched is done. Error: a kernel failed.
   void synchronize();
   /// Memory that the GPU and the host share.
@@ -83,6 +91,7 @@ class cuda {
 /// each of them, beside the weights. The bits of results are the same.
 class cuda_bf16 : public cuda {
  public:
+  using cuda::cuda;
   static constexpr auto name = "cuda_bf16";
   using activation = bf16;                      ///< what passes over float parameters store
   static constexpr bool rounds_factors = true;  ///< of products, to bf16

@@ -29,12 +29,16 @@ class CopyBesideLaunches {
   }
 
   void begin(void* to, const void* from, Index bytes) {
+    device_.launches().submit();
     runtime::record(launched_, device_.stream());
     runtime::wait_for(device_.copies(), launched_);
     runtime::copy_input_to_device(to, from, bytes, device_.copies());
     runtime::record(copied_, device_.copies());
   }
-  void precede_launches() { runtime::wait_for(device_.stream(), copied_); }
+  void precede_launches() {
+    device_.launches().submit();
+    runtime::wait_for(device_.stream(), copied_);
+  }
   void finish() { runtime::synchronize(copied_); }
 
  private:
@@ -70,8 +74,9 @@ inline constexpr MemorySource input_memory{.take =
                                                }};
 }  // namespace detail::gpu
 
-cuda::cuda(CudaProducts products) : device_(new detail::gpu::Device(products)) {}
-void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
+cuda::cuda(CudaProducts products, CudaSteps steps) : device_(new detail::gpu::Device(products, steps)) {}
+void cuda::begin_step() { device_->launches().begin_step(); }
+void cuda::synchronize() { device_->launches().finish(); }
 cuda::InputCopy::InputCopy(cuda& backend) : copy_(new detail::gpu::CopyBesideLaunches(backend.device())) {}
 void cuda::InputCopy::begin(void* to, const void* from, Index bytes) { copy_->begin(to, from, bytes); }
 void cuda::InputCopy::precede_launches() { copy_->precede_launches(); }

@@ -10,6 +10,7 @@
 
 #include "radapt/backend/cuda/cuda.hpp"
 #include "radapt/backend/cuda/kernels/device_memory.cuh"
+#include "radapt/backend/cuda/kernels/launches.cuh"
 #include "radapt/backend/cuda/kernels/rounded_weights.cuh"
 
 namespace radapt::detail::gpu {
@@ -59,8 +60,8 @@ class Mirrors {
  public:
   static constexpr Index most_bytes = Index{1} << 18, count = 16;
 
-  /// `stream` orders the copy behind every kernel that may still read what was there before.
-  const char* of(const void* data, Index bytes, runtime::Stream stream) {
+  /// `launches` order the copy behind every kernel that may still read what was there before.
+  const char* of(const void* data, Index bytes, Launches& launches) {
     Entry* oldest = &entries_[0];
     for (Entry& e : entries_) {
       if (e.content.size() == bytes && std::memcmp(e.content.data(), data, bytes) == 0) {
@@ -69,11 +70,11 @@ class Mirrors {
       }
       if (e.used < oldest->used) { oldest = &e; }
     }
-    if (oldest->capacity < bytes) { take(*oldest, bytes, stream); }
+    if (oldest->capacity < bytes) { take(*oldest, bytes, launches); }
     const char* const begin = static_cast<const char*>(data);
     oldest->content.assign(begin, begin + bytes);
     oldest->used = ++uses_;
-    runtime::copy_to_device(oldest->copy, data, bytes, stream);
+    launches.copy_to_device(oldest->copy, data, bytes);
     return oldest->copy;
   }
 
@@ -91,8 +92,8 @@ class Mirrors {
     Index capacity = 0;
     std::uint64_t used = 0;
   };
-  void take(Entry& e, Index bytes, runtime::Stream stream) {
-    if (e.copy != nullptr) { runtime::synchronize(stream); }  // somebody may still read it
+  void take(Entry& e, Index bytes, Launches& launches) {
+    if (e.copy != nullptr) { launches.wait(); }  // somebody may still read it
     give_back(e);
     const Index whole = bytes > most_bytes / 4 ? most_bytes : most_bytes / 4;
     e.copy = static_cast<char*>(take_counted_device_memory(whole));
@@ -110,17 +111,18 @@ class Mirrors {
 
 class Device {
  public:
-  explicit Device(CudaProducts products)
-      : name_(runtime::device_name()), products_(products), stream_(runtime::make_stream()) {}
+  Device(CudaProducts products, CudaSteps steps)
+      : name_(runtime::device_name()), products_(products), launches_(steps == CudaSteps::graphs) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
   ~Device() {
+    launches_.abandon();  // before the memory that it would work in is given back
     if (copies_) { runtime::destroy_stream(*copies_); }
-    runtime::destroy_stream(stream_);
   }
 
   const std::string& name() const { return name_; }
-  runtime::Stream stream() const { return stream_; }
+  Launches& launches() { return launches_; }
+  runtime::Stream stream() const { return launches_.stream(); }
   /// For copies that run beside it; made when it is first asked for.
   runtime::Stream copies() {
     if (!copies_) { copies_ = runtime::make_stream(runtime::StreamOf::copies); }
@@ -140,7 +142,7 @@ class Device {
  private:
   std::string name_;
   CudaProducts products_;
-  runtime::Stream stream_;
+  Launches launches_;
   std::optional<runtime::Stream> copies_;
   Workspace workspace_;
   Mirrors mirrors_;

@@ -84,6 +84,41 @@ inline void* take_device_memory(Index bytes) {
 }
 inline void give_back_device_memory(void* memory) { (void)cudaFree(memory); }
 
+/// What is launched on the stream from here to `end_capture` does not run, but becomes a graph. Memory may be taken
+/// meanwhile.
+using Graph = cudaGraph_t;
+using GraphExec = cudaGraphExec_t;
+inline void begin_capture(Stream stream) {
+  check_runtime(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "begin to record a step");
+}
+inline Graph end_capture(Stream stream) {
+  Graph graph = nullptr;
+  check_runtime(cudaStreamEndCapture(stream, &graph), "record a step");
+  return graph;
+}
+inline void destroy_graph(Graph graph) { (void)cudaGraphDestroy(graph); }
+inline GraphExec instantiate(Graph graph) {
+  GraphExec made = nullptr;
+  check_runtime(cudaGraphInstantiateWithFlags(&made, graph, 0), "prepare a step");
+  return made;
+}
+inline void destroy_graph_exec(GraphExec made) { (void)cudaGraphExecDestroy(made); }
+/// Whether `made` could become what `graph` is. If not, it is of no use any more.
+inline bool update(GraphExec made, Graph graph) {
+#if CUDART_VERSION >= 12000
+  cudaGraphExecUpdateResultInfo result{};
+  const cudaError_t status = cudaGraphExecUpdate(made, graph, &result);
+#else
+  cudaGraphNode_t node = nullptr;
+  cudaGraphExecUpdateResult result{};
+  const cudaError_t status = cudaGraphExecUpdate(made, graph, &node, &result);
+#endif
+  if (status == cudaErrorGraphExecUpdateFailure) { return (void)cudaGetLastError(), false; }
+  check_runtime(status, "change a step");
+  return true;
+}
+inline void launch_graph(GraphExec made, Stream stream) { check_runtime(cudaGraphLaunch(made, stream), "run a step"); }
+
 /// Zeroed, and on the device until the host touches it.
 inline void* take_shared_memory(Index bytes) {
   void* memory = nullptr;
