@@ -1,21 +1,13 @@
 /// Copies that run beside launches, on streams whose order events alone fix.
 #define RADAPT_CUDA_ON_HOST "cuda/on_host.hpp"
-#include <doctest/doctest.h>
-
-#include <algorithm>
-#include <vector>
-
-#include "radapt/backend/cuda/all.hpp"
+#include "cuda/five_steps.hpp"
 #include "radapt/backend/cuda/kernels/runtime.cuh"
-#include "radapt/clip/initialise.hpp"
-#include "radapt/core/input_queue.hpp"
-#include "radapt/train/trainer.hpp"
-#include "train/small_pairs.hpp"
 
 namespace {
 
 using radapt::Buffer;
 using radapt::Index;
+using radapt_test::FiveSteps;
 using radapt_test::SmallPairs;
 using radapt_test::on_host::Queue;
 
@@ -27,34 +19,6 @@ struct CopiesRun {
 
 void launch_add(radapt::cuda& device, float* y, const float* x, Index n) {
   launch(device, radapt::op::add<float>{.y = {y, 1, n}, .x = {x, 1, n}});
-}
-
-/// Four steps on other pixels each, as they lie or through a queue.
-template <class Backend>
-std::vector<float> four_steps(bool queued) {
-  constexpr std::uint64_t steps = 4;
-  radapt::Weights<SmallPairs::Model> weights;
-  radapt::initialise_clip(weights, 1);
-  radapt::Trainer<SmallPairs::Recipe, Backend> trainer(weights, {.size = {.batch = SmallPairs::batch}});
-  std::vector<SmallPairs> pairs;
-  for (std::uint64_t i = 0; i < steps; ++i) { pairs.emplace_back(i); }
-  radapt::InputQueue<Backend> queue(trainer.context(), pairs[0].pixels.size());
-  const auto send = [&](std::uint64_t i) {
-    std::copy(pairs[i].pixels.begin(), pairs[i].pixels.end(), queue.room().begin());
-    queue.send(pairs[i].pixels.size());
-  };
-  std::vector<float> out;
-  if (queued) { send(0); }
-  for (std::uint64_t i = 0; i < steps; ++i) {
-    auto batch = pairs[i].view();
-    if (queued) {
-      if (i + 1 < steps) { send(i + 1); }
-      batch.pixels = queue.receive();
-    }
-    out.push_back(static_cast<float>(trainer.step(batch).loss));
-  }
-  out.insert(out.end(), trainer.state().parameter_buffer().begin(), trainer.state().parameter_buffer().end());
-  return out;
 }
 
 }  // namespace
@@ -101,10 +65,10 @@ TEST_CASE("cuda: an input queue without any other wait gives every launch its ow
   }
 }
 
-TEST_CASE("cuda: steps on pixels of an input queue have the bits of steps on pixels as they lie") {
-  const auto plain = four_steps<radapt::cuda_bf16>(false);
+TEST_CASE("cuda: steps on pixels of an input queue have the bits of steps on pixels as they lie, however streams run") {
+  const auto plain = FiveSteps{}.run<SmallPairs::Recipe, radapt::cuda_bf16>();
   for (const bool early : {false, true}) {
     const CopiesRun copies(early);
-    CHECK(four_steps<radapt::cuda_bf16>(true) == plain);
+    CHECK(FiveSteps{.queued = true}.run<SmallPairs::Recipe, radapt::cuda_bf16>() == plain);
   }
 }

@@ -3,7 +3,8 @@
 #include <cstring>
 #include <vector>
 
-#include "radapt/backend/cuda/kernels/device_memory.cuh"
+#include "radapt/backend/cuda/kernels/runtime.cuh"
+#include "radapt/core/memory.hpp"
 
 namespace radapt::detail::gpu {
 
