@@ -18,7 +18,16 @@ TEST_CASE("cuda: every step is one graph, made anew where its form is another on
     CHECK(after.waits - before.waits == 5);
     CHECK(after.outside_of_graphs - before.outside_of_graphs == 5);  // the copies of the input queue
   }
+}
+
+TEST_CASE("cuda: a wait in the middle of a step cuts it into graphs, and without graphs there are none") {
+  using WithTerms = radapt::recipe::carot<radapt_test::SmallArch>;
   const Counts before = Counts::all();
-  FiveSteps{}.run<Recipe, radapt::cuda_bf16>();
-  CHECK(Counts::all().graphs_made == before.graphs_made);
+  FiveSteps{}.run<WithTerms, radapt_test::Graphs<radapt::cuda>>();
+  const Counts graphs = Counts::all();
+  CHECK(graphs.outside_of_graphs == before.outside_of_graphs);
+  CHECK(graphs.graphs_made + graphs.graphs_changed - before.graphs_made - before.graphs_changed ==
+        graphs.waits - before.waits);
+  FiveSteps{}.run<Recipe, radapt::cuda>();
+  CHECK(Counts::all().graphs_made == graphs.graphs_made);
 }
