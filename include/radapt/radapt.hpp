@@ -33,6 +33,7 @@
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/core/concepts.hpp"
 #include "radapt/core/copy.hpp"
+#include "radapt/core/input_queue.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/ensemble/failure_set.hpp"
 #include "radapt/ensemble/fisher.hpp"

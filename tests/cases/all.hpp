@@ -28,7 +28,7 @@ using all =
                AttentionBackward, ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward,
                EmbedTokensBackward, PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns,
                AddColumns, Dropout, Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw,
-               DistancePenalty, OrthogonalityPenalty, SumOfSquares, Clear, KthNeighbour>;
+               DistancePenalty, OrthogonalityPenalty, SumOfSquares, ClipFactor, Clear, KthNeighbour>;
 
 /// The name of the operation that case C is for.
 template <class C>

@@ -36,6 +36,7 @@
   Extern template void launch(reference&, const op::distance_penalty<T>&);           \
   Extern template void launch(reference&, const op::orthogonality_penalty<T>&);      \
   Extern template void launch(reference&, const op::sum_of_squares<T>&);             \
+  Extern template void launch(reference&, const op::clip_factor<T>&);                \
   Extern template void launch(reference&, const op::clear<T>&);                      \
   Extern template void launch(reference&, const op::kth_neighbour<T>&)
 

@@ -10,10 +10,11 @@ namespace op = radapt::op;
 struct UpdateSize {
   Index n;
   std::uint64_t step = 1;
-  bool average = false;
+  bool average = false, clip = false;
 
   std::string title() const {
-    return std::to_string(n) + " elements, step " + std::to_string(step) + (average ? ", with average" : "");
+    return std::to_string(n) + " elements, step " + std::to_string(step) + (average ? ", with average" : "") +
+           (clip ? ", clipped" : "");
   }
 };
 /// On the CPU backend's pieces of 1024 and blocks of 16384, and behind them.
@@ -34,7 +35,7 @@ struct Adamw {
     for (const Size& s : flat_buffers()) {
       for (const bool average : {false, true}) {
         all.push_back({s.n, 1, average});
-        all.push_back({s.n, 40, average});
+        all.push_back({s.n, 40, average, true});
       }
     }
     return all;
@@ -49,6 +50,7 @@ struct Adamw {
     o.second_moment = {m.updated(s.n, 0.01, 1), s.n};
     o.gradients = {m.input(s.n), s.n};
     if (s.average) { o.average = {m.updated(s.n), s.n}; }
+    if (s.clip) { o.clip = m.input(1, 0.2, 0.3); }
     o.gradient_scale = 0.7;
     o.lr = 1e-2;
     o.weight_decay = 0.1;
@@ -110,6 +112,37 @@ struct SumOfSquares {
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
     return {{m.input(s.n), s.n}, m.template updated<double>(1, 3, 4)};
+  }
+};
+
+/// What is not finite has a test of its own: NaN is no error that could be compared.
+struct ClipFactor {
+  template <class T>
+  using operation = op::clip_factor<T>;
+  struct Size {
+    double squares, most;
+    Index losses = 1;
+
+    std::string title() const {
+      return "squares " + std::to_string(squares) + ", at most " + std::to_string(most) + ", " +
+             std::to_string(losses) + " losses";
+    }
+  };
+  static constexpr Tolerance tolerance = element_tolerance;
+  static constexpr Threads threads = Threads::same_bits;
+  static std::vector<Size> tested() {
+    return {{4.0, 1.0}, {0.25, 1.0, 3}, {4.0, 0.0}, {0.0, 1.0}, {0.0, 0.0, 0}, {1e-14, 1e-7, 70}};
+  }
+  static std::vector<Timed<Size>> timed() { return {{"one step", {4.0, 1.0}}}; }
+  static Work work(const Size&) { return {.flops = 4, .elements = 3}; }
+  template <class T>
+  static operation<T> build(Memory<T>& m, const Size& s) {
+    operation<T> o{};
+    o.squares = m.template given<double>({s.squares});
+    o.losses = {m.template input<double>(s.losses), s.losses};
+    o.most = s.most;
+    o.factor = m.output(1);
+    return o;
   }
 };
 

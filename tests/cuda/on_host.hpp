@@ -8,7 +8,6 @@
 /// without waiting for them (see Queue), accesses of several elements that are not aligned. What it cannot find:
 /// races inside a warp, too many registers, anything about time.
 #include <setjmp.h>
-#include <sys/mman.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -24,6 +23,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "cuda/on_host_only.hpp"
+#include "cuda/on_host_streams.hpp"
 #include "radapt/core/element.hpp"
 #include "radapt/core/error.hpp"
 #include "radapt/core/memory.hpp"
@@ -44,44 +45,6 @@ struct dim3 {
 };
 
 namespace radapt_test::on_host {
-
-using radapt::Index;
-
-/// Memory of the host that kernels must not touch: not readable while a kernel runs. Tests put operands there to see
-/// that a launch exchanges them for device memory.
-class HostOnly {
- public:
-  static void* take(Index bytes) {
-    const Index whole = (bytes + page - 1) / page * page;
-    void* const memory = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) { throw std::bad_alloc(); }
-    ranges().push_back({memory, whole});
-    return memory;
-  }
-  static void give_back(void* memory) noexcept {
-    if (memory == nullptr) { return; }
-    auto& all = ranges();
-    const auto found = std::find_if(all.begin(), all.end(), [&](const Range& r) { return r.memory == memory; });
-    munmap(memory, found->bytes);
-    *found = all.back();
-    all.pop_back();
-  }
-  static void protect(bool hidden) {
-    for (const Range& r : ranges()) { mprotect(r.memory, r.bytes, hidden ? PROT_NONE : PROT_READ | PROT_WRITE); }
-  }
-  static constexpr radapt::MemorySource source{.take = take, .give_back = give_back};
-
- private:
-  static constexpr Index page = 4096;
-  struct Range {
-    void* memory;
-    Index bytes;
-  };
-  static std::vector<Range>& ranges() {
-    static std::vector<Range> all;
-    return all;
-  }
-};
 
 /// What a thread of a kernel is.
 struct Thread {
@@ -231,34 +194,6 @@ class Block {
   jmp_buf scheduler_;
 };
 
-/// What was launched and has not run. A GPU may be that far behind the host: here it is always as far behind as it can
-/// be, so that whoever reads a result without waiting for it reads what was there before.
-class Queue {
- public:
-  static Queue& all() {
-    static Queue& queue = *new Queue;  // memory of static objects is given back after everything else
-    return queue;
-  }
-  void add(std::function<void()> work) { work_.push_back(std::move(work)); }
-  void run() {
-    const std::vector<std::function<void()>> work = std::move(work_);
-    work_.clear();
-    for (const auto& one : work) { one(); }
-  }
-
- private:
-  std::vector<std::function<void()>> work_;
-};
-
-/// Kernels that were started, and copies to the device, since the program began: a test that expects some can ask.
-struct Counts {
-  Index kernels = 0, copies_to_device = 0;
-  static Counts& all() {
-    static Counts counts;
-    return counts;
-  }
-};
-
 }  // namespace radapt_test::on_host
 
 #define threadIdx (::radapt_test::on_host::Block::current().thread_index())
@@ -283,36 +218,73 @@ namespace radapt::detail::gpu {
 namespace runtime {
 
 using Stream = int;
+using Event = radapt_test::on_host::EventState*;
+enum class StreamOf { launches, copies };
 using radapt_test::on_host::Queue;
 
 inline std::string device_name() { return "the host's processor, standing in for a GPU"; }
-inline Stream make_stream() { return 0; }
-inline void destroy_stream(Stream) {}
-inline void synchronize(Stream) { Queue::all().run(); }
+inline Stream make_stream(StreamOf use = StreamOf::launches) {
+  return Queue::all().make_stream(use == StreamOf::copies);
+}
+inline void destroy_stream(Stream stream) { Queue::all().destroy_stream(stream); }
+inline void synchronize(Stream stream) {
+  ++radapt_test::on_host::Counts::all().waits;
+  Queue::all().run(stream);
+}
+inline Event make_event() { return new radapt_test::on_host::EventState; }
+using Graph = radapt_test::on_host::Recorded*;
+using GraphExec = radapt_test::on_host::Recorded*;
+inline void begin_capture(Stream stream) { Queue::all().begin_capture(stream); }
+inline Graph end_capture(Stream stream) { return new radapt_test::on_host::Recorded(Queue::all().end_capture(stream)); }
+inline void destroy_graph(Graph graph) { delete graph; }
+inline void destroy_graph_exec(GraphExec made) { delete made; }
+inline GraphExec instantiate(Graph graph) {
+  ++radapt_test::on_host::Counts::all().graphs_made;
+  return new radapt_test::on_host::Recorded(*graph);
+}
+inline bool update(GraphExec made, Graph graph) {
+  if (!made->has_form_of(*graph)) { return false; }
+  ++radapt_test::on_host::Counts::all().graphs_changed;
+  *made = *graph;
+  return true;
+}
+inline void launch_graph(GraphExec made, Stream stream) { Queue::all().add(stream, *made); }
+inline void destroy_event(Event event) {
+  Queue::all().run_all();
+  delete event;
+}
+inline void record(Event event, Stream stream) { Queue::all().record(stream, event); }
+inline void wait_for(Stream stream, Event event) { Queue::all().wait(stream, event); }
+inline void synchronize(Event event) { Queue::all().run_until(event); }
 inline void* take_device_memory(Index bytes) {
   void* const memory = host_memory.take(bytes);
   std::memset(memory, 0xA5, bytes);
   return memory;
 }
 inline void give_back_device_memory(void* memory) {
-  Queue::all().run();
+  Queue::all().run_all();
   host_memory.give_back(memory);
 }
 inline void* take_shared_memory(Index bytes) { return host_memory.take(bytes); }
 inline void give_back_shared_memory(void* memory) { give_back_device_memory(memory); }
 inline void* take_host_memory(Index bytes) { return host_memory.take(bytes); }
 inline void give_back_host_memory(void* memory) { give_back_device_memory(memory); }
-inline void copy_to_device(void* to, const void* from, Index bytes, Stream) {
+inline void copy_to_device(void* to, const void* from, Index bytes, Stream stream) {
   ++radapt_test::on_host::Counts::all().copies_to_device;
   const char* const begin = static_cast<const char*>(from);
-  Queue::all().add(
-      [to, content = std::vector<char>(begin, begin + bytes)] { std::memcpy(to, content.data(), content.size()); });
+  Queue::all().refuse_capture(stream, "a copy from memory that may change before the graph runs");
+  Queue::all().add(stream, "copy", [to, content = std::vector<char>(begin, begin + bytes)] {
+    std::memcpy(to, content.data(), content.size());
+  });
 }
-inline void copy_to_host(void* to, const void* from, Index bytes, Stream) {
-  Queue::all().add([=] { std::memcpy(to, from, bytes); });
+inline void copy_input_to_device(void* to, const void* from, Index bytes, Stream stream) {
+  Queue::all().add(stream, "copy", [=] { std::memcpy(to, from, bytes); });
 }
-inline void clear(void* memory, Index bytes, Stream) {
-  Queue::all().add([=] { std::memset(memory, 0, bytes); });
+inline void copy_to_host(void* to, const void* from, Index bytes, Stream stream) {
+  Queue::all().add(stream, "copy back", [=] { std::memcpy(to, from, bytes); });
+}
+inline void clear(void* memory, Index bytes, Stream stream) {
+  Queue::all().add(stream, "clear", [=] { std::memset(memory, 0, bytes); });
 }
 
 }  // namespace runtime
@@ -382,11 +354,11 @@ inline void load_transposed_matrices(std::uint32_t (&words)[4], const std::uint3
 
 /// Arguments are copied, as a launch does.
 template <class... Parameters, class... Arguments>
-void launch_kernel(runtime::Stream, const char*, dim3 blocks, unsigned threads, void (*kernel)(Parameters...),
-                   const Arguments&... arguments) {
+void launch_kernel(runtime::Stream stream, const char* name, dim3 blocks, unsigned threads,
+                   void (*kernel)(Parameters...), const Arguments&... arguments) {
   using namespace radapt_test::on_host;
   ++Counts::all().kernels;
-  Queue::all().add([=] {
+  Queue::all().add(stream, name, [=] {
     const std::function<void()> body = [&] { kernel(Parameters(arguments)...); };
     HostOnly::protect(true);
     Block::current().run(blocks, threads, body);

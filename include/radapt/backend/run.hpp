@@ -28,6 +28,12 @@ template <class Op, class Backend>
   if constexpr (has_kernel<Op, Backend>) { launch(c.device, o); }
 }
 
+/// What is launched from here to `finish` is one training step. Backends that gain from knowing it have `begin_step()`.
+template <class Backend>
+void begin_step(Context<Backend>& c) {
+  if constexpr (requires { c.device.begin_step(); }) { c.device.begin_step(); }
+}
+
 /// Waits for what was launched. Backends that return from a launch before its work is done have `synchronize()`.
 template <class Backend>
 void finish(Context<Backend>& c) {

@@ -47,8 +47,10 @@ class Session {
                                     TextPlan::forward_scratch(captions) + TextBoundary::scratch(captions)),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
-    if constexpr (requires { context_.device.promise_constant(weights.buffer().data(), Index{}); }) {
-      if (size.constant_weights) { context_.device.promise_constant(weights.buffer().data(), weights.buffer().size()); }
+    if constexpr (requires { context_.device.promise_constant(weights_->buffer().data(), Index{}); }) {
+      if (size.constant_weights) {
+        context_.device.promise_constant(weights_->buffer().data(), weights_->buffer().size());
+      }
     }
     offsets_.resize(size.captions + 1);
   }

@@ -52,7 +52,9 @@ class HeldOutLoss {
     Gradients<M, tune::everything, T> tree;
     bind(tree, gradient.buffer().data(), classes_);  // the layout of Weights: everything is trained
     context_.phase = Phase{};
-    const double loss = objective_.step(context_, at.tree(), tree, batch, at.tree(), {});
+    objective_.step(context_, at.tree(), tree, batch, at.tree(), {});
+    finish(context_);
+    const double loss = objective_.value();
     if (!std::isfinite(loss)) {
       fail({.what = "held-out loss",
             .expected = "a finite number",

@@ -57,6 +57,9 @@ class LabelObjective {
   LabelObjective(Loss loss, BatchSize size, Index classes)
       : loss_(loss), size_(size), classes_(classes), term_values_(Needs::count) {
     logits_ = Buffer<T>(size.micro() * classes, memory_of<Backend>());
+    const Index parts = (size.batch + size.micro() - 1) / size.micro();
+    part_losses_ = Buffer<double>(parts, input_memory_of<Backend>());
+    filled_losses_.resize(parts);
     margins_ = Buffer<T>(has_margins ? classes * classes : 0);
     if constexpr (Needs::filled_images) {
       for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_, &workspace_}) {
@@ -82,16 +85,21 @@ class LabelObjective {
     return need;
   }
 
-  double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at) {
+  /// The host reads no parameter.
+  void read_parameters(const Values<Model, T>&, const Values<Model, T>&) {}
+
+  /// Launches what finds the loss of the batch, for `value`; gradients are added to `gradients`. `frozen` are the
+  /// weights that the run began with.
+  void step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+            const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at) {
     const Index count = batch.labels.size();
     check(batch);
     prepare_margins(frozen);
     const Arena::Mark before = c.arena.mark();
-    double loss = 0;
+    count_ = count;
     std::fill(term_values_.begin(), term_values_.end(), 0.0);
     for (Index first = 0; first < count; first += size_.micro()) {
-      const Index n = std::min(size_.micro(), count - first);
+      const Index n = images_at(first);
       c.sequences = Model::image_sequences(n);
       c.phase.first_sequence = first;
       c.phase.next_site = 0;
@@ -99,25 +107,33 @@ class LabelObjective {
       const View<T, typename Model::LogitRow> logits{logits_.data(), n, classes_};
       typename ModelPlan::Saved saved;
       ModelBoundary::forward(c, values, x, logits, saved);
-      double part = 0;
-      const double share = static_cast<double>(n) / static_cast<double>(count);
+      const double share = share_of(n);
       run(c, op::cross_entropy<T>{.logits = logits,
                                   .labels = batch.labels.data() + first,
                                   .smoothing = loss_.smoothing,
-                                  .loss = &part,
+                                  .loss = &part_losses_[first / size_.micro()],
                                   .dlogits = logits,
                                   .gradient_scale = share,
                                   .margins = margins()});
-      loss += share * part;
       ModelBoundary::backward(c, values, gradients, x, saved, logits);
       c.arena.release(before);
       if constexpr (Needs::filled_images) {
-        loss += filled_loss(c, values, gradients, batch, frozen, {first, n, share}, at);
+        filled_losses_[first / size_.micro()] = filled_loss(c, values, gradients, batch, frozen, {first, n, share}, at);
         c.arena.release(before);
       }
     }
+  }
+  /// The loss of the last step, when the backend has finished.
+  double value() const {
+    double loss = 0;
+    for (Index first = 0; first < count_; first += size_.micro()) {
+      loss += share_of(images_at(first)) * part_losses_[first / size_.micro()];
+      if constexpr (Needs::filled_images) { loss += filled_losses_[first / size_.micro()]; }
+    }
     return loss;
   }
+  /// What of it kernels may read before: all but the terms, whose values the host has.
+  Vector<const double> losses() const { return {part_losses_.data(), (count_ + size_.micro() - 1) / size_.micro()}; }
   Loss& loss() { return loss_; }
   /// What each term on filled images added to the last loss, by its place in the list of terms.
   const std::vector<double>& term_values() const { return term_values_; }
@@ -128,6 +144,10 @@ class LabelObjective {
     Index first, count;
     double share;
   };
+
+  /// Images of the last step: of the micro-batch that begins at `first`, and their share.
+  Index images_at(Index first) const { return std::min(size_.micro(), count_ - first); }
+  double share_of(Index images) const { return static_cast<double>(images) / static_cast<double>(count_); }
 
   /// Terms on the filled images of a micro-batch.
   double filled_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
@@ -231,7 +251,9 @@ class LabelObjective {
   Buffer<T> features_, teacher_features_, dfeatures_, workspace_;  ///< of filled images
   Buffer<T> kept_images_;                                          ///< pixels and flags of a micro-batch
   std::vector<Index> offsets_;                                     ///< of its kept tokens
-  std::vector<double> term_values_;
+  Index count_ = 0;                                                ///< images of the last step
+  Buffer<double> part_losses_;                                     ///< of its micro-batches
+  std::vector<double> filled_losses_, term_values_;
   bool margins_known_ = false;
 };
 

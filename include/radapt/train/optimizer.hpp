@@ -1,6 +1,5 @@
 #pragma once
 /// AdamW over the trainable parameters, and which of them decay.
-#include <algorithm>
 #include <string_view>
 
 namespace radapt {
@@ -26,11 +25,5 @@ struct AdamW {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0.0;
   DecayRule rule = DecayRule::matrices_only;
 };
-
-/// What all gradients are multiplied with so that their global L2 norm is at most `max_norm`, as PyTorch clips:
-/// min(1, max_norm / (norm + 1e-6)). A `max_norm` of 0 does not clip.
-constexpr double clip_factor(double norm, double max_norm) {
-  return max_norm > 0 ? std::min(1.0, max_norm / (norm + 1e-6)) : 1.0;
-}
 
 }  // namespace radapt

@@ -55,6 +55,7 @@ class PairObjective {
     logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), memory_of<Backend>());
     teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, memory_of<Backend>());
     log_sums_ = Buffer<S>(2 * size.batch, memory_of<Backend>());
+    loss_value_ = Buffer<double>(1, input_memory_of<Backend>());
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -81,11 +82,23 @@ class PairObjective {
                         teachers * (teacher(batch) + teacher(texts)) + (has_teacher ? matrix(batch, batch) : 0)};
   }
 
-  /// Loss of the batch; gradients are added to `gradients`. `frozen` are the weights that the run began with, `average`
-  /// those that terms with `FromAverage` learn from; null is the frozen ones.
-  double step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-              const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at,
-              const Values<Model, T>* average = nullptr) {
+  /// What the host reads of the parameters: before anything of a step is launched, so that nothing has to be waited
+  /// for. The arguments are those of `step`.
+  void read_parameters([[maybe_unused]] const Values<Model, T>& values, [[maybe_unused]] const Values<Model, T>& frozen,
+                       [[maybe_unused]] const Values<Model, T>* average = nullptr) {
+    if constexpr (has_teacher) {
+      scale_ = std::exp(static_cast<double>(*values.logit_scale.data));
+      frozen_.read_scale(frozen);
+      average_.read_scale(average == nullptr ? frozen : *average);
+    }
+  }
+
+  /// Launches what finds the loss of the batch, for `value`; gradients are added to `gradients`. `frozen` are the
+  /// weights that the run began with, `average` those that terms with `FromAverage` learn from; null is the frozen
+  /// ones.
+  void step(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+            const Batch& batch, const Values<Model, T>& frozen, loss::StepPosition at,
+            const Values<Model, T>* average = nullptr) {
     const Index count = check(batch);
     const Index micro = size_.micro();
     const Arena::Mark before = c.arena.mark();
@@ -97,13 +110,12 @@ class PairObjective {
         towers_.run_teacher(c, average_, average == nullptr ? frozen : *average, batch, count);
       }
     }
-    double loss = 0;
     if (count <= micro) {
       typename ImagePlan::Saved image_saved;
       typename TextPlan::Saved text_saved;
       towers_.run_images(c, values, batch, {0, count}, image_saved);
       towers_.run_texts(c, values, batch, Towers::texts_of({0, count}), text_saved);
-      loss = take_loss(c, values, gradients, batch, count, at);
+      take_loss(c, values, gradients, batch, count, at);
       towers_.image_backward(c, values, gradients, batch, {0, count}, image_saved);
       towers_.text_backward(c, values, gradients, batch, Towers::texts_of({0, count}), text_saved);
     } else {
@@ -112,7 +124,7 @@ class PairObjective {
         towers_.run_images(c, values, batch, part, none);
         towers_.run_texts(c, values, batch, Towers::texts_of(part), none);
       });
-      loss = take_loss(c, values, gradients, batch, count, at);
+      take_loss(c, values, gradients, batch, count, at);
       towers_.for_each_part(count, [&](Part part) {
         if constexpr (ImagePlan::runs_backward) {
           typename ImagePlan::Saved image_saved;
@@ -129,8 +141,11 @@ class PairObjective {
       });
     }
     c.arena.release(before);
-    return loss;
   }
+  /// The loss of the last step, when the backend has finished.
+  double value() const { return loss_value_[0] + terms_sum_; }
+  /// What of it kernels may read before: all but the terms, whose values the host has.
+  Vector<const double> losses() const { return {loss_value_.data(), 1}; }
 
   /// Features of the last step, not normalised, (B, embed): what a diagnosis looks at first.
   std::span<const T> image_features() const { return {towers_.image.features.data(), towers_.image.features.size()}; }
@@ -183,32 +198,29 @@ class PairObjective {
     });
     return any;
   }
-  double take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                   const Batch& batch, Index count, loss::StepPosition at) {
+  void take_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                 const Batch& batch, Index count, loss::StepPosition at) {
     const Part images{0, count}, texts = Towers::texts_of(images);
     towers_.normalise(c, towers_.image, images);
     towers_.normalise(c, towers_.text, texts);
-    double loss = 0;
     if constexpr (has_head) {
-      loss = head_loss(c, values, gradients, batch.groups, count);
+      head_loss(c, values, gradients, batch.groups, count);
       run(c, op::clear<T>{.x = Towers::rows(towers_.text.dnormalised, texts)});
     } else {
-      loss = contrastive_loss(c, values, gradients, batch.groups, count);
+      contrastive_loss(c, values, gradients, batch.groups, count);
       if constexpr (captions_per_pair > 1) {
         run(c, op::clear<T>{.x = Towers::rows(towers_.text.dnormalised, {count, texts.count - count})});
       }
     }
-    if constexpr (has_teacher) { loss += add_terms(c, values, gradients, batch.groups, count, at); }
+    if constexpr (has_teacher) { terms_sum_ = add_terms(c, gradients, batch.groups, count, at); }
     if constexpr (ImagePlan::runs_backward) { towers_.normalise_backward(c, towers_.image, images); }
     if constexpr (TextPlan::runs_backward) { towers_.normalise_backward(c, towers_.text, texts); }
-    return loss;
   }
 
-  double contrastive_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                          std::span<const std::int32_t> groups, Index count) {
+  void contrastive_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                        std::span<const std::int32_t> groups, Index count) {
     if (targets_.size() != count) { targets_ = loss::ContrastiveTargets<S>(count); }
     loss_.targets(groups, targets_);
-    double loss = 0;
     op::contrastive_loss<T> o{.image = Towers::rows(towers_.image.normalised, {0, count}),
                               .text = Towers::rows(towers_.text.normalised, {0, count}),
                               .labels = targets_.labels.data(),
@@ -218,7 +230,7 @@ class PairObjective {
                               .scale = targets_.scale,
                               .logits = {logits_.data(), count, count},
                               .log_sums = {log_sums_.data(), 2 * count},
-                              .loss = &loss};
+                              .loss = loss_value_.data()};
     if constexpr (Loss::uses_logit_scale) { o.log_scale = values.logit_scale.data; }
     if constexpr (ImagePlan::runs_backward) { o.dimage = Towers::rows(towers_.image.dnormalised, {0, count}); }
     if constexpr (TextPlan::runs_backward) { o.dtext = Towers::rows(towers_.text.dnormalised, {0, count}); }
@@ -226,19 +238,19 @@ class PairObjective {
       o.dlog_scale = gradients.logit_scale.data;
     }
     run(c, o);
-    return loss;
   }
 
   /// Cross entropy of the head on the normalised image features.
-  double head_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                   std::span<const std::int32_t> labels, Index count) {
+  void head_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                 std::span<const std::int32_t> labels, Index count) {
     const Matrix<T> logits{logits_.data(), count, classes_};
     const auto x = Towers::rows(towers_.image.normalised, {0, count});
-    double loss = 0;
     run(c, op::linear_forward<T>{.y = logits, .x = x, .weight = values.head.weight, .bias = values.head.bias});
-    run(c,
-        op::cross_entropy<T>{
-            .logits = logits, .labels = labels.data(), .smoothing = loss_.smoothing, .loss = &loss, .dlogits = logits});
+    run(c, op::cross_entropy<T>{.logits = logits,
+                                .labels = labels.data(),
+                                .smoothing = loss_.smoothing,
+                                .loss = loss_value_.data(),
+                                .dlogits = logits});
     if constexpr (wanted<decltype(gradients.head.weight)>) {
       run(c, op::linear_backward_weight<T>{.dw = gradients.head.weight, .dy = logits, .x = x});
       run(c, op::linear_backward_bias<T>{.db = gradients.head.bias, .dy = logits});
@@ -248,12 +260,10 @@ class PairObjective {
           op::linear_backward_input<T>{
               .dx = Towers::rows(towers_.image.dnormalised, {0, count}), .dy = logits, .weight = values.head.weight});
     }
-    return loss;
   }
 
-  double add_terms(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                   std::span<const std::int32_t> groups, Index count, loss::StepPosition at) {
-    finish(c);  // the host reads a parameter for them
+  double add_terms(Context<Backend>& c, Gradients<Model, Tune, T>& gradients, std::span<const std::int32_t> groups,
+                   Index count, loss::StepPosition at) {
     double sum = 0;
     Index position = 0;
     loss_.each_term([&]<class Term>(const Term& term) {
@@ -262,7 +272,7 @@ class PairObjective {
         value = 0;
         if (loss::is_active(term, at)) {
           Teacher& teacher = loss::follows_average<Term> ? average_ : frozen_;
-          value = term.add(c, what_terms_read(teacher, values, gradients, groups, count), at);
+          value = term.add(c, what_terms_read(teacher, gradients, groups, count), at);
         }
         sum += value;
       }
@@ -270,15 +280,14 @@ class PairObjective {
     });
     return sum;
   }
-  loss::PairFeatures<T> what_terms_read(Teacher& teacher, const Values<Model, T>& values,
-                                        Gradients<Model, Tune, T>& gradients, std::span<const std::int32_t> groups,
-                                        Index count) {
+  loss::PairFeatures<T> what_terms_read(Teacher& teacher, Gradients<Model, Tune, T>& gradients,
+                                        std::span<const std::int32_t> groups, Index count) {
     constexpr Index own = captions_per_pair - Loss::extra_captions;
     const Part images{0, count}, extra{own * count, count};
     loss::PairFeatures<T> f{.image = Towers::rows(towers_.image.normalised, images),
                             .teacher_image = Towers::rows(teacher.image, images),
                             .groups = groups.empty() ? nullptr : groups.data(),
-                            .scale = std::exp(static_cast<double>(*values.logit_scale.data)),
+                            .scale = scale_,
                             .teacher_scale = teacher.scale,
                             .logits = {logits_.data(), count, count},
                             .teacher_logits = {teacher_logits_.data(), count, count},
@@ -305,8 +314,11 @@ class PairObjective {
   Towers towers_;
   Teacher frozen_, average_;
   std::vector<double> term_values_;
+  double terms_sum_ = 0.0;  ///< of them
+  double scale_ = 1.0;      ///< exp(logit_scale) of the student, for terms
   Buffer<T> logits_, teacher_logits_;
   Buffer<S> log_sums_;
+  Buffer<double> loss_value_;
 };
 
 }  // namespace radapt

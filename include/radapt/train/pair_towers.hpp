@@ -62,7 +62,10 @@ class PairTowers {
     explicit Teacher(Index pairs)
         : image(pairs * embed, memory_of<Backend>()), text(pairs * captions_per_pair * embed, memory_of<Backend>()) {}
     Buffer<T> image, text;
-    double scale = 1.0;  // exp(logit_scale)
+    double scale = 1.0;  // exp(logit_scale); see read_scale
+
+    /// On the host, so nothing may be running that writes the parameter.
+    void read_scale(const Values<Model, T>& values) { scale = std::exp(static_cast<double>(*values.logit_scale.data)); }
   };
   static View<T, Samples<embed>> rows(Buffer<T>& b, Part part) { return {b.data() + part.first * embed, part.count}; }
   static View<S, Samples<1>> norms(Side& side, Index count) { return {side.norms.data(), count}; }
@@ -115,8 +118,6 @@ class PairTowers {
   /// Features of other weights, normalised; masks and dropout are off.
   void run_teacher(Context<Backend>& c, Teacher& teacher, const Values<Model, T>& values, const Batch& batch,
                    Index count) {
-    finish(c);  // the host reads a parameter
-    teacher.scale = std::exp(static_cast<double>(*values.logit_scale.data));
     const Phase phase = c.phase;
     c.phase = Phase{};
     for_each_part(count, [&](Part part) {

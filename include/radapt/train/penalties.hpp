@@ -82,10 +82,12 @@ double add_coupled_penalty(Context<Backend>& c, const Term& term, State& state,
   return penalty;
 }
 
-/// Adds a term's gradients to those of the trained tensors that it reaches, and returns its value. `frozen` are the
-/// tensors of the weights that the run began with.
+/// Adds a term's gradients to those of the trained tensors that it reaches, and returns its value; that of a squared
+/// distance, which the host would have to wait for, is added to `distance` in its place. `frozen` are the tensors of
+/// the weights that the run began with.
 template <class T, class Term, class State, class Backend>
-double add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen) {
+double add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen,
+                   double* distance) {
   double sum = 0;
   if (term.strength == 0.0) { return sum; }  // not even the sign of a zero changes
   if constexpr (couples_tensors<Term>) {
@@ -107,7 +109,7 @@ double add_penalty(Context<Backend>& c, const Term& term, State& state, const st
                                        .parameters = {value, slot.size},
                                        .anchor = {anchor.data, slot.size},
                                        .strength = term.strength,
-                                       .loss = &sum});
+                                       .loss = distance});
       }
     }
     return sum;

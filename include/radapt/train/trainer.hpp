@@ -114,13 +114,15 @@ class Trainer {
       : base_(base),
         options_(checked(options)),
         state_(*base_, options.optimizer.rule, memory_of<Backend>()),
+        measured_(1 + Terms::count, input_memory_of<Backend>()),
+        clip_(1, memory_of<Backend>()),
         objective_(loss, options.size, base.classes()) {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
     context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>());
     if constexpr (requires { Backend::packs_frozen_weights(); }) {
       if (Backend::packs_frozen_weights()) {
-        context_.device.promise_constant(base.buffer().data(), base.buffer().size());
+        context_.device.promise_constant(base_->buffer().data(), base_->buffer().size());
       }
     }
     if (averages() && options_.average.target == Average::Target::factors) {
@@ -155,7 +157,8 @@ class Trainer {
   }
 
   /// One optimiser step. When the loss or a gradient is not finite it throws, names the tensor, and leaves the
-  /// parameters, moments and average as they were.
+  /// parameters, moments and average as they were. Where launches return at once it waits for them once, at its end;
+  /// terms of a loss wait for their values besides.
   StepReport step(const Batch& batch) {
     StepReport report{.step = step_, .lr = options_.schedule(step_)};
     context_.arena.release({});  // what a step left behind that ended with an error
@@ -171,28 +174,24 @@ class Trainer {
     phase.step = step_;
     phase.given_masks = given_masks_;
 
-    run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
-    report.loss = loss_of(batch);
-    if constexpr (Terms::count > 0) { add_terms(report); }
-    double squares = 0;
-    run(context_, op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = &squares});
-    report.grad_norm = std::sqrt(squares);
+    find_gradients(batch, report);
+    const double momentum = averages() ? momentum_.at(options_.average, step_ + 1, options_.schedule.total) : 0.0;
+    if (terms_are_finite(report)) {
+      update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, momentum);
+      update(state_.decayed(), state_.size(), 0.0, report.lr, momentum);
+    }
+    finish(context_);  // the host reads what was measured, and below what was updated
+    report.loss = objective_.value();
+    if constexpr (Terms::count > 0) { add_penalties(report); }
+    report.grad_norm = std::sqrt(measured_[0]);
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) { not_finite(report); }
 
-    const double clip = clip_factor(report.grad_norm, options_.clip_norm);
-    const double momentum = averages() ? momentum_.at(options_.average, step_ + 1, options_.schedule.total) : 0.0;
-    update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, clip, momentum);
-    update(state_.decayed(), state_.size(), 0.0, report.lr, clip, momentum);
     clamp_logit_scale(momentum);
     if constexpr (Terms::average_teacher) { move_teacher(); }
     if constexpr (has_products) {
-      if (products_.has_value()) {
-        finish(context_);  // the host multiplies what was updated
-        products_->update(state_.values(), momentum);
-      }
+      if (products_.has_value()) { products_->update(state_.values(), momentum); }
     }
     ++step_;
-    finish(context_);
     return report;
   }
 
@@ -264,46 +263,77 @@ class Trainer {
     return b.size() == 0 ? Vector<T>{} : Vector<T>{b.data() + begin, end - begin};
   }
 
-  double loss_of(const Batch& batch) {
-    const loss::StepPosition at{.step = step_, .total = options_.schedule.total};
+  /// Launches what finds the loss, the gradients and what clips them.
+  void find_gradients(const Batch& batch, StepReport& report) {
+    const auto step = [&](const auto&... average) {
+      objective_.read_parameters(state_.values(), base_->tree(), average...);
+      std::fill(measured_.begin(), measured_.end(), 0.0);
+      begin_step(context_);
+      run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
+      objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(),
+                      {.step = step_, .total = options_.schedule.total}, average...);
+    };
     if constexpr (Terms::average_teacher) {
-      return objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(), at,
-                             &teacher_.values());
+      step(&teacher_.values());
     } else {
-      return objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(), at);
+      step();
     }
+    if constexpr (Terms::count > 0) { add_terms(report); }
+    run(context_,
+        op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = measured_.data()});
+    run(context_, op::clip_factor<T>{.squares = measured_.data(),
+                                     .losses = objective_.losses(),
+                                     .most = options_.clip_norm,
+                                     .factor = clip_.data()});
   }
 
-  /// Adds the terms on parameters to the loss and to the gradients, and lists what every term added.
+  /// Adds the terms on parameters to the gradients, and lists what every term adds to the loss.
   void add_terms(StepReport& report) {
     const auto frozen = base_->tensors();
     objective_.loss().each_term([&]<class Term>(const Term& term) {
       double value = 0;
       if constexpr (loss::parameter_term<Term>) {
-        value = detail::add_penalty<T>(context_, term, state_, frozen);
-        report.loss += value;
+        value = detail::add_penalty<T>(context_, term, state_, frozen, &measured_[1 + report.terms.size()]);
       } else {
         value = objective_.term_values()[report.terms.size()];
       }
       report.terms.push_back({Term::name, value});
     });
   }
+  /// What terms on parameters add to the loss; the objective has added the others.
+  void add_penalties(StepReport& report) {
+    Index position = 0;
+    objective_.loss().each_term([&]<class Term>(const Term&) {
+      if constexpr (loss::parameter_term<Term>) {
+        report.terms[position].value += measured_[1 + position];
+        report.loss += report.terms[position].value;
+      }
+      ++position;
+    });
+  }
+  /// op::clip_factor sees the loss without them; a distance that is not finite has gradients that are not.
+  static bool terms_are_finite(const StepReport& report) {
+    return std::all_of(report.terms.begin(), report.terms.end(),
+                       [](const TermValue& term) { return std::isfinite(term.value); });
+  }
   void move_teacher() {
     objective_.loss().each_term([&]<class Term>(const Term& term) {
       if constexpr (loss::follows_average<Term>) {
+        if (!term.average.moves_after(step_ + 1)) { return; }
         teacher_.follow(context_, term.average, state_.parameter_buffer(), step_ + 1, options_.schedule.total);
+        finish(context_);
       }
     });
   }
 
-  void update(Index begin, Index end, double decay, double lr, double clip, double momentum) {
+  void update(Index begin, Index end, double decay, double lr, double momentum) {
     if (begin == end) { return; }
     run(context_, op::adamw<T>{.parameters = flat(state_.parameter_buffer(), begin, end),
                                .first_moment = flat(state_.first_moment(), begin, end),
                                .second_moment = flat(state_.second_moment(), begin, end),
                                .gradients = flat(state_.gradient_buffer(), begin, end),
                                .average = flat(average_, begin, end),
-                               .gradient_scale = clip,
+                               .clip = clip_.data(),
                                .lr = lr,
                                .beta1 = options_.optimizer.beta1,
                                .beta2 = options_.optimizer.beta2,
@@ -318,7 +348,6 @@ class Trainer {
     if constexpr (requires { state_.gradients().logit_scale; }) {
       if constexpr (wanted<decltype(state_.gradients().logit_scale)>) {
         if (options_.clamp_logit_scale) {
-          finish(context_);  // the host reads and writes what was updated
           T& value = *state_.values().logit_scale.data;
           const T clamped = std::clamp(value, T{0}, static_cast<T>(4.605170185988092));
           if (clamped != value && average_.size() > 0) {
@@ -351,6 +380,9 @@ class Trainer {
   TrainOptions options_;
   Context<Backend> context_;
   State state_;
+  /// The sum of the gradients' squares, and for each term its distance: kernels write them, the host reads them.
+  Buffer<double> measured_;
+  Buffer<T> clip_;  ///< what gradients are multiplied with
   Objective objective_;
   Buffer<T> average_;
   AverageTeacher<Model, T> teacher_;

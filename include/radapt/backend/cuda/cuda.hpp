@@ -15,12 +15,22 @@ class Device;
 struct DeleteDevice {
   void operator()(Device*) const;
 };
+class CopyBesideLaunches;
+struct DeleteCopy {
+  void operator()(CopyBesideLaunches*) const;
+};
 }  // namespace detail::gpu
 
 /// Who multiplies large matrices in float on a GPU.
 enum class CudaProducts {
   vendor,  ///< cuBLASLt, where it can; rows that are left out and small products are ours
   own,     ///< our kernels alone
+};
+
+/// How the launches of a training step reach the GPU.
+enum class CudaSteps {
+  launches,  ///< each at once
+  graphs,    ///< together, as a CUDA graph that is made once and changed for each step; has never run on a GPU
 };
 
 /// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention run on bf16, too.
@@ -36,7 +46,9 @@ class cuda {
   static constexpr auto name = "cuda";
 
   /// On the current device. Error: there is none, or it is older than sm_80.
-  explicit cuda(CudaProducts products = CudaProducts::vendor);
+  explicit cuda(CudaProducts products = CudaProducts::vendor, CudaSteps steps = CudaSteps::launches);
+  /// What is launched from here to `synchronize` is a step, see CudaSteps.
+  void begin_step();
   /// Waits until everything that was launched is done. Error: a kernel failed.
   void synchronize();
   /// Memory that the GPU and the host share.
@@ -46,6 +58,23 @@ class cuda {
   static const MemorySource& input_memory();
   /// Bytes that the library holds on the GPU, by all backends of this process together.
   static Index memory_taken();
+
+  /// A copy into memory of a `cuda` that runs beside what is launched, on a stream of its own: see InputQueue. It must
+  /// not outlive the backend.
+  class InputCopy {
+   public:
+    explicit InputCopy(cuda& backend);
+    /// Begins when everything is done that was launched before, which may read what is in `to`. Returns at once. `from`
+    /// is input memory and stays as it is until `finish`.
+    void begin(void* to, const void* from, Index bytes);
+    /// Everything that is launched from now on runs behind the copy.
+    void precede_launches();
+    /// Waits for the copy. Without `begin` there is nothing to wait for.
+    void finish();
+
+   private:
+    std::unique_ptr<detail::gpu::CopyBesideLaunches, detail::gpu::DeleteCopy> copy_;
+  };
 
   detail::gpu::Device& device() const { return *device_; }
 
@@ -57,11 +86,20 @@ class cuda {
 /// take bf16 factors, on the tensor cores. Sums, statistics, softmax and the arithmetic between what is stored are
 /// float, and so are parameters, their gradients, losses and the update. Weights are rounded on their way into a
 /// product, and so are the factors of products of floats.
+///
+/// Weights that were promised to be constant are rounded once, when they are first multiplied by: a copy in bf16 for
+/// each of them, beside the weights. The bits of results are the same.
 class cuda_bf16 : public cuda {
  public:
+  using cuda::cuda;
   static constexpr auto name = "cuda_bf16";
   using activation = bf16;                      ///< what passes over float parameters store
   static constexpr bool rounds_factors = true;  ///< of products, to bf16
+
+  /// Whether a trainer shall promise that its frozen weights stay.
+  static constexpr bool packs_frozen_weights() { return true; }
+  /// Nothing writes to these `elements`, or gives their memory back, while this backend lives.
+  void promise_constant(const float* begin, Index elements);
 };
 
 /// Whether a `cuda` can be made here; if not, why.
@@ -90,7 +128,7 @@ concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
   F(linear_backward_input) F(linear_backward_weight)                                                      \
   F(attention_forward) F(attention_backward)                                                              \
   F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
-  F(adamw) F(distance_penalty) F(sum_of_squares) F(kth_neighbour)
+  F(adamw) F(distance_penalty) F(sum_of_squares) F(clip_factor) F(kth_neighbour)
 /// On the tensor cores: products of either, and attention on bf16.
 #define RADAPT_CUDA_BF16_PRODUCTS(F)                                                                      \
   F(linear_forward) F(linear_activation_forward) F(linear_residual_forward)                               \

@@ -16,6 +16,37 @@ namespace radapt {
 namespace detail::gpu {
 void DeleteDevice::operator()(Device* device) const { delete device; }
 
+/// The two points between which a copy runs, and the stream that it runs on.
+class CopyBesideLaunches {
+ public:
+  explicit CopyBesideLaunches(Device& device)
+      : device_(device), launched_(runtime::make_event()), copied_(runtime::make_event()) {}
+  CopyBesideLaunches(const CopyBesideLaunches&) = delete;
+  CopyBesideLaunches& operator=(const CopyBesideLaunches&) = delete;
+  ~CopyBesideLaunches() {
+    runtime::destroy_event(launched_);
+    runtime::destroy_event(copied_);
+  }
+
+  void begin(void* to, const void* from, Index bytes) {
+    device_.launches().submit();
+    runtime::record(launched_, device_.stream());
+    runtime::wait_for(device_.copies(), launched_);
+    runtime::copy_input_to_device(to, from, bytes, device_.copies());
+    runtime::record(copied_, device_.copies());
+  }
+  void precede_launches() {
+    device_.launches().submit();
+    runtime::wait_for(device_.stream(), copied_);
+  }
+  void finish() { runtime::synchronize(copied_); }
+
+ private:
+  Device& device_;
+  runtime::Event launched_, copied_;
+};
+void DeleteCopy::operator()(CopyBesideLaunches* copy) const { delete copy; }
+
 inline constexpr MemorySource shared_memory{.take =
                                                 [](Index bytes) {
                                                   void* const memory = runtime::take_shared_memory(padded(bytes));
@@ -43,8 +74,16 @@ inline constexpr MemorySource input_memory{.take =
                                                }};
 }  // namespace detail::gpu
 
-cuda::cuda(CudaProducts products) : device_(new detail::gpu::Device(products)) {}
-void cuda::synchronize() { detail::gpu::runtime::synchronize(device_->stream()); }
+cuda::cuda(CudaProducts products, CudaSteps steps) : device_(new detail::gpu::Device(products, steps)) {}
+void cuda::begin_step() { device_->launches().begin_step(); }
+void cuda::synchronize() { device_->launches().finish(); }
+cuda::InputCopy::InputCopy(cuda& backend) : copy_(new detail::gpu::CopyBesideLaunches(backend.device())) {}
+void cuda::InputCopy::begin(void* to, const void* from, Index bytes) { copy_->begin(to, from, bytes); }
+void cuda::InputCopy::precede_launches() { copy_->precede_launches(); }
+void cuda::InputCopy::finish() { copy_->finish(); }
+void cuda_bf16::promise_constant(const float* begin, Index elements) {
+  device().rounded_weights().promise_constant(begin, elements);
+}
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
 const MemorySource& cuda::input_memory() { return detail::gpu::input_memory; }
 Index cuda::memory_taken() { return detail::gpu::VisibleMemory::all().bytes(); }

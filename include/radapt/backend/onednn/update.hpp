@@ -1,6 +1,8 @@
 #pragma once
 /// oneDNN backend's kernels of op/update.hpp: one pass over flat buffers each.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "radapt/backend/onednn/loops.hpp"
 #include "radapt/op/update.hpp"
@@ -17,7 +19,9 @@ inline void launch(onednn&, const op::adamw<float>& o) {
   const double correction2 = 1.0 - std::pow(o.beta2, static_cast<double>(o.step));
   const float b1 = narrow(o.beta1), b2 = narrow(o.beta2);
   const float b1_rest = narrow(1.0 - o.beta1), b2_rest = narrow(1.0 - o.beta2);
-  const float gradient_scale = narrow(o.gradient_scale), keep = narrow(1.0 - o.lr * o.weight_decay);
+  const float clip = o.clip == nullptr ? 1.0F : *o.clip;
+  if (std::isnan(clip)) { return; }
+  const float gradient_scale = narrow(o.gradient_scale) * clip, keep = narrow(1.0 - o.lr * o.weight_decay);
   const float rate = narrow(o.lr / correction1), root = narrow(1.0 / std::sqrt(correction2)), eps = narrow(o.eps);
   const float momentum = narrow(o.average_momentum), momentum_rest = narrow(1.0 - o.average_momentum);
   const Index size = o.parameters.size;
@@ -74,6 +78,14 @@ inline void launch(onednn& device, const op::sum_of_squares<float>& o) {
     for (Index j = 0; j < n; ++j) { squares += static_cast<double>(x[j]) * static_cast<double>(x[j]); }
     return squares;
   });
+}
+
+inline void launch(onednn&, const op::clip_factor<float>& o) {
+  const double* const losses = o.losses.data;
+  const bool finite = std::isfinite(*o.squares) &&
+                      std::all_of(losses, losses + o.losses.size, [](double loss) { return std::isfinite(loss); });
+  const double factor = o.most > 0 ? std::min(1.0, o.most / (std::sqrt(*o.squares) + 1e-6)) : 1.0;
+  *o.factor = finite ? static_cast<float>(factor) : std::numeric_limits<float>::quiet_NaN();
 }
 
 template <cpu_element T>

@@ -32,10 +32,10 @@ class Call {
   const T* in(const T* data, Index n) {
     if (n == 0 || is_visible(data)) { return data; }
     if (std::is_integral_v<T> && n * sizeof(T) <= Mirrors::most_bytes) {
-      return reinterpret_cast<const T*>(device_.mirrors().of(data, n * sizeof(T), stream()));
+      return reinterpret_cast<const T*>(device_.mirrors().of(data, n * sizeof(T), device_.launches()));
     }
     T* const copy = workspace<T>(n);
-    runtime::copy_to_device(copy, data, n * sizeof(T), stream());
+    device_.launches().copy_to_device(copy, data, n * sizeof(T));
     return copy;
   }
   /// n elements, all of which are written.
@@ -50,7 +50,7 @@ class Call {
   template <class T>
   T* updated(T* data, Index n) {
     T* const copy = out(data, n);
-    if (copy != data) { runtime::copy_to_device(copy, data, n * sizeof(T), stream()); }
+    if (copy != data) { device_.launches().copy_to_device(copy, data, n * sizeof(T)); }
     return copy;
   }
 
@@ -103,7 +103,7 @@ class Call {
   void done() {
     if (returned_.empty()) { return; }
     for (const Returned& r : returned_) { runtime::copy_to_host(r.host, r.copy, r.bytes, stream()); }
-    runtime::synchronize(stream());
+    device_.launches().wait();
     returned_.clear();
   }
 

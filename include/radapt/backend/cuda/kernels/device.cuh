@@ -3,57 +3,17 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <map>
 #include <memory>
-#include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "radapt/backend/cuda/cuda.hpp"
-#include "radapt/backend/cuda/kernels/runtime.cuh"
+#include "radapt/backend/cuda/kernels/device_memory.cuh"
+#include "radapt/backend/cuda/kernels/launches.cuh"
+#include "radapt/backend/cuda/kernels/rounded_weights.cuh"
 
 namespace radapt::detail::gpu {
-
-/// Which addresses kernels can follow: what the library took from the runtime.
-class VisibleMemory {
- public:
-  enum class Place { device, host };
-  void add(const void* memory, Index bytes, Place place = Place::device) {
-    const std::lock_guard lock(mutex_);
-    ranges_[address(memory)] = {bytes, place};
-  }
-  void remove(const void* memory) {
-    const std::lock_guard lock(mutex_);
-    ranges_.erase(address(memory));
-  }
-  bool contains(const void* memory) const {
-    const std::lock_guard lock(mutex_);
-    const auto after = ranges_.upper_bound(address(memory));
-    if (after == ranges_.begin()) { return false; }
-    const auto& [begin, range] = *std::prev(after);
-    return address(memory) - begin < range.bytes;
-  }
-  /// Of what is on the device.
-  Index bytes() const {
-    const std::lock_guard lock(mutex_);
-    Index sum = 0;
-    for (const auto& [begin, range] : ranges_) { sum += range.place == Place::device ? range.bytes : 0; }
-    return sum;
-  }
-  static VisibleMemory& all() {
-    // Never destroyed: memory in static objects of a program is given back after everything else.
-    static VisibleMemory& memory = *new VisibleMemory;
-    return memory;
-  }
-
- private:
-  static std::uintptr_t address(const void* memory) { return reinterpret_cast<std::uintptr_t>(memory); }
-  struct Range {
-    Index bytes;
-    Place place;
-  };
-  mutable std::mutex mutex_;
-  std::map<std::uintptr_t, Range> ranges_;
-};
 
 /// A stack of device memory for single calls. Kernels of one stream run one after the other, so what a call gives back
 /// can be handed to the next one at once. It grows while calls meet new sizes, and then no more.
@@ -66,10 +26,7 @@ class Workspace {
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
   ~Workspace() {
-    for (const Block& b : blocks_) {
-      VisibleMemory::all().remove(b.data);
-      runtime::give_back_device_memory(b.data);
-    }
+    for (const Block& b : blocks_) { give_back_counted_device_memory(b.data); }
   }
 
   Mark mark() const { return at_; }
@@ -79,8 +36,7 @@ class Workspace {
     while (at_.block < blocks_.size() && at_.used + bytes > blocks_[at_.block].bytes) { at_ = {at_.block + 1, 0}; }
     if (at_.block == blocks_.size()) {
       const Index whole = bytes > smallest ? bytes : smallest;
-      blocks_.push_back({static_cast<char*>(runtime::take_device_memory(whole)), whole});
-      VisibleMemory::all().add(blocks_.back().data, whole);
+      blocks_.push_back({static_cast<char*>(take_counted_device_memory(whole)), whole});
     }
     char* const data = blocks_[at_.block].data + at_.used;
     at_.used += bytes;
@@ -104,8 +60,8 @@ class Mirrors {
  public:
   static constexpr Index most_bytes = Index{1} << 18, count = 16;
 
-  /// `stream` orders the copy behind every kernel that may still read what was there before.
-  const char* of(const void* data, Index bytes, runtime::Stream stream) {
+  /// `launches` order the copy behind every kernel that may still read what was there before.
+  const char* of(const void* data, Index bytes, Launches& launches) {
     Entry* oldest = &entries_[0];
     for (Entry& e : entries_) {
       if (e.content.size() == bytes && std::memcmp(e.content.data(), data, bytes) == 0) {
@@ -114,11 +70,11 @@ class Mirrors {
       }
       if (e.used < oldest->used) { oldest = &e; }
     }
-    if (oldest->capacity < bytes) { take(*oldest, bytes, stream); }
+    if (oldest->capacity < bytes) { take(*oldest, bytes, launches); }
     const char* const begin = static_cast<const char*>(data);
     oldest->content.assign(begin, begin + bytes);
     oldest->used = ++uses_;
-    runtime::copy_to_device(oldest->copy, data, bytes, stream);
+    launches.copy_to_device(oldest->copy, data, bytes);
     return oldest->copy;
   }
 
@@ -136,18 +92,15 @@ class Mirrors {
     Index capacity = 0;
     std::uint64_t used = 0;
   };
-  void take(Entry& e, Index bytes, runtime::Stream stream) {
-    if (e.copy != nullptr) { runtime::synchronize(stream); }  // somebody may still read it
+  void take(Entry& e, Index bytes, Launches& launches) {
+    if (e.copy != nullptr) { launches.wait(); }  // somebody may still read it
     give_back(e);
     const Index whole = bytes > most_bytes / 4 ? most_bytes : most_bytes / 4;
-    e.copy = static_cast<char*>(runtime::take_device_memory(whole));
+    e.copy = static_cast<char*>(take_counted_device_memory(whole));
     e.capacity = whole;
-    VisibleMemory::all().add(e.copy, whole);
   }
   static void give_back(Entry& e) {
-    if (e.copy == nullptr) { return; }
-    VisibleMemory::all().remove(e.copy);
-    runtime::give_back_device_memory(e.copy);
+    give_back_counted_device_memory(e.copy);
     e.copy = nullptr;
     e.capacity = 0;
   }
@@ -158,16 +111,26 @@ class Mirrors {
 
 class Device {
  public:
-  explicit Device(CudaProducts products)
-      : name_(runtime::device_name()), products_(products), stream_(runtime::make_stream()) {}
+  Device(CudaProducts products, CudaSteps steps)
+      : name_(runtime::device_name()), products_(products), launches_(steps == CudaSteps::graphs) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
-  ~Device() { runtime::destroy_stream(stream_); }
+  ~Device() {
+    launches_.abandon();  // before the memory that it would work in is given back
+    if (copies_) { runtime::destroy_stream(*copies_); }
+  }
 
   const std::string& name() const { return name_; }
-  runtime::Stream stream() const { return stream_; }
+  Launches& launches() { return launches_; }
+  runtime::Stream stream() const { return launches_.stream(); }
+  /// For copies that run beside it; made when it is first asked for.
+  runtime::Stream copies() {
+    if (!copies_) { copies_ = runtime::make_stream(runtime::StreamOf::copies); }
+    return *copies_;
+  }
   Workspace& workspace() { return workspace_; }
   Mirrors& mirrors() { return mirrors_; }
+  RoundedWeights& rounded_weights() { return rounded_weights_; }
   CudaProducts products() const { return products_; }
   /// What a vendor's library keeps between calls; made when it is first asked for.
   template <class V>
@@ -179,9 +142,11 @@ class Device {
  private:
   std::string name_;
   CudaProducts products_;
-  runtime::Stream stream_;
+  Launches launches_;
+  std::optional<runtime::Stream> copies_;
   Workspace workspace_;
   Mirrors mirrors_;
+  RoundedWeights rounded_weights_;
   std::shared_ptr<void> vendor_;
 };
 

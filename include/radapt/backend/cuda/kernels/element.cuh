@@ -74,6 +74,16 @@ __device__ __forceinline__ void store_four(void* y, const std::uint32_t (&words)
 #endif
 }
 
+/// A value as elements of T are stored.
+template <class T>
+__device__ __forceinline__ float rounded_to(float value) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    return low_of(pack_bf16(value, 0.0F));
+  } else {
+    return value;
+  }
+}
+
 /// Rounded to nearest, ties to even, where T is bf16.
 template <class T>
 __device__ __forceinline__ void store(T* y, float value) {

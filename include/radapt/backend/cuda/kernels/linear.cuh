@@ -30,6 +30,10 @@ ProductOf<T, T, float> product_of(Call& call, const op::linear_activation_forwar
   return product_of(call, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
 }
 template <class T>
+ProductOf<T, T, float> product_of(Call& call, const op::linear_residual_forward<T>& o) {
+  return product_of(call, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+}
+template <class T>
 ProductOf<T, T, float> product_of(Call& call, const op::linear_backward_input<T>& o) {
   return {.c = (o.kept.keeps_all() ? call.out(o.dx) : call.updated(o.dx)).data,
           .a = call.in(o.dy).data,
@@ -97,6 +101,10 @@ void launch(cuda& backend, const op::linear_forward<T>& o) {
 template <std::same_as<float> T>
 void launch(cuda& backend, const op::linear_activation_forward<T>& o) {
   using namespace detail::gpu;
+  if (o.h.data != nullptr) {
+    launch(backend, op::linear_forward<T>{.y = o.h, .x = o.x, .weight = o.weight, .bias = o.bias});
+    return launch(backend, op::activation_forward<T>{.y = o.y, .x = o.h, .kind = o.kind});
+  }
   run_product(backend, o, [&](Call& call, const char* name, const Product& p) {
     if (vendor_multiplies(call, p)) {
       return map_elements<T>(call, name, p.rows * p.columns, Activate<T>{p.c, p.c, o.kind}, p.c);
@@ -136,45 +144,85 @@ void launch(cuda& backend, const op::linear_backward_bias<T>& o) {
 }
 
 namespace detail::gpu {
-/// A product on the tensor cores.
+
+/// y = x, rounded.
+struct Round {
+  bf16* y;
+  const float* x;
+  __device__ void operator()(Index i) const { store(y + i, x[i]); }
+};
+
+/// An activation of bf16 meets a weight.
+template <class Op>
+concept reads_a_weight = std::is_same_v<typename Op::element, bf16> && requires(const Op& o) {
+  o.weight;
+};
+
+/// One call of an operation that is a product on the tensor cores. Where a weight meets activations of bf16 and was
+/// promised to stay, the product reads it as it was rounded once; the bits are those of rounding it on the way.
+template <class Op, class F>
+void run_product_bf16(cuda_bf16& backend, const Op& o, const F& multiply) {
+  run_product(backend, o, [&](Call& call, const char* name, const auto& p) {
+    if constexpr (reads_a_weight<Op>) {
+      const Index elements = o.weight.size();
+      const auto [rounded, is_made] = call.device().rounded_weights().of(o.weight.data, elements);
+      if (rounded != nullptr) {
+        if (!is_made) { map(call, name, elements, Round{rounded, p.b}); }
+        return multiply(call, name, p.with_b(rounded));
+      }
+    }
+    multiply(call, name, p);
+  });
+}
 inline constexpr auto on_tensor_cores = [](Call& call, const char* name, const auto& p) {
   multiply_bf16(call, name, p);
 };
+
 }  // namespace detail::gpu
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_forward<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
-/// On floats, which no tower of this backend stores, the activation is a pass of its own.
+/// On floats, which no tower of this backend stores, the activation is a pass of its own, and so is the sum below.
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_activation_forward<T>& o) {
   using namespace detail::gpu;
-  run_product(backend, o, [&](Call& call, const char* name, const auto& p) {
-    if constexpr (std::is_same_v<T, float>) {
-      multiply_bf16(call, name, p);
-      map_elements<T>(call, name, p.rows * p.columns, Activate<T>{p.c, p.c, o.kind}, p.c);
-    } else {
+  if constexpr (std::is_same_v<T, float>) {
+    const Matrix<T> h = o.h.data == nullptr ? o.y : o.h;
+    launch(backend, op::linear_forward<T>{.y = h, .x = o.x, .weight = o.weight, .bias = o.bias});
+    launch(static_cast<cuda&>(backend), op::activation_forward<T>{.y = o.y, .x = h, .kind = o.kind});
+  } else {
+    run_product_bf16(backend, o, [&](Call& call, const char* name, auto p) {
+      p.h = o.h.data == nullptr ? nullptr : call.out(o.h).data;
       with_activation(o.kind, [&]<class Then>(Then) { multiply_bf16<Then>(call, name, p); });
-    }
-  });
+    });
+  }
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_residual_forward<T>& o) {
-  launch(backend, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
-  launch(static_cast<cuda&>(backend), op::add<T>{.y = o.y, .x = o.residual});
+  using namespace detail::gpu;
+  if constexpr (std::is_same_v<T, float>) {
+    launch(backend, op::linear_forward<T>{.y = o.y, .x = o.x, .weight = o.weight, .bias = o.bias});
+    launch(static_cast<cuda&>(backend), op::add<T>{.y = o.y, .x = o.residual});
+  } else {
+    run_product_bf16(backend, o, [&](Call& call, const char* name, auto p) {
+      p.residual = call.in(o.residual).data;
+      multiply_bf16(call, name, p);
+    });
+  }
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_input<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
 template <cuda_element T>
 void launch(cuda_bf16& backend, const op::linear_backward_weight<T>& o) {
-  detail::gpu::run_product(backend, o, detail::gpu::on_tensor_cores);
+  detail::gpu::run_product_bf16(backend, o, detail::gpu::on_tensor_cores);
 }
 
 }  // namespace radapt

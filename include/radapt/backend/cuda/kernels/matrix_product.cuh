@@ -40,6 +40,16 @@ struct ProductOf {
   const float* bias = nullptr;       ///< (columns) or null
   op::KeptRows kept{};               ///< of the rows of c, which are left alone where dropped
   bool kept_inner = false;           ///< `kept` is of the extent that is summed over
+  C* h = nullptr;                    ///< of bf16 products: what is in front of an activation, in rows like c; or null
+  const C* residual = nullptr;       ///< of bf16 products: added at the end, in rows like c; or null
+
+  /// The same product with a second factor of other elements, which lie as those of b do.
+  template <class Other>
+  ProductOf<C, A, Other> with_b(const Other* other) const {
+    return {c,    a,          other,  rows,  columns,   inner, a_stride, b_stride,  c_stride,
+            form, accumulate, factor, scale, log_scale, bias,  kept,     kept_inner,
+            h,    residual};
+  }
 };
 
 using Product = ProductOf<float, float, float>;

@@ -1,5 +1,6 @@
 #pragma once
-/// Matrix products on the tensor cores: factors are bf16, or f32 that is rounded on the way in; sums are f32.
+/// Matrix products on the tensor cores: factors are bf16, or f32 that is rounded on the way in; sums are f32. Weights
+/// that were promised to stay are rounded once and read as bf16.
 ///
 /// Tiles of 128 x 128, 32 deep; each of 8 warps owns 32 x 64 of the result in registers. The next tiles are on their
 /// way from memory, in registers, while the warps multiply. A tile of a factor lies in shared memory as it does in
@@ -222,7 +223,8 @@ __global__ void __launch_bounds__(threads, blocks_of<A, B>)
         const Position column = first_column + warp_column + j * 8 + t * 2;
         if (column >= columns) { continue; }
         const bool both = column + 1 < columns;
-        C* const to = c + Index{row} * stride + column;
+        const Index place = Index{row} * stride + column;
+        C* const to = c + place;
         Floats<2> pair{{coefficient * sums[i][j][half * 2], coefficient * sums[i][j][half * 2 + 1]}};
         if (!partial && p.accumulate) {
           pair.x[0] += load(to);
@@ -232,7 +234,18 @@ __global__ void __launch_bounds__(threads, blocks_of<A, B>)
             pair.x[0] += p.bias[column];
             if (both) { pair.x[1] += p.bias[column + 1]; }
           }
-          pair = {{Then{}(pair.x[0]), Then{}(pair.x[1])}};
+          if constexpr (!std::is_same_v<Then, NoActivation>) {
+            pair = {{rounded_to<C>(pair.x[0]), rounded_to<C>(pair.x[1])}};
+            if (p.h != nullptr) {
+              store(p.h + place, pair.x[0]);
+              if (both) { store(p.h + place + 1, pair.x[1]); }
+            }
+            pair = {{Then{}(pair.x[0]), Then{}(pair.x[1])}};
+          }
+          if (p.residual != nullptr) {
+            pair.x[0] += load(p.residual + place);
+            if (both) { pair.x[1] += load(p.residual + place + 1); }
+          }
         }
         if (both && c_in_pairs) {
           store(to, pair);
@@ -298,8 +311,9 @@ void multiply_bf16(Call& call, const char* name, const ProductOf<C, A, B>& p) {
   };
   const bool c_in_pairs = parts.count > 1 ? p.columns % 2 == 0 : in_packs<2>(p.c) && p.c_stride % 2 == 0;
   with_form(p.form, [&]<bool TransposedA, bool TransposedB>() {
-    // Two activations make the gradient of a weight, and one of them and a weight everything else.
-    constexpr bool exists = std::is_same_v<A, float> || TransposedA == std::is_same_v<B, bf16>;
+    // Two activations make the gradient of a weight, in float, and one of them and a weight another one.
+    constexpr bool of_a_weight = std::is_same_v<B, bf16> && std::is_same_v<C, float>;
+    constexpr bool exists = std::is_same_v<A, float> || TransposedA == of_a_weight;
     if constexpr (exists && (TransposedB || std::is_same_v<Then, NoActivation>)) {
       call.run(name, blocks, threads, kernel<TransposedA, TransposedB, Then, C, A, B>, p, parts,
                lies_in_packs(p.a, p.a_stride, TransposedA ? p.rows : p.inner),

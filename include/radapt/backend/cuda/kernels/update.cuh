@@ -10,10 +10,12 @@ namespace detail::gpu {
 template <class T>
 struct AdamWStep {
   T *p, *m, *v, *average;
-  const T* gradients;
+  const T *gradients, *clip;
   T gradient_scale, b1, b2, keep, rate, root, eps, momentum, fresh;
   __device__ void operator()(Index i) const {
-    const T g = gradient_scale * gradients[i];
+    const T shrinks = clip == nullptr ? T{1} : *clip;
+    if (shrinks != shrinks) { return; }
+    const T g = gradient_scale * shrinks * gradients[i];
     const T first = b1 * m[i] + (T{1} - b1) * g, second = b2 * v[i] + (T{1} - b2) * g * g;
     const T value = p[i] * keep - rate * first / (std::sqrt(second) * root + eps);
     m[i] = first;
@@ -41,6 +43,21 @@ struct Square {
   __device__ double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
 };
 
+/// On one thread.
+template <class T>
+struct ClipFactor {
+  const double* squares;
+  Vector<const double> losses;
+  double most;
+  T* factor;
+  __device__ void operator()(Index) const {
+    double nothing = *squares - *squares;  // 0, or NaN where something is not finite
+    for (Index i = 0; i < losses.size; ++i) { nothing += losses.data[i] - losses.data[i]; }
+    const double shrinks = most > 0 ? most / (std::sqrt(*squares) + 1e-6) : 1.0;
+    *factor = static_cast<T>((shrinks < 1.0 ? shrinks : 1.0) + nothing);
+  }
+};
+
 }  // namespace detail::gpu
 
 template <std::same_as<float> T>
@@ -54,6 +71,7 @@ void launch(cuda& backend, const op::adamw<T>& o) {
                                 .v = call.updated(o.second_moment).data,
                                 .average = call.updated(o.average).data,
                                 .gradients = call.in(o.gradients).data,
+                                .clip = call.in(o.clip, o.clip == nullptr ? 0 : 1),
                                 .gradient_scale = static_cast<T>(o.gradient_scale),
                                 .b1 = static_cast<T>(o.beta1),
                                 .b2 = static_cast<T>(o.beta2),
@@ -81,6 +99,17 @@ void launch(cuda& backend, const op::sum_of_squares<T>& o) {
   detail::gpu::Call call(backend);
   sum(call, o.name, o.x.size, detail::gpu::Square<T>{call.in(o.x).data},
       detail::gpu::AddTo<double>{call.updated(o.result, 1), 1.0});
+  call.done();
+}
+
+template <std::same_as<float> T>
+void launch(cuda& backend, const op::clip_factor<T>& o) {
+  detail::gpu::Call call(backend);
+  map(call, o.name, 1,
+      detail::gpu::ClipFactor<T>{.squares = call.in(o.squares, 1),
+                                 .losses = call.in(o.losses),
+                                 .most = o.most,
+                                 .factor = call.out(o.factor, 1)});
   call.done();
 }
 

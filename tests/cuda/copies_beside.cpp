@@ -1,0 +1,74 @@
+/// Copies that run beside launches, on streams whose order events alone fix.
+#define RADAPT_CUDA_ON_HOST "cuda/on_host.hpp"
+#include "cuda/five_steps.hpp"
+#include "radapt/backend/cuda/kernels/runtime.cuh"
+
+namespace {
+
+using radapt::Buffer;
+using radapt::Index;
+using radapt_test::FiveSteps;
+using radapt_test::SmallPairs;
+using radapt_test::on_host::Queue;
+
+/// Copies as early, or as late, as events allow.
+struct CopiesRun {
+  explicit CopiesRun(bool early) { Queue::all().copies_run_early = early; }
+  ~CopiesRun() { Queue::all().copies_run_early = false; }
+};
+
+void launch_add(radapt::cuda& device, float* y, const float* x, Index n) {
+  launch(device, radapt::op::add<float>{.y = {y, 1, n}, .x = {x, 1, n}});
+}
+
+}  // namespace
+
+TEST_CASE("cuda: a copy runs beside what is launched behind it, and not before what was launched in front") {
+  const CopiesRun early(true);
+  radapt::cuda device;
+  radapt::cuda::InputCopy copy(device);
+  Buffer<float> from(3, radapt::cuda::input_memory()), to(3, radapt::cuda::memory()), y(3, radapt::cuda::memory());
+  std::fill(from.begin(), from.end(), 5.0F);
+  launch_add(device, y.data(), to.data(), 3);  // of zeros
+  copy.begin(to.data(), from.data(), 3 * sizeof(float));
+  CHECK(to[0] == 0.0F);
+  device.synchronize();
+  CHECK(y[0] == 0.0F);
+  CHECK(to[0] == 5.0F);
+
+  std::fill(from.begin(), from.end(), 6.0F);
+  copy.begin(to.data(), from.data(), 3 * sizeof(float));
+  launch_add(device, y.data(), y.data(), 3);
+  CHECK(to[0] == 6.0F);  // the launch has not run
+}
+
+TEST_CASE("cuda: an input queue without any other wait gives every launch its own input, however streams run") {
+  for (const bool early : {false, true}) {
+    CAPTURE(early);
+    const CopiesRun copies(early);
+    radapt::Context<radapt::cuda> context;
+    radapt::InputQueue<radapt::cuda> queue(context, 4);
+    constexpr Index inputs = 6;
+    Buffer<float> sums(inputs * 4, radapt::cuda::memory());
+    const auto send = [&](Index i) {
+      const auto room = queue.room();
+      std::fill(room.begin(), room.end(), static_cast<float>(i + 1));
+      queue.send(4);
+    };
+    send(0);
+    for (Index i = 0; i < inputs; ++i) {
+      if (i + 1 < inputs) { send(i + 1); }
+      launch_add(context.device, sums.data() + i * 4, queue.receive().data(), 4);
+    }
+    context.device.synchronize();
+    for (Index i = 0; i < sums.size(); ++i) { CHECK(sums[i] == static_cast<float>(i / 4 + 1)); }
+  }
+}
+
+TEST_CASE("cuda: steps on pixels of an input queue have the bits of steps on pixels as they lie, however streams run") {
+  const auto plain = FiveSteps{}.run<SmallPairs::Recipe, radapt::cuda_bf16>();
+  for (const bool early : {false, true}) {
+    const CopiesRun copies(early);
+    CHECK(FiveSteps{.queued = true}.run<SmallPairs::Recipe, radapt::cuda_bf16>() == plain);
+  }
+}

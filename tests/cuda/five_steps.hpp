@@ -1,0 +1,73 @@
+#pragma once
+/// Five steps on the CUDA backends, however their launches and their pixels reach the GPU.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "radapt/backend/cuda/all.hpp"
+#include "radapt/clip/initialise.hpp"
+#include "radapt/core/input_queue.hpp"
+#include "radapt/train/trainer.hpp"
+#include "train/small_pairs.hpp"
+
+namespace radapt_test {
+
+/// A backend whose steps are graphs, as a program would make one.
+template <class Backend>
+struct Graphs : Backend {
+  Graphs() : Backend(radapt::CudaProducts::vendor, radapt::CudaSteps::graphs) {}
+};
+
+struct FiveSteps {
+  bool parts = false;   ///< in two micro-batches
+  bool queued = false;  ///< pixels go through an input queue
+  bool fails = false;   ///< before the second step come one that is refused, half launched, and one that is not finite
+
+  /// Losses, norms and parameters, as they are left.
+  template <class Recipe, class Backend>
+  std::vector<double> run() const {
+    constexpr std::uint64_t steps = 5;
+    radapt::Weights<typename Recipe::trained> weights;
+    radapt::initialise_clip(weights, 1);
+    radapt::TrainOptions options{.size = {.batch = SmallPairs::batch}};
+    if (parts) { options.size.micro_batch = SmallPairs::batch / 2; }
+    options.schedule = {.base = 1e-3, .warmup = 0, .total = 10, .minimum = 0};
+    radapt::Trainer<Recipe, Backend> trainer(weights, options);
+    std::vector<SmallPairs> pairs;  // with captions of other lengths each
+    for (std::uint64_t i = 0; i < steps; ++i) { pairs.emplace_back(i); }
+    radapt::InputQueue<Backend> queue(trainer.context(), pairs[0].pixels.size());
+    const auto send = [&](std::uint64_t i) {
+      std::copy(pairs[i].pixels.begin(), pairs[i].pixels.end(), queue.room().begin());
+      queue.send(pairs[i].pixels.size());
+    };
+    std::vector<double> out;
+    if (queued) { send(0); }
+    for (std::uint64_t i = 0; i < steps; ++i) {
+      if (fails && i == 1) { fail_twice(trainer); }
+      auto batch = pairs[i].view();
+      if (queued) {
+        if (i + 1 < steps) { send(i + 1); }
+        batch.pixels = queue.receive();
+      }
+      const auto report = trainer.step(batch);
+      out.push_back(report.loss);
+      out.push_back(report.grad_norm);
+    }
+    out.insert(out.end(), trainer.state().parameter_buffer().begin(), trainer.state().parameter_buffer().end());
+    return out;
+  }
+
+ private:
+  static void fail_twice(auto& trainer) {
+    SmallPairs bad;
+    bad.groups.pop_back();
+    CHECK_THROWS_AS(trainer.step(bad.view()), radapt::error);
+    bad.groups.push_back(0);
+    std::fill(bad.pixels.begin(), bad.pixels.end(), std::numeric_limits<float>::quiet_NaN());
+    CHECK_THROWS_WITH_AS(trainer.step(bad.view()), doctest::Contains("not finite"), radapt::error);
+  }
+};
+
+}  // namespace radapt_test

@@ -1,0 +1,33 @@
+/// Graphs that steps run as, which only the stand-in can count.
+#define RADAPT_CUDA_ON_HOST "cuda/on_host.hpp"
+#include "cuda/five_steps.hpp"
+#include "radapt/backend/cuda/kernels/runtime.cuh"
+
+using radapt_test::FiveSteps;
+using radapt_test::on_host::Counts;
+using Recipe = radapt_test::SmallPairs::Recipe;
+
+TEST_CASE("cuda: every step is one graph, made anew where its form is another one, and nothing is launched beside it") {
+  for (const bool parts : {false, true}) {
+    CAPTURE(parts);
+    const Counts before = Counts::all();
+    FiveSteps{.parts = parts, .queued = true}.run<Recipe, radapt_test::Graphs<radapt::cuda_bf16>>();
+    const Counts& after = Counts::all();
+    CHECK(after.graphs_made - before.graphs_made == 2);  // the first step rounds weights, too
+    CHECK(after.graphs_changed - before.graphs_changed == 3);
+    CHECK(after.waits - before.waits == 5);
+    CHECK(after.outside_of_graphs - before.outside_of_graphs == 5);  // the copies of the input queue
+  }
+}
+
+TEST_CASE("cuda: a wait in the middle of a step cuts it into graphs, and without graphs there are none") {
+  using WithTerms = radapt::recipe::carot<radapt_test::SmallArch>;
+  const Counts before = Counts::all();
+  FiveSteps{}.run<WithTerms, radapt_test::Graphs<radapt::cuda>>();
+  const Counts graphs = Counts::all();
+  CHECK(graphs.outside_of_graphs == before.outside_of_graphs);
+  CHECK(graphs.graphs_made + graphs.graphs_changed - before.graphs_made - before.graphs_changed ==
+        graphs.waits - before.waits);
+  FiveSteps{}.run<Recipe, radapt::cuda>();
+  CHECK(Counts::all().graphs_made == graphs.graphs_made);
+}

@@ -1,0 +1,35 @@
+/// However launches and pixels reach the GPU, a run has the same bits.
+#include "cuda/five_steps.hpp"
+
+#include <type_traits>
+
+using radapt_test::FiveSteps;
+using radapt_test::Graphs;
+using radapt_test::SmallArch;
+using radapt_test::SmallPairs;
+namespace recipe = radapt::recipe;
+
+TEST_CASE("cuda: a run whose pixels go through an input queue has the bits of one that is given them") {
+  const FiveSteps whole, queued{.queued = true};
+  CHECK(queued.run<SmallPairs::Recipe, radapt::cuda>() == whole.run<SmallPairs::Recipe, radapt::cuda>());
+}
+
+TEST_CASE("cuda: a run whose steps are graphs has the bits of one whose kernels are launched") {
+  const auto compare = []<class Recipe, class Backend>(std::type_identity<Recipe>, std::type_identity<Backend>,
+                                                       FiveSteps steps) {
+    CHECK(steps.run<Recipe, Graphs<Backend>>() == steps.run<Recipe, Backend>());
+  };
+  const std::type_identity<radapt::cuda_bf16> rounded;
+  compare(std::type_identity<SmallPairs::Recipe>{}, std::type_identity<radapt::cuda>{}, {});
+  compare(std::type_identity<SmallPairs::Recipe>{}, rounded, {.parts = true, .queued = true});
+  compare(std::type_identity<recipe::flyp<SmallArch>>{}, rounded, {});
+  compare(std::type_identity<recipe::carot<SmallArch>>{}, rounded, {});  // waits in the middle of a step
+}
+
+TEST_CASE("cuda: steps that end with an error leave nothing behind for the next ones") {
+  using Recipe = SmallPairs::Recipe;
+  const auto expected = FiveSteps{}.run<Recipe, radapt::cuda>();
+  const FiveSteps fails{.fails = true};
+  CHECK(fails.run<Recipe, radapt::cuda>() == expected);
+  CHECK(fails.run<Recipe, Graphs<radapt::cuda>>() == expected);
+}
