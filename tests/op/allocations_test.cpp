@@ -13,7 +13,7 @@ TEST_CASE("allocations are counted") {
   CHECK(Allocations::of([] {}) == 0);
   CHECK(Allocations::of([&] { v.reserve(100); }) == 1);
   CHECK(Allocations::of([] { radapt::Buffer<float> aligned(100); }) == 1);
-  CHECK(Allocations::of([] { radapt::Buffer<char> large(radapt::detail::least_paged_bytes); }) == 1);
+  CHECK(Allocations::of([] { radapt::Buffer<char> large(radapt::detail::least_large_bytes); }) == 1);
   v.reserve(1000);
   CHECK(Allocations::of([] {}) == 0);
 }

@@ -1,9 +1,7 @@
 #pragma once
-/// The operators new and delete of an executable, and its mmap, which count allocations. One source of an executable
+/// The operators new and delete of an executable, and its calloc, which count allocations. One source of an executable
 /// includes it.
 #include <dlfcn.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <new>
@@ -42,8 +40,8 @@ void count_allocation(void* caller) {
 [[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 // In the place of the C library's: large buffers come from there.
-extern "C" [[gnu::noinline]] void* mmap(void* at, std::size_t n, int protection, int flags, int file,
-                                        off_t offset) noexcept {
+extern "C" void* __libc_calloc(std::size_t n, std::size_t size) noexcept;
+extern "C" [[gnu::noinline]] void* calloc(std::size_t n, std::size_t size) noexcept {
   count_allocation(__builtin_return_address(0));
-  return reinterpret_cast<void*>(syscall(SYS_mmap, at, n, protection, flags, file, offset));
+  return __libc_calloc(n, size);
 }

@@ -1,20 +1,9 @@
 #pragma once
 /// Owned memory, 64-byte aligned, zeroed, never resized: of the host, or shared with a device.
-// AddressSanitizer watches the edges of what comes from the heap.
-#if defined(__SANITIZE_ADDRESS__)
-#define RADAPT_WATCHES_HEAP 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define RADAPT_WATCHES_HEAP 1
-#endif
-#endif
-#if defined(__unix__) && !defined(RADAPT_WATCHES_HEAP)
-#define RADAPT_HAS_PAGES 1
-#include <sys/mman.h>
-#endif
-
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -41,7 +30,7 @@ struct MemorySource {
   void (*give_back)(void* memory) noexcept;  ///< null does nothing
 };
 
-/// The heap; large buffers take pages of the system.
+/// The heap.
 inline constexpr MemorySource host_memory{
     .take =
         [](Index bytes) {
@@ -53,28 +42,28 @@ inline constexpr MemorySource host_memory{
 
 namespace detail {
 
-/// Bytes from which a Buffer on the heap takes pages of the system in its place.
-inline constexpr Index least_paged_bytes = Index{1} << 22;
+/// Bytes from which a Buffer takes its memory here.
+inline constexpr Index least_large_bytes = Index{1} << 22;
 
-#ifdef RADAPT_HAS_PAGES
-inline void* take_pages(Index bytes) {
-  const Index all = alignment + padded(bytes);  // how many they are stands in front of them
-  void* const pages = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (pages == MAP_FAILED) { throw std::bad_alloc{}; }
-  *static_cast<Index*>(pages) = all;
-  return static_cast<char*>(pages) + alignment;
+inline void* take_large_memory(Index bytes) {
+  void* const taken = std::calloc(padded(bytes) + 2 * alignment, 1);
+  if (taken == nullptr) { throw std::bad_alloc{}; }
+  char* const first = static_cast<char*>(taken);
+  const Index to_boundary = alignment - reinterpret_cast<std::uintptr_t>(first) % alignment;
+  char* const memory = first + to_boundary + alignment;
+  std::memcpy(memory - alignment, &taken, sizeof taken);  // for the way back
+  return memory;
 }
-inline void give_back_pages(void* memory) noexcept {
+inline void give_back_large_memory(void* memory) noexcept {
   if (memory == nullptr) { return; }
-  void* const pages = static_cast<char*>(memory) - alignment;
-  (void)munmap(pages, *static_cast<Index*>(pages));
+  void* taken = nullptr;
+  std::memcpy(&taken, static_cast<char*>(memory) - alignment, sizeof taken);
+  std::free(taken);
 }
-/// Pages that the system hands out zeroed when they are first touched: near the thread that touches them, which is one
-/// that works in them, and never where a plan allows for more than a batch needs.
-inline constexpr MemorySource large_host_memory{.take = take_pages, .give_back = give_back_pages};
-#else
-inline constexpr const MemorySource& large_host_memory = host_memory;
-#endif
+/// The heap, for buffers so large that the C library asks the system for pages. It zeroes those when they are first
+/// touched: near the thread that touches them, which is one that works in them, and never where a plan allows for
+/// more than a batch needs.
+inline constexpr MemorySource large_host_memory{.take = take_large_memory, .give_back = give_back_large_memory};
 
 }  // namespace detail
 
@@ -110,7 +99,7 @@ class Buffer {
   Buffer() = default;
   explicit Buffer(Index elements, const MemorySource& source = host_memory) : source_(&source), size_(elements) {
     const Index bytes = elements * sizeof(T);
-    if (source_ == &host_memory && bytes >= detail::least_paged_bytes) { source_ = &detail::large_host_memory; }
+    if (source_ == &host_memory && bytes >= detail::least_large_bytes) { source_ = &detail::large_host_memory; }
     if (bytes != 0) { data_ = static_cast<T*>(source_->take(bytes)); }
   }
   Buffer(Buffer&& other) noexcept
