@@ -142,8 +142,8 @@ RADAPT_AVX512 inline float dot_of(const float* a, const float* b, Index n) {
   return _mm512_reduce_add_ps(sum);
 }
 
-/// s becomes p = exp(scale s - log_sum), and dp becomes ds = p (dp - along), for the first `seen` keys; both become 0 up
-/// to `keys`, a multiple of 16.
+/// s becomes p = exp(scale s - log_sum), and dp becomes ds = p (dp - along), for the first `seen` keys; both become 0
+/// up to `keys`, a multiple of 16.
 RADAPT_AVX512 inline void take_slopes(float* s, float* dp, Index seen, Index keys, float scale, float log_sum,
                                       float along) {
   for (Index i = 0; i < keys; i += 16) {

@@ -27,34 +27,34 @@ struct Scaling {
 
 /// `Rows` rows by `Vectors` times sixteen columns, of which the last vector has `last`. The sums stay in registers: for
 /// each element of the inner extent `Vectors` vectors of b are loaded, and `Rows` elements of a spread over a vector.
-template <int Rows, int Vectors>
+template <Index Rows, Index Vectors>
 RADAPT_AVX512 void multiply_in_registers(FloatRows<float> c, const LeftFloats& a, FloatRows<const float> b, Index inner,
                                          __mmask16 last, const Scaling& scaling) {
   __m512 sums[Rows][Vectors];
   RADAPT_UNROLLED
-  for (int r = 0; r < Rows; ++r) {
+  for (Index r = 0; r < Rows; ++r) {
     RADAPT_UNROLLED
-    for (int v = 0; v < Vectors; ++v) { sums[r][v] = _mm512_setzero_ps(); }
+    for (Index v = 0; v < Vectors; ++v) { sums[r][v] = _mm512_setzero_ps(); }
   }
   const float *x = a.data, *y = b.data;
   for (Index k = 0; k < inner; ++k, x += a.inner_step, y += b.stride) {
     __m512 right[Vectors];
     RADAPT_UNROLLED
-    for (int v = 0; v < Vectors; ++v) {
+    for (Index v = 0; v < Vectors; ++v) {
       right[v] = v + 1 == Vectors ? _mm512_maskz_loadu_ps(last, y + 16 * v) : _mm512_loadu_ps(y + 16 * v);
     }
     RADAPT_UNROLLED
-    for (int r = 0; r < Rows; ++r) {
+    for (Index r = 0; r < Rows; ++r) {
       const __m512 left = _mm512_set1_ps(x[r * a.row_step]);
       RADAPT_UNROLLED
-      for (int v = 0; v < Vectors; ++v) { sums[r][v] = _mm512_fmadd_ps(left, right[v], sums[r][v]); }
+      for (Index v = 0; v < Vectors; ++v) { sums[r][v] = _mm512_fmadd_ps(left, right[v], sums[r][v]); }
     }
   }
   const __m512 factor = _mm512_set1_ps(scaling.factor);
   RADAPT_UNROLLED
-  for (int r = 0; r < Rows; ++r) {
+  for (Index r = 0; r < Rows; ++r) {
     RADAPT_UNROLLED
-    for (int v = 0; v < Vectors; ++v) {
+    for (Index v = 0; v < Vectors; ++v) {
       float* const to = c.data + r * c.stride + 16 * v;
       const __mmask16 lanes = v + 1 == Vectors ? last : first_lanes(16);
       __m512 sum = _mm512_mul_ps(sums[r][v], factor);
@@ -68,7 +68,7 @@ RADAPT_AVX512 void multiply_in_registers(FloatRows<float> c, const LeftFloats& a
   }
 }
 
-template <int Vectors>
+template <Index Vectors>
 RADAPT_AVX512 void multiply_columns(FloatRows<float> c, LeftFloats a, FloatRows<const float> b, Index rows, Index inner,
                                     __mmask16 last, const Scaling& scaling) {
   const auto step = [&](Index n) {
@@ -76,8 +76,14 @@ RADAPT_AVX512 void multiply_columns(FloatRows<float> c, LeftFloats a, FloatRows<
     a.data += n * a.row_step;
     rows -= n;
   };
-  for (; rows >= 6; step(6)) { multiply_in_registers<6, Vectors>(c, a, b, inner, last, scaling); }
-  for (; rows >= 2; step(2)) { multiply_in_registers<2, Vectors>(c, a, b, inner, last, scaling); }
+  while (rows >= 6) {
+    multiply_in_registers<6, Vectors>(c, a, b, inner, last, scaling);
+    step(6);
+  }
+  while (rows >= 2) {
+    multiply_in_registers<2, Vectors>(c, a, b, inner, last, scaling);
+    step(2);
+  }
   if (rows == 1) { multiply_in_registers<1, Vectors>(c, a, b, inner, last, scaling); }
 }
 

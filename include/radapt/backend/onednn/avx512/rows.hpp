@@ -1,7 +1,7 @@
 #pragma once
-/// Passes over rows of float or bf16, sixteen elements at a time, whatever a program is compiled for; bf16 is rounded by
-/// the processor's own instruction. They are bound by memory; on bf16 the same loops in C++ take three times as long, in
-/// rounding.
+/// Passes over rows of float or bf16, sixteen elements at a time, whatever a program is compiled for; bf16 is rounded
+/// by the processor's own instruction. They are bound by memory; on bf16 the same loops in C++ take three times as
+/// long, in rounding.
 #include "radapt/backend/onednn/avx512/vector_math.hpp"
 #ifdef RADAPT_HAS_AVX512
 
@@ -14,7 +14,8 @@ struct RowStatistics {
 
 /// y = (x - mean) rstd weight + bias.
 template <class T>
-RADAPT_AVX512 RowStatistics normalise_row(T* y, const T* x, const float* weight, const float* bias, Index width, float eps) {
+RADAPT_AVX512 RowStatistics normalise_row(T* y, const T* x, const float* weight, const float* bias, Index width,
+                                          float eps) {
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < width; i += 16) { sum = _mm512_add_ps(sum, load_as_floats(x + i, width - i)); }
   const float mean = _mm512_reduce_add_ps(sum) / static_cast<float>(width);
@@ -37,7 +38,7 @@ RADAPT_AVX512 RowStatistics normalise_row(T* y, const T* x, const float* weight,
 /// dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy weight.
 template <class T>
 RADAPT_AVX512 void normalise_row_backward(T* dx, const T* dy, const T* x, const float* weight, Index width,
-                                              RowStatistics s) {
+                                          RowStatistics s) {
   const __m512 centre = _mm512_set1_ps(s.mean), rstd = _mm512_set1_ps(s.rstd);
   __m512 sum = _mm512_setzero_ps(), along = _mm512_setzero_ps();
   for (Index i = 0; i < width; i += 16) {

@@ -75,7 +75,7 @@ RADAPT_AVX512 inline void multiply_row_block(float* c, Index stride, const bf16*
 
 /// Writes `rows` rows of c times a factor, rounded.
 RADAPT_AVX512 inline void put_rows(bf16* y, Index y_stride, const float* c, Index stride, Index rows, Index columns,
-                                float factor) {
+                                   float factor) {
   for (Index r = 0; r < rows; ++r) {
     for (Index i = 0; i < columns; i += 16) {
       store_floats(y + r * y_stride + i, _mm512_mul_ps(_mm512_loadu_ps(c + r * stride + i), _mm512_set1_ps(factor)),
@@ -103,7 +103,8 @@ struct ForwardRoom {
 
 /// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`. Returns the logarithm of the sum of
 /// exponentials of scale s; `total` is the sum of p.
-RADAPT_AVX512 inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale, float& total) {
+RADAPT_AVX512 inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale,
+                                             float& total) {
   __m512 most = _mm512_set1_ps(-__builtin_inff());
   for (Index i = 0; i < seen; i += 16) {
     const auto lanes = first_lanes(seen - i);

@@ -34,7 +34,7 @@ struct BackwardRoom {
 
 /// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to `keys`.
 RADAPT_AVX512 inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
-                                   float scale, float log_sum, float along) {
+                                      float scale, float log_sum, float along) {
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
@@ -64,7 +64,7 @@ RADAPT_AVX512 inline float dot_of(const bf16* a, const bf16* b, Index n) {
 
 /// c (keys, width) = or += x^T b, with x the left factors of `blocks` times 32 positions and b a right factor of them.
 RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
-                                          const bf16* b, Index keys, bf16* turned, bool add) {
+                                             const bf16* b, Index keys, bf16* turned, bool add) {
   for (Index key = 0; key < keys; key += row_block) {
     for (Index i = 0; i < blocks; ++i) {
       for (Index half = 0; half < row_block; half += tile_rows) {
@@ -91,7 +91,7 @@ RADAPT_AVX512 inline void ask_for_next_head(const HeadMatrix& x) {
 
 /// One head of one sequence.
 RADAPT_AVX512 inline void attend_backward(const op::attention_backward<bf16>& o, Index sequence, Index head,
-                                       char* memory) {
+                                          char* memory) {
   const TileRegisters registers;
   const Index width = o.y.columns, d = width / o.heads, first = o.sequences.begin(sequence);
   const Index length = o.sequences.length(sequence);
@@ -142,8 +142,8 @@ RADAPT_AVX512 inline void attend_backward(const op::attention_backward<bf16>& o,
     const bool add = b + 1 < blocks;
     add_turned_product(room.dv, padded_width, room.probabilities, x_block, parts, room.gradients_right,
                        std::min(keys, length), room.turned, add);
-    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right,
-                       std::min(keys, length), room.turned, add);
+    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right, std::min(keys, length),
+                       room.turned, add);
   }
   bf16* const dk = o.dqkv.data + qkv_place + width;
   put_rows(dk, 3 * width, room.dk, padded_width, length, d, scale);

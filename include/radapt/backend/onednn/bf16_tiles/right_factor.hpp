@@ -8,9 +8,9 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
-/// Elements of a sum that are added up before it is put away. On tile registers 32 rows of them, 16 KB, lie in the first
-/// cache beside what streams by. Vectors take an eighth of the pace, which the second cache keeps up with: there only
-/// putting away counts, and 768 was 1.05 times as good as 256 (Zen 5).
+/// Elements of a sum that are added up before it is put away. On tile registers 32 rows of them, 16 KB, lie in the
+/// first cache beside what streams by. Vectors take an eighth of the pace, which the second cache keeps up with: there
+/// only putting away counts, and 768 was 1.05 times as good as 256 (Zen 5).
 inline Index depth_of_sums() { return has_tile_registers() ? 256 : 768; }
 
 /// How a right factor (inner, columns) is cut. A group of columns stays in the second-level cache while all rows of the
@@ -46,7 +46,7 @@ struct Blocking {
 /// Writes panel by panel of w, or of w^T when it is `turned`: then w is (columns, inner). Rows of w lie `stride` apart.
 template <class T>
 RADAPT_AVX512 void take_right_panel(bf16* tiles, const Blocking& cut, const T* w, Index stride, bool turned,
-                                 Index column) {
+                                    Index column) {
   for (Index from = 0; from < cut.padded_inner(); from += cut.depth()) {
     bf16* to = tiles + cut.place(column, from);
     for (Index k = from; k < std::min(from + cut.depth(), cut.padded_inner()); k += tile_depth) {

@@ -5,8 +5,7 @@
 #include <cstdint>
 
 // In front of a function that is compiled for AMX, too: it is called where `has_tile_registers` is true.
-#define RADAPT_AMX \
-  __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
+#define RADAPT_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
 
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
@@ -55,8 +54,8 @@ class TileRegisters {
   Index rows_ = 0;
 };
 
-/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Cold`: the
-/// tiles of b are in no cache, and those of the next block follow.
+/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Cold`:
+/// the tiles of b are in no cache, and those of the next block follow.
 template <int Tiles, bool Cold>
 RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index steps, bool add) {
   const int row_bytes = static_cast<int>(c.stride * sizeof(float));

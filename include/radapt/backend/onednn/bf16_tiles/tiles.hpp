@@ -61,7 +61,7 @@ struct LeftTiles {
   const bf16* data;
   Index step;     ///< elements
   int row_bytes;  ///< between rows
-  const bf16* lower() const { return data + tile_rows * row_bytes / static_cast<Index>(sizeof(bf16)); }
+  const bf16* lower() const { return data + tile_rows * static_cast<Index>(row_bytes) / sizeof(bf16); }
 };
 /// Left tiles that lie one behind the other: [steps][2].
 inline LeftTiles packed_left(const bf16* data) { return {data, 2 * tile_elements, tile_row_bytes}; }
