@@ -32,14 +32,15 @@ struct Promises<radapt::onednn> : OperandsOnTheHeap {
 
 /// On bf16, attention rounds probabilities and the gradients of scores to be factors of the next product: each term of
 /// a sum is off by 2^-8 of itself at most. The other factors are what is stored, and weights that bf16 holds. What is
-/// between a linear layer and its activation is rounded as if it were stored: off by 2^-9, at slopes up to 1.13.
+/// between a linear layer and its activation, or the sum behind it, is rounded as if it were stored: off by 2^-9, at
+/// slopes up to 1.13.
 struct RoundsInside {
   template <template <class> class Of, class Op>
   static constexpr bool is = std::is_same_v<Op, Of<radapt::bf16>>;
   template <class Op>
   static constexpr double rounded_inside =
       is<radapt::op::attention_forward, Op> || is<radapt::op::attention_backward, Op> ||
-              is<radapt::op::linear_activation_forward, Op>
+              is<radapt::op::linear_activation_forward, Op> || is<radapt::op::linear_residual_forward, Op>
           ? 1.01 * 0x1p-8
           : 0;
 };

@@ -32,8 +32,8 @@ struct linear_activation_forward {
   Matrix<T> h{};  // (rows, out), apart from y; or null
 };
 
-/// y = residual + x W^T + b: the last linear layer of a residual branch and the sum behind it. y and residual lie
-/// apart.
+/// y = residual + (x W^T + b): the last linear layer of a residual branch and the sum behind it, with the bits of both
+/// one after the other: what is added is rounded to T. y and residual lie apart.
 template <class T>
 struct linear_residual_forward {
   static constexpr auto name = "linear_residual_forward";

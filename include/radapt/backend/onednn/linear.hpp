@@ -67,7 +67,7 @@ inline void add_bias_and_residual(float* y, const float* bias, const float* resi
     float* const row = y + r * width;
     const float* const added = residual + r * width;
     RADAPT_VECTOR_LOOP
-    for (Index i = 0; i < width; ++i) { row[i] += bias[i] + added[i]; }
+    for (Index i = 0; i < width; ++i) { row[i] = row[i] + bias[i] + added[i]; }
   });
 }
 

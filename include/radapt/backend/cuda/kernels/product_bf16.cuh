@@ -243,8 +243,8 @@ __global__ void __launch_bounds__(threads, blocks_of<A, B>)
             pair = {{Then{}(pair.x[0]), Then{}(pair.x[1])}};
           }
           if (p.residual != nullptr) {
-            pair.x[0] += load(p.residual + place);
-            if (both) { pair.x[1] += load(p.residual + place + 1); }
+            pair.x[0] = rounded_to<C>(pair.x[0]) + load(p.residual + place);
+            if (both) { pair.x[1] = rounded_to<C>(pair.x[1]) + load(p.residual + place + 1); }
           }
         }
         if (both && c_in_pairs) {

@@ -14,8 +14,8 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
-/// What becomes of the sums s (rows, columns) of a product: y = residual + s + bias; or h = s + bias, rounded to what
-/// is stored, and y = act(h); or y += factor s.
+/// What becomes of the sums s (rows, columns) of a product: y = h = s + bias, y = residual + h, or y = act(h), where h
+/// is rounded to what is stored; or y += factor s.
 template <class Y>
 struct Result {
   Y* y;
@@ -83,8 +83,8 @@ RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Inde
         v = _mm512_fmadd_ps(v, _mm512_set1_ps(result.factor), load_as_floats(y, n));
       } else {
         v = _mm512_add_ps(v, bias);
+        if (result.activation || result.residual != nullptr) { v = rounded_to<Y>(v); }
         if (result.activation) {
-          v = rounded_to<Y>(v);
           if (result.h != nullptr) { store_floats(result.h + (y - result.y), v, n); }
           v = activated(*result.activation, v);
         }
