@@ -1,6 +1,8 @@
 #pragma once
 /// The CPU backend in bf16: its state and its kernels. Where the processor multiplies bf16 they are our own, on tiles;
 /// elsewhere those of `onednn` run on copies in float.
+#include <utility>
+
 #include "radapt/backend/onednn/bf16_device.hpp"
 #include "radapt/backend/onednn/bf16_tiles/attention_backward.hpp"
 #include "radapt/backend/onednn/bf16_tiles/linear.hpp"

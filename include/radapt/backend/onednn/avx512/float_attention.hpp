@@ -5,7 +5,7 @@
 /// one order.
 #include "radapt/backend/onednn/avx512/float_product.hpp"
 #include "radapt/backend/onednn/avx512/pieces.hpp"
-#include "radapt/backend/onednn/avx512/vector_math.hpp"
+#include "radapt/backend/onednn/avx512/rows.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include "radapt/op/attention.hpp"
 
@@ -68,12 +68,7 @@ struct FloatForwardRoom {
 /// s becomes exp(scale (s - max s)) for the first `seen` scores of a row, and 0 up to `keys`, a multiple of 16. Returns
 /// the logarithm of the sum of exponentials of scale s; `total` is the sum of what s becomes.
 RADAPT_AVX512 inline float take_exponentials(float* s, Index seen, Index keys, float scale, float& total) {
-  __m512 most = _mm512_set1_ps(-__builtin_inff());
-  for (Index i = 0; i < seen; i += 16) {
-    const auto lanes = first_lanes(seen - i);
-    most = _mm512_mask_max_ps(most, lanes, most, _mm512_loadu_ps(s + i));
-  }
-  const float largest = _mm512_reduce_max_ps(most);
+  const float largest = largest_of(s, seen);
   const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale);
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < keys; i += 16) {
@@ -133,14 +128,6 @@ struct FloatBackwardRoom {
     for (float** scores : {&probabilities, &slopes}) { *scores = pieces.take<float>(block * t); }
   }
 };
-
-RADAPT_AVX512 inline float dot_of(const float* a, const float* b, Index n) {
-  __m512 sum = _mm512_setzero_ps();
-  for (Index i = 0; i < n; i += 16) {
-    sum = _mm512_fmadd_ps(load_as_floats(a + i, n - i), load_as_floats(b + i, n - i), sum);
-  }
-  return _mm512_reduce_add_ps(sum);
-}
 
 /// s becomes p = exp(scale s - log_sum), and dp becomes ds = p (dp - along), for the first `seen` keys; both become 0
 /// up to `keys`, a multiple of 16.

@@ -8,6 +8,24 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::avx512 {
 
+/// The largest of the first `n` floats of a row; 16 may be read at a time.
+RADAPT_AVX512 inline float largest_of(const float* x, Index n) {
+  __m512 most = _mm512_set1_ps(-__builtin_inff());
+  for (Index i = 0; i < n; i += 16) {
+    most = _mm512_mask_max_ps(most, first_lanes(n - i), most, _mm512_loadu_ps(x + i));
+  }
+  return _mm512_reduce_max_ps(most);
+}
+
+template <class T>
+RADAPT_AVX512 float dot_of(const T* a, const T* b, Index n) {
+  __m512 sum = _mm512_setzero_ps();
+  for (Index i = 0; i < n; i += 16) {
+    sum = _mm512_fmadd_ps(load_as_floats(a + i, n - i), load_as_floats(b + i, n - i), sum);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
 struct RowStatistics {
   float mean, rstd;
 };

@@ -1,5 +1,5 @@
 #pragma once
-/// Exponentials and activations of sixteen floats at a time, for results that are rounded to bf16.
+/// Exponentials and activations of sixteen floats at a time, to some units in the last place.
 #include "radapt/backend/onednn/avx512/registers.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include "radapt/op/activation.hpp"

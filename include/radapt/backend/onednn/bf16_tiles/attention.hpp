@@ -5,7 +5,7 @@
 /// of the forward pass before they are divided by their sum. Every part of an output is written by one task in one
 /// order.
 #include "radapt/backend/onednn/avx512/pieces.hpp"
-#include "radapt/backend/onednn/avx512/vector_math.hpp"
+#include "radapt/backend/onednn/avx512/rows.hpp"
 #include "radapt/backend/onednn/bf16_tiles/block.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include "radapt/op/attention.hpp"
@@ -105,12 +105,7 @@ struct ForwardRoom {
 /// exponentials of scale s; `total` is the sum of p.
 RADAPT_AVX512 inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale,
                                              float& total) {
-  __m512 most = _mm512_set1_ps(-__builtin_inff());
-  for (Index i = 0; i < seen; i += 16) {
-    const auto lanes = first_lanes(seen - i);
-    most = _mm512_mask_max_ps(most, lanes, most, _mm512_loadu_ps(s + i));
-  }
-  const float largest = _mm512_reduce_max_ps(most);
+  const float largest = largest_of(s, seen);
   const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale);
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements) {

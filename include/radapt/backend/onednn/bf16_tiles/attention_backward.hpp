@@ -54,14 +54,6 @@ RADAPT_AVX512 inline void clear_row(bf16* row, Index keys) {
   }
 }
 
-RADAPT_AVX512 inline float dot_of(const bf16* a, const bf16* b, Index n) {
-  __m512 sum = _mm512_setzero_ps();
-  for (Index i = 0; i < n; i += 16) {
-    sum = _mm512_fmadd_ps(load_as_floats(a + i, n - i), load_as_floats(b + i, n - i), sum);
-  }
-  return _mm512_reduce_add_ps(sum);
-}
-
 /// c (keys, width) = or += x^T b, with x the left factors of `blocks` times 32 positions and b a right factor of them.
 RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
                                              const bf16* b, Index keys, bf16* turned, bool add) {
