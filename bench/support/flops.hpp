@@ -109,6 +109,10 @@ template <class X, class Tune, bool Dx, radapt::fixed_string Name, class L>
 constexpr void count(Pass& pass, const radapt::Named<Name, L>&);
 template <class X, class Tune, bool Dx, class Body>
 constexpr void count(Pass& pass, const radapt::Residual<Body>&);
+template <class X, class Tune, bool Dx, radapt::Pooling Pooled, class Body>
+constexpr void count(Pass& pass, const radapt::PooledResidual<Pooled, Body>&);
+template <class X, class Tune, bool Dx, radapt::Pooling Pooled, class Body>
+constexpr void count(Pass& pass, const radapt::OnPooled<Pooled, Body>&);
 template <class X, class Tune, bool Dx, Index N, class Block, Index First>
 constexpr void count(Pass& pass, const radapt::Repeat<N, Block, First>&);
 
@@ -137,6 +141,17 @@ constexpr void count(Pass& pass, const radapt::Sequential<Ls...>&) {
 template <class X, class Tune, bool Dx, class Body>
 constexpr void count(Pass& pass, const radapt::Residual<Body>&) {
   count<X, Tune, Dx>(pass, Body{});
+}
+template <class X, class Tune, bool Dx, radapt::Pooling Pooled, class Body>
+constexpr void count(Pass& pass, const radapt::PooledResidual<Pooled, Body>&) {
+  count<X, Tune, Dx>(pass, Body{});
+}
+template <class X, class Tune, bool Dx, radapt::Pooling Pooled, class Body>
+constexpr void count(Pass& pass, const radapt::OnPooled<Pooled, Body>&) {
+  const radapt::Sequences whole = pass.sequences;
+  pass.sequences = {.count = whole.count, .uniform_length = 1};
+  count<radapt::Tokens<X::width>, Tune, Dx>(pass, Body{});
+  pass.sequences = whole;
 }
 template <class X, class Tune, bool Dx, Index N, class Block, Index First>
 constexpr void count(Pass& pass, const radapt::Repeat<N, Block, First>&) {
@@ -169,12 +184,13 @@ constexpr double step_flops(const radapt::Sequences& captions, const radapt::Pha
   return image.forward + image.backward + text.forward + text.backward + 3 * similarities;
 }
 
-// The same by hand for ViT-B/32: 12 W^2 weights in a block of width W; 49 patches and a class token; a causal context
-// of 77.
+// The same by hand for ViT-B/32: 12 W^2 weights in a block of width W, 9 of which serve one row in the last block; 49
+// patches and a class token; a causal context of 77.
 static_assert(image_flops<radapt::Clip<radapt::arch::ViT_B_32>>(1) ==
-              2.0 * 49 * 3072 * 768 + 12 * (2.0 * 50 * 12 * 768 * 768 + 4.0 * 50 * 50 * 768) + 2.0 * 768 * 512);
+              2.0 * 49 * 3072 * 768 + 12 * (2.0 * 50 * 12 * 768 * 768 + 4.0 * 50 * 50 * 768) -
+                  2.0 * 49 * 9 * 768 * 768 + 2.0 * 768 * 512);
 static_assert(text_flops<radapt::Clip<radapt::arch::ViT_B_32>>({.count = 1, .uniform_length = 77}) ==
-              12 * (2.0 * 77 * 12 * 512 * 512 + 2.0 * 77 * 78 * 512) + 2.0 * 512 * 512);
+              12 * (2.0 * 77 * 12 * 512 * 512 + 2.0 * 77 * 78 * 512) - 2.0 * 76 * 9 * 512 * 512 + 2.0 * 512 * 512);
 // Training adapters only: every frozen weight multiplies once forward and once backward, an adapter once forward and
 // twice backward. In block 0 nothing below the first adapter is wanted, so in_proj, out_proj, attention and its patches
 // have no backward.
@@ -186,7 +202,9 @@ static_assert([] {
   const double text_back =
       2 * V * V + 12 * 2 * tokens * 8 * V * V + 11 * (2 * tokens * 4 * V * V + 4 * tokens * (tokens + 1) * V);
   const double adapters = 24 * 3 * 2 * (rows * W * W + tokens * V * V);
-  return image + image_back + text + text_back + adapters + 3 * 2 * 512.0;
+  const double image_rest = 2 * (rows - 1) * W * W, text_rest = 2 * (tokens - 1) * V * V;  // not read in the last block
+  const double not_read = (9 + 9 + 2 * 3) * (image_rest + text_rest);  // forward, backward, two adapters
+  return image + image_back + text + text_back + adapters - not_read + 3 * 2 * 512.0;
 }() == step_flops<radapt::Clip<radapt::arch::ViT_B_32, radapt::RAdapter<>>,
                   radapt::tune::only<radapt::role::adapter>>({.count = 1, .uniform_length = 77}, nullptr));
 

@@ -253,17 +253,18 @@ std::vector<std::string> tensor_names() {
 }
 
 template <class Policy>
-using Branch = AttentionBranch<16, 2, false, detail::BlockKind<Policy, role::tower::image, false>>;
+using BlockKind = detail::BlockKind<Policy, role::tower::image, false>;
+template <class Policy>
+using Branch = AttentionBranch<16, 2, false, BlockKind<Policy>>;
 template <class Policy>
 using OneBehindTheOther = chain<
-    Named<"ln_1", LayerNorm<16, role::in<role::norm, role::tower::image>>>,
-    Named<"attn", MultiheadAttention<16, 2, false, detail::BlockKind<Policy, role::tower::image, false>>>,
+    Named<"attn", Sequential<Named<"out_proj", typename BlockKind<Policy>::template linear<site::out_proj, 16, 16>>>>,
     Named<"attn.adapter", typename Policy::template at<site::Site<site::after_attention, role::tower::image>, 16>>>;
-/// Whether the attention branch is made of those layers, out_proj and adapter one behind the other.
+/// Whether out_proj and the adapter are layers one behind the other.
 template <class Policy>
-constexpr bool one_behind_the_other = std::is_base_of_v<OneBehindTheOther<Policy>, Branch<Policy>>;
+constexpr bool one_behind_the_other = std::is_base_of_v<OneBehindTheOther<Policy>, BehindAttention<16, BlockKind<Policy>>>;
 
-// A block of full adapters has it, and every other block is as it was.
+// A block of full adapters has it, and no other block.
 static_assert(!one_behind_the_other<RAdapter<>> && !one_behind_the_other<RAdapter<full, no_scale>>);
 static_assert(one_behind_the_other<NoAdapter> && one_behind_the_other<RAdapter<low_rank<2>>>);
 static_assert(one_behind_the_other<Lora<2>> && one_behind_the_other<Lora<2, on<site::out_proj>>>);
@@ -296,7 +297,7 @@ TEST_CASE("many rows are folded, and few are not") {
 }
 
 TEST_CASE("tensors of an attention branch keep their names and their order") {
-  CHECK(tensor_names<Branch<RAdapter<>>>() == tensor_names<OneBehindTheOther<RAdapter<>>>());
+  CHECK(tensor_names<BehindAttention<16, BlockKind<RAdapter<>>>>() == tensor_names<OneBehindTheOther<RAdapter<>>>());
   CHECK(tensor_names<Branch<RAdapter<>>>() ==
         std::vector<std::string>{"ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias",
                                  "attn.out_proj.weight", "attn.out_proj.bias", "attn.adapter.s", "attn.adapter.F"});

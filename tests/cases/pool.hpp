@@ -59,27 +59,43 @@ struct PoolForward {
 struct PoolBackward {
   template <class T>
   using operation = op::pool_backward<T>;
-  using Size = PoolSize;
-  static constexpr Tolerance tolerance = exact;
+  struct Size : PoolSize {
+    bool adds = false;
+    std::string title() const { return PoolSize::title() + (adds ? ", adds" : ""); }
+  };
+  static constexpr Tolerance tolerance = element_tolerance;  // of sums; without them values are copied
   static constexpr Threads threads = Threads::same_bits;
-  static std::vector<Size> tested() { return pools(); }
-  static std::vector<Timed<Size>> timed() { return timed_pools(); }
+  static std::vector<Size> tested() {
+    std::vector<Size> all;
+    for (const PoolSize& s : pools()) {
+      all.push_back({s, false});
+      all.push_back({s, true});
+    }
+    return all;
+  }
+  static std::vector<Timed<Size>> timed() {
+    return for_timed_models<Size>([](const TimedModel& m) {
+      return Size{{uniform(timed_batch, m.tokens), m.width}, false};
+    });
+  }
   static Work work(const Size& s) { return {.flops = 0, .elements = number((s.rows() + s.batch.count) * s.width)}; }
   template <class T>
   static operation<T> build(Memory<T>& m, const Size& s) {
-    return {{m.output(s.rows() * s.width), s.rows(), s.width},
+    const Index n = s.rows() * s.width;
+    return {{s.adds ? m.updated(n) : m.output(n), s.rows(), s.width},
             {m.input(s.batch.count * s.width), s.batch.count, s.width},
             s.pooling,
-            m.sequences(s.batch)};
+            m.sequences(s.batch),
+            s.adds};
   }
   /// Of pool_forward, by x.
   static void differentiate(Differentiation& d, const Size& s) {
-    const auto& x = d.variable(s.rows() * s.width, Gradient::assigned);
+    const auto& x = d.variable(s.rows() * s.width, s.adds ? Gradient::added : Gradient::assigned);
     const auto& y = d.result(s.batch.count * s.width);
     d.forward = launched(
         op::pool_forward<double>{{y.y, s.batch.count, s.width}, {x.x, s.rows(), s.width}, s.pooling, s.batch.view()});
     d.backward = launched(
-        operation<double>{{x.dx, s.rows(), s.width}, {y.dy, s.batch.count, s.width}, s.pooling, s.batch.view()});
+        operation<double>{{x.dx, s.rows(), s.width}, {y.dy, s.batch.count, s.width}, s.pooling, s.batch.view(), s.adds});
   }
 };
 

@@ -33,7 +33,8 @@ template <class Tower, Index First, class S, class X>
 void check_blocks(const auto& parameters, auto input, radapt::Sequences sequences, const std::string& label,
                   const radapt::safetensors::File& file) {
   using T = typename S::T;
-  using Repeat = typename Tower::template layer_at<First>::template layer_at<0>;
+  using Blocks = typename Tower::template layer_at<First>;
+  using Repeat = typename Blocks::template layer_at<0>;
   using Block = typename Repeat::block_layer;
   const Index rows = sequences.rows();
   radapt::Context<typename S::backend> c;
@@ -58,13 +59,21 @@ void check_blocks(const auto& parameters, auto input, radapt::Sequences sequence
     return values;
   };
   CHECK(normalised_error(after, stored("embeddings")) < bounds<T>::features);
-  const auto& blocks = radapt::detail::child_at<0>(radapt::detail::child_at<First>(parameters));
+  const auto& blocks = radapt::detail::child_at<First>(parameters);
   for (Index i = 0; i < Repeat::blocks; ++i) {
     std::swap(before, after);
-    Block::template forward<T, X>(c, blocks.block[i], view(before), view(after), none);
+    Block::template forward<T, X>(c, radapt::detail::child_at<0>(blocks).block[i], view(before), view(after), none);
     CAPTURE(i);
     CHECK(normalised_error(after, stored("block." + std::to_string(i))) < bounds<T>::features);
   }
+  // Behind the last block there is one row: that of the class token, or of end-of-text.
+  using Pooled = radapt::Samples<X::width>;
+  std::vector<T> row(X::width);
+  Blocks::template layer_at<1>::template forward<T, X>(c, radapt::detail::child_at<1>(blocks), view(after),
+                                                       radapt::View<T, Pooled>{row.data(), 1}, none);
+  const auto whole = stored("block." + std::to_string(Repeat::blocks));
+  const auto first = whole.begin() + static_cast<std::ptrdiff_t>(First == 2 ? 0 : whole.size() - X::width);
+  CHECK(normalised_error(row, std::vector<double>(first, first + X::width)) < bounds<T>::features);
 }
 
 template <class Arch, class S>

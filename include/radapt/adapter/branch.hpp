@@ -21,26 +21,41 @@ struct AdapterBranch : layer_defaults {
     return phase.training ? 1.0 / (1.0 - phase.adapter_drop) : phase.adapter_alpha;
   }
 
-  /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped.
+  /// Draws the mask of the next site into `mask`, or keeps every row when nothing is dropped. Pooled rows are dropped
+  /// with the rows that they were picked from.
   template <class T>
   static op::KeptRows draw(auto& c, std::uint8_t* mask) {
     const std::uint32_t site = c.phase.next_site++;
     if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
-    const Index entries = op::mask_entries(c.phase.granularity, c.sequences);
-    const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
-    const Index first = by_sample ? c.phase.first_sequence : 0;
-    if (c.phase.given_masks == nullptr) {
-      run(c, op::draw_mask<T>{.mask = mask, .entries = entries, .first = first, .draws = c.phase.draws_of(site)});
+    const std::uint8_t* const given = c.phase.given_masks == nullptr ? nullptr : c.phase.given_masks[site];
+    if (given != nullptr) { finish(c); }  // what was launched may still read the mask that was here before
+    const auto entries_from = [&](Index first, Index entries, std::uint8_t* to) {
+      if (given == nullptr) {
+        run(c, op::draw_mask<T>{.mask = to, .entries = entries, .first = first, .draws = c.phase.draws_of(site)});
+      } else {
+        std::copy_n(given + first, entries, to);
+      }
+    };
+    if (by_position_before_pooling(c)) {
+      for (Index i = 0; i < c.sequences.count; ++i) { entries_from(c.pooled_from->position(i), 1, mask + i); }
     } else {
-      finish(c);  // what was launched may still read the mask that was here before
-      std::copy_n(c.phase.given_masks[site] + first, entries, mask);
+      const bool by_sample = c.phase.granularity == DropGranularity::per_sample;
+      entries_from(by_sample ? c.phase.first_sequence : 0, op::mask_entries(c.phase.granularity, c.sequences), mask);
     }
-    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
+    return drawn(c, mask);
   }
   /// The rows that forward kept.
   static op::KeptRows drawn(const auto& c, const std::uint8_t* mask) {
     if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
-    return {.mask = mask, .granularity = c.phase.granularity, .sequences = c.sequences};
+    return {.mask = mask,
+            .granularity = by_position_before_pooling(c) ? DropGranularity::per_sample : c.phase.granularity,
+            .sequences = c.sequences};
+  }
+
+ private:
+  /// Whether each row has a draw of its own, that of its position in the sequence it was picked from.
+  static bool by_position_before_pooling(const auto& c) {
+    return c.pooled_from != nullptr && c.phase.granularity == DropGranularity::per_token_position;
   }
 };
 

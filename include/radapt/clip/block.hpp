@@ -10,6 +10,9 @@
 #include "radapt/layer/attention.hpp"
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
+#include "radapt/layer/on_pooled.hpp"
+#include "radapt/layer/pool.hpp"
+#include "radapt/layer/pooled_residual.hpp"
 #include "radapt/layer/recompute.hpp"
 #include "radapt/layer/repeat.hpp"
 #include "radapt/layer/residual.hpp"
@@ -38,12 +41,10 @@ struct BlockKind {
 
 // Every part is a type of its own and not an alias, so that the compiler never has to spell a whole tower in a symbol.
 
-/// out_proj(attention(in_proj(x))).
+/// attention(in_proj(x)): heads side by side, which out_proj mixes.
 template <Index Width, Index Heads, bool Causal, class Kind>
-struct MultiheadAttention
-    : Sequential<Named<"in_proj_", typename Kind::template linear<site::in_proj, Width, 3 * Width>>,
-                 SelfAttention<Width, Heads, Causal>,
-                 Named<"out_proj", typename Kind::template linear<site::out_proj, Width, Width>>> {};
+struct AttentionHeads : Sequential<Named<"in_proj_", typename Kind::template linear<site::in_proj, Width, 3 * Width>>,
+                                   SelfAttention<Width, Heads, Causal>> {};
 
 namespace detail {
 template <class First, Activation Act, class Last>
@@ -56,39 +57,36 @@ struct mlp<Linear<In, Out, Role>, Act, Last> {
 };
 }  // namespace detail
 
-/// attention(in_proj(x)): the same but for out_proj, where that is one layer with the adapter behind it.
-template <Index Width, Index Heads, bool Causal, class Kind>
-struct AttentionHeads : Sequential<Named<"in_proj_", typename Kind::template linear<site::in_proj, Width, 3 * Width>>,
-                                   SelfAttention<Width, Heads, Causal>> {};
-
 /// c_proj(act(c_fc(x))).
 template <Index Width, Index Hidden, Activation Act, class Kind>
 struct Mlp : detail::mlp<typename Kind::template linear<site::c_fc, Width, Hidden>, Act,
                          typename Kind::template linear<site::c_proj, Hidden, Width>>::type {};
 
 namespace detail {
-/// ln_1, attn and the adapter behind it. A full adapter and the linear layer in front of it are one layer; behind
+/// out_proj and the adapter behind it. A full adapter and the linear layer in front of it are one layer; behind
 /// mlp.c_proj they are two, since that is four times as deep: see AdaptedLinear.
-template <Index Width, Index Heads, bool Causal, class Kind, class OutProj, class Adapter>
-struct attention_branch {
-  using type = chain<Named<"ln_1", typename Kind::template norm<Width>>,
-                     Named<"attn", MultiheadAttention<Width, Heads, Causal, Kind>>, Named<"attn.adapter", Adapter>>;
+template <Index Width, class OutProj, class Adapter>
+struct behind_attention {
+  using type = chain<Named<"attn", Sequential<Named<"out_proj", OutProj>>>, Named<"attn.adapter", Adapter>>;
 };
-template <Index Width, Index Heads, bool Causal, class Kind, class Role, class AdapterRole, class Scale>
-struct attention_branch<Width, Heads, Causal, Kind, Linear<Width, Width, Role>,
-                        FullAdapter<Width, AdapterRole, Scale>> {
-  using type = Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
-                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>,
-                          Named<"attn", AdaptedLinear<Named<"out_proj", Linear<Width, Width, Role>>,
+template <Index Width, class Role, class AdapterRole, class Scale>
+struct behind_attention<Width, Linear<Width, Width, Role>, FullAdapter<Width, AdapterRole, Scale>> {
+  using type = Sequential<Named<"attn", AdaptedLinear<Named<"out_proj", Linear<Width, Width, Role>>,
                                                       Named<"adapter", FullAdapter<Width, AdapterRole, Scale>>>>>;
 };
 }  // namespace detail
 
-/// adapter(attn(ln_1(x))).
+/// adapter(out_proj(x)).
+template <Index Width, class Kind>
+struct BehindAttention
+    : detail::behind_attention<Width, typename Kind::template linear<site::out_proj, Width, Width>,
+                               typename Kind::template adapter<site::after_attention, Width>>::type {};
+
+/// adapter(out_proj(heads(ln_1(x)))).
 template <Index Width, Index Heads, bool Causal, class Kind>
 struct AttentionBranch
-    : detail::attention_branch<Width, Heads, Causal, Kind, typename Kind::template linear<site::out_proj, Width, Width>,
-                               typename Kind::template adapter<site::after_attention, Width>>::type {};
+    : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
+                 Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>, Named<"", BehindAttention<Width, Kind>>> {};
 
 namespace detail {
 template <class Main, class Branch>
@@ -118,60 +116,91 @@ struct ResidualAttentionBlock
     : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>, Residual<MlpBranch<Width, Hidden, Act, Kind>>> {
 };
 
-/// The same, and what the MLP branch computes is computed again in backward.
+/// adapter(out_proj(heads(ln_1(x)))) of the rows that are pooled, x (tokens, Width) -> (sequences, Width).
+template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled>
+struct PooledAttentionBranch
+    : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
+                 Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>, Pool<Pooled>,
+                 Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
+
+/// The last block of a tower, x (tokens, Width) -> (sequences, Width): what the other blocks compute, of the rows that
+/// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Tensors and their
+/// names are those of a ResidualAttentionBlock.
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, Pooling Pooled>
+struct PooledAttentionBlock
+    : Sequential<PooledResidual<Pooled, PooledAttentionBranch<Width, Heads, Causal, Kind, Pooled>>,
+                 OnPooled<Pooled, Residual<MlpBranch<Width, Hidden, Act, Kind>>>> {};
+
+/// A block of which what the MLP branch computes is computed again in backward.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
 struct BlockOfRecomputedMlp : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>,
                                          Residual<Recompute<MlpBranch<Width, Hidden, Act, Kind>>>> {};
-/// The same, and everything in the block is computed again in backward.
+/// A block of which everything is.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
 struct RecomputedBlock : Recompute<ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>> {};
+template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, Pooling Pooled>
+struct RecomputedPooledBlock : Recompute<PooledAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind, Pooled>> {};
 
 namespace detail {
 
-/// The block that a policy asks for.
+/// The blocks that a policy asks for. The MLP of the last one runs on one row of each sequence: what it keeps is little.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, class RecomputedPart>
-struct block_type {
-  using type = ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+struct block_types {
+  using block = ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+  template <Pooling Pooled>
+  using last = PooledAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind, Pooled>;
 };
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
-struct block_type<Width, Heads, Hidden, Act, Causal, Kind, recompute::mlp> {
-  using type = BlockOfRecomputedMlp<Width, Heads, Hidden, Act, Causal, Kind>;
+struct block_types<Width, Heads, Hidden, Act, Causal, Kind, recompute::mlp>
+    : block_types<Width, Heads, Hidden, Act, Causal, Kind, void> {
+  using block = BlockOfRecomputedMlp<Width, Heads, Hidden, Act, Causal, Kind>;
 };
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>
-struct block_type<Width, Heads, Hidden, Act, Causal, Kind, recompute::block> {
-  using type = RecomputedBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+struct block_types<Width, Heads, Hidden, Act, Causal, Kind, recompute::block> {
+  using block = RecomputedBlock<Width, Heads, Hidden, Act, Causal, Kind>;
+  template <Pooling Pooled>
+  using last = RecomputedPooledBlock<Width, Heads, Hidden, Act, Causal, Kind, Pooled>;
 };
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Policy, class Tower, bool Unlocked>
-using block_for = typename block_type<Width, Heads, Hidden, Act, Causal,
-                                      BlockKind<typename bare_policy<Policy>::type, Tower, Unlocked>,
-                                      typename recomputed_part<Policy>::type>::type;
+using blocks_for =
+    block_types<Width, Heads, Hidden, Act, Causal, BlockKind<typename bare_policy<Policy>::type, Tower, Unlocked>,
+                typename recomputed_part<Policy>::type>;
 
-/// `Count` blocks, of which the last `Unlocked` have their own role; blocks keep their numbers.
-template <Index Count, Index Unlocked, class Locked, class Open>
+/// The blocks First to First + Count - 1: a Repeat, or nothing where there are none.
+template <Index First, Index Count, class Block>
+struct block_run {
+  using type = Named<"transformer.resblocks", Repeat<Count, Block, First>>;
+};
+template <Index First, class Block>
+struct block_run<First, 0, Block> {
+  using type = Identity;
+};
+
+/// `Count` blocks, of which the last `Unlocked` have their own role; blocks keep their numbers. Locked and Open are
+/// block_types.
+template <Index Count, Index Unlocked, class Locked, class Open, Pooling Pooled>
 struct block_chain {
-  using type = Sequential<Named<"transformer.resblocks", Repeat<Count - Unlocked, Locked>>,
-                          Named<"transformer.resblocks", Repeat<Unlocked, Open, Count - Unlocked>>>;
+  static constexpr Index open = Unlocked == 0 ? 0 : Unlocked - 1;  // in front of the last block, as those are locked:
+  static constexpr Index locked = Count - 1 - open;
+  using Last = typename std::conditional_t<Unlocked == 0, Locked, Open>::template last<Pooled>;
+  static constexpr auto name_of_last = numbered<Count - 1>(fixed_string("transformer.resblocks"));
+  using type =
+      chain<typename block_run<0, locked, typename Locked::block>::type,
+            typename block_run<locked, open, typename Open::block>::type, Named<name_of_last, Last>>;
 };
-template <Index Count, class Locked, class Open>
-struct block_chain<Count, 0, Locked, Open> {
-  using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Locked>>>;
-};
-template <Index Count, class Locked, class Open>
-struct block_chain<Count, Count, Locked, Open> {
-  using type = Sequential<Named<"transformer.resblocks", Repeat<Count, Open>>>;
-};
-template <class Locked, class Open>
-struct block_chain<0, 0, Locked, Open> {
+template <class Locked, class Open, Pooling Pooled>
+struct block_chain<0, 0, Locked, Open, Pooled> {
   static_assert(never<Locked>, "radapt: a tower needs at least one block; to fix: set layers in the architecture.");
 };
 
 }  // namespace detail
 
 /// All blocks of a tower, named transformer.resblocks.0, .1, ...; the last `Unlocked` answer to role::unlocked.
+/// x (tokens, Width) -> what they put out in the rows that are pooled, (sequences, Width).
 template <Index Width, Index Heads, Index Layers, Index Hidden, Activation Act, bool Causal, class Policy, class Tower,
-          Index Unlocked = 0>
+          Pooling Pooled, Index Unlocked = 0>
 struct TransformerBlocks
-    : detail::block_chain<Layers, Unlocked, detail::block_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, false>,
-                          detail::block_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, true>>::type {};
+    : detail::block_chain<Layers, Unlocked, detail::blocks_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, false>,
+                          detail::blocks_for<Width, Heads, Hidden, Act, Causal, Policy, Tower, true>, Pooled>::type {};
 
 }  // namespace radapt

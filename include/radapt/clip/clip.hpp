@@ -3,7 +3,6 @@
 #include "radapt/clip/arch.hpp"
 #include "radapt/clip/block.hpp"
 #include "radapt/layer/embedding.hpp"
-#include "radapt/layer/pool.hpp"
 
 namespace radapt {
 
@@ -23,21 +22,21 @@ struct ImageTower
                                    role::in<role::embedding, role::tower::image>>>,
           Named<"ln_pre", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
           Named<"", TransformerBlocks<Arch::vision.width, Arch::vision.heads, Arch::vision.layers, Arch::vision.hidden,
-                                      Arch::activation, false, Policy, role::tower::image, Unlock::image>>,
-          Pool<Pooling::first>,
+                                      Arch::activation, false, Policy, role::tower::image, Pooling::first,
+                                      Unlock::image>>,
           Named<"ln_post", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
           Named<"proj", Projection<Arch::vision.width, Arch::embed, role::in<role::projection, role::tower::image>>>> {
 };
 
-/// ids (tokens) -> features (sequences, embed), not normalised. Pools before ln_final, which works row by row: the same
-/// numbers, and one row of work for each caption.
+/// ids (tokens) -> features (sequences, embed), not normalised. The last block pools, in front of ln_final, which works
+/// row by row: the same numbers, and one row of work for each caption.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
 struct TextTower
     : Sequential<Named<"", TokenEmbedding<Arch::vocabulary, Arch::context, Arch::text.width,
                                           role::in<role::embedding, role::tower::text>>>,
                  Named<"", TransformerBlocks<Arch::text.width, Arch::text.heads, Arch::text.layers, Arch::text.hidden,
-                                             Arch::activation, true, Policy, role::tower::text, Unlock::text>>,
-                 Pool<Pooling::last>,
+                                             Arch::activation, true, Policy, role::tower::text, Pooling::last,
+                                             Unlock::text>>,
                  Named<"ln_final", LayerNorm<Arch::text.width, role::in<role::norm, role::tower::text>>>,
                  Named<"text_projection",
                        Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};

@@ -55,7 +55,8 @@ struct Context {
   using backend = Backend;
   Backend device;
   Arena arena;
-  Sequences sequences;  ///< of the tower that is being run
+  Sequences sequences;                      ///< of the tower that is being run
+  const PooledFrom* pooled_from = nullptr;  ///< where those sequences are pooled rows: what they were picked from
   Phase phase;
 };
 

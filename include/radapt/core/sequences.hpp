@@ -26,4 +26,22 @@ struct Sequences {
   constexpr Extent extent() const { return {rows(), count}; }
 };
 
+/// Which row of a sequence stands for it. A text tower whose captions are packed up to end-of-text pools the last row,
+/// which is what argmax and eos pooling read in a padded caption. Sequences::pooled overrides both.
+enum class Pooling { first, last };
+
+/// Position inside sequence i that pooling reads.
+constexpr Index pooled_position(const Sequences& s, Pooling pooling, Index i) {
+  if (s.pooled != nullptr) { return s.pooled[i]; }
+  return pooling == Pooling::first ? 0 : s.length(i) - 1;
+}
+
+/// What sequences of one row each were picked from: see OnPooled.
+struct PooledFrom {
+  Sequences sequences;
+  Pooling pooling = Pooling::first;
+  /// Where the row of sequence i stood in it.
+  constexpr Index position(Index i) const { return pooled_position(sequences, pooling, i); }
+};
+
 }  // namespace radapt

@@ -5,16 +5,11 @@
 
 namespace radapt {
 
-/// Which row of a sequence stands for it. A text tower whose captions are packed up to end-of-text pools the last row,
-/// which is what argmax and eos pooling read in a padded caption. Sequences::pooled overrides both.
-enum class Pooling { first, last };
-
 namespace op {
 
-/// Position inside sequence i that pooling reads.
+/// The row of sequence i that pooling reads.
 constexpr Index pooled_row(const Sequences& s, Pooling pooling, Index i) {
-  if (s.pooled != nullptr) { return s.begin(i) + s.pooled[i]; }
-  return pooling == Pooling::first ? s.begin(i) : s.begin(i) + s.length(i) - 1;
+  return s.begin(i) + pooled_position(s, pooling, i);
 }
 
 /// y_i = x[pooled row of sequence i].
@@ -28,7 +23,7 @@ struct pool_forward {
   Sequences sequences{};
 };
 
-/// dx = dy at the pooled rows, 0 elsewhere.
+/// dx = dy at the pooled rows, 0 elsewhere; with `adds` dx += dy at the pooled rows, and the others stay.
 template <class T>
 struct pool_backward {
   static constexpr auto name = "pool_backward";
@@ -37,6 +32,7 @@ struct pool_backward {
   Matrix<const T> dy;  // (sequences, width)
   Pooling pooling = Pooling::first;
   Sequences sequences{};
+  bool adds = false;
 };
 
 }  // namespace op

@@ -78,11 +78,14 @@ class DenseSession<Clip<Arch>, Backend, T> {
   using Tower = typename M::Image;
   using PatchLayer = typename Tower::template layer_at<0>;
   using NormBefore = typename Tower::template layer_at<1>;
-  using Blocks = typename Tower::template layer_at<2>::template layer_at<0>;
-  using Block = typename Blocks::block_layer;
-  using MlpLayer = typename Block::template layer_at<1>;
-  using NormAfter = typename Tower::template layer_at<4>;
-  using Projected = typename Tower::template layer_at<5>;
+  using Blocks = typename Tower::template layer_at<2>;
+  static constexpr Index whole_blocks = Arch::vision.layers - 1;  // those in front of the last one
+  using Block = typename radapt::detail::blocks_for<width, Arch::vision.heads, Arch::vision.hidden, Arch::activation,
+                                                    false, NoAdapter, role::tower::image, false>::block;
+  using LastBlock = typename Blocks::template layer_at<Blocks::size - 1>;
+  using MlpLayer = typename LastBlock::template layer_at<1>::body_layer;
+  using NormAfter = typename Tower::template layer_at<3>;
+  using Projected = typename Tower::template layer_at<4>;
 
   void run_images(const T* pixels, Index n) {
     Unsaved none;
@@ -94,12 +97,14 @@ class DenseSession<Clip<Arch>, Backend, T> {
     PatchLayer::template forward<T, typename M::PixelRow>(c, radapt::detail::child_at<0>(p),
                                                           View<const T, typename M::PixelRow>{pixels, n}, y, none);
     NormBefore::template forward<T, Row>(c, child<"ln_pre">(p), y, x, none);
-    const auto& blocks = child<"transformer.resblocks">(radapt::detail::child_at<2>(p));
-    for (Index b = 0; b + 1 < Blocks::blocks; ++b) {
-      Block::template forward<T, Row>(c, blocks.block[b], x, y, none);
-      std::swap(x, y);
+    const auto& blocks = radapt::detail::child_at<2>(p);
+    if constexpr (whole_blocks > 0) {
+      for (const auto& block : child<"transformer.resblocks">(blocks).block) {
+        Block::template forward<T, Row>(c, block, x, y, none);
+        std::swap(x, y);
+      }
     }
-    const auto& last = blocks.block[Blocks::blocks - 1];
+    const auto& last = radapt::detail::child_at<Blocks::size - 1>(blocks);
     own_values(radapt::detail::child_at<0>(last), x, y);
     MlpLayer::template forward<T, Row>(c, radapt::detail::child_at<1>(last), x, y, none);
     NormAfter::template forward<T, Row>(c, child<"ln_post">(p), y, x, none);
@@ -111,7 +116,8 @@ class DenseSession<Clip<Arch>, Backend, T> {
     Unsaved none;
     const View<T, Row> value{features_.data(), x.rows};  // not needed for features yet
     const auto& fused = child<"in_proj_">(child<"attn">(attention));
-    const auto& out = child<"out_proj">(child<"attn">(attention));
+    constexpr Index behind = std::remove_cvref_t<decltype(attention)>::size - 1;
+    const auto& out = child<"out_proj">(child<"attn">(radapt::detail::child_at<behind>(attention)));
     using Norm = LayerNorm<width, role::in<role::norm, role::tower::image>>;
     Norm::template forward<T, Row>(context_, child<"ln_1">(attention), x, free, none);
     run(context_, op::linear_forward<T>{.y = value,

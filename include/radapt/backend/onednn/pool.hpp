@@ -17,12 +17,16 @@ void launch(onednn&, const op::pool_forward<T>& o) {
 template <cpu_element T>
 void launch(onednn&, const op::pool_backward<T>& o) {
   const Index width = o.dx.columns;
+  const auto at = [&](Index i) { return o.dx.data + op::pooled_row(o.sequences, o.pooling, i) * width; };
+  if (o.adds) {
+    detail::cpu::parallel_for(o.sequences.count, width,
+                              [&](Index i) { detail::cpu::add_to(at(i), o.dy.data + i * width, width); });
+    return;
+  }
   detail::cpu::parallel_blocks(
       o.dx.size(), [&](Index begin, Index n) { std::memset(static_cast<void*>(o.dx.data + begin), 0, n * sizeof(T)); });
-  detail::cpu::parallel_for(o.sequences.count, width, [&](Index i) {
-    T* const dx = o.dx.data + op::pooled_row(o.sequences, o.pooling, i) * width;
-    std::memcpy(dx, o.dy.data + i * width, width * sizeof(T));
-  });
+  detail::cpu::parallel_for(o.sequences.count, width,
+                            [&](Index i) { std::memcpy(at(i), o.dy.data + i * width, width * sizeof(T)); });
 }
 
 }  // namespace radapt

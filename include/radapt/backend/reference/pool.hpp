@@ -16,9 +16,14 @@ void launch(reference&, const op::pool_forward<T>& o) {
 template <class T>
 void launch(reference&, const op::pool_backward<T>& o) {
   using namespace detail::eigen;
-  map(o.dx).setZero();
+  if (!o.adds) { map(o.dx).setZero(); }
   for (Index i = 0; i < o.sequences.count; ++i) {
-    map(o.dx).row(extent(op::pooled_row(o.sequences, o.pooling, i))) = map(o.dy).row(extent(i));
+    auto dx = map(o.dx).row(extent(op::pooled_row(o.sequences, o.pooling, i)));
+    if (o.adds) {
+      dx += map(o.dy).row(extent(i));
+    } else {
+      dx = map(o.dy).row(extent(i));
+    }
   }
 }
 

@@ -146,6 +146,7 @@ struct PoolBackward {
   Index width;
   Pooling pooling;
   Sequences sequences;
+  bool adds;
 
   /// The gradient that the row gets, null for one that is not pooled.
   const __device__ T* row(Index r) const {
@@ -154,7 +155,16 @@ struct PoolBackward {
   }
   template <unsigned N>
   __device__ void operator()(const T* from, Index r, Index c) const {
-    store(dx + r * width + c, from == nullptr ? Floats<N>{} : load<N>(from + c));
+    T* const to = dx + r * width + c;
+    if (!adds) {
+      store(to, from == nullptr ? Floats<N>{} : load<N>(from + c));
+    } else if (from != nullptr) {
+      Floats<N> sums = load<N>(to);
+      const Floats<N> more = load<N>(from + c);
+      RADAPT_UNROLL
+      for (unsigned e = 0; e < N; ++e) { sums.x[e] += more.x[e]; }
+      store(to, sums);
+    }
   }
 };
 
@@ -249,10 +259,10 @@ void launch(cuda& backend, const op::pool_forward<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::pool_backward<T>& o) {
   detail::gpu::Call call(backend);
-  T* const dx = call.out(o.dx).data;
+  T* const dx = (o.adds ? call.updated(o.dx) : call.out(o.dx)).data;
   const T* const dy = call.in(o.dy).data;
   map_rows<T>(call, o.name, o.dx.rows, o.dx.columns,
-              detail::gpu::PoolBackward<T>{dx, dy, o.dx.columns, o.pooling, call.in(o.sequences)}, {}, dx, dy);
+              detail::gpu::PoolBackward<T>{dx, dy, o.dx.columns, o.pooling, call.in(o.sequences), o.adds}, {}, dx, dy);
   call.done();
 }
 
