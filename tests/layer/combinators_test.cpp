@@ -72,5 +72,13 @@ TEST_CASE("blocks between other layers") {
   passes<Sequential<Named<"in", Linear<3, 4>>, Named<"block", Repeat<2, Block>>, Named<"out", Linear<4, 2>>>, Tokens<3>,
          OnlyHead>();
 }
+TEST_CASE("gradients between blocks lie where that of the output was") {
+  passes<Sequential<Named<"in", Linear<3, 4>>, Named<"block", Repeat<4, Block>>, Named<"out", Linear<4, 2>>>, Tokens<3>,
+         OnlyHead, OnlyNorm>();
+  constexpr Extent e{6, 2};
+  using L = Repeat<4, Block>;
+  CHECK(L::backward_over_scratch<float, Tokens<4>, OnlyHead, true>(e) + bytes_of<float, Tokens<4>>(e) ==
+        L::backward_scratch<float, Tokens<4>, OnlyHead, true>(e));
+}
 // A block that is a single linear layer reads nothing back when it is frozen: no edge between blocks is kept.
 TEST_CASE("blocks that keep nothing") { passes<Repeat<3, Linear<4, 4, role::head>>, Tokens<4>, OnlyNorm, OnlyHead>(); }

@@ -27,14 +27,16 @@ static_assert(std::is_same_v<AdaptedMlp::policy, RAdapter<>> && std::is_same_v<P
 static_assert(count<AdaptedMlp>() == count<Adapted>());
 
 // What the MLP branch keeps, times the number of blocks in front of the last one, is saved, and comes back for one block
-// at a time. That of the last block runs on one row of each sequence and is kept.
+// at a time. That of the last block runs on one row of each sequence and is kept. Without the branch's output the input
+// of the next block cannot be written again: it is kept.
 using Branch = MlpBranch<16, 32, Activation::quick_gelu, Kind>;
 template <class Tune>
 using BranchPlan = Plan<Branch, Tokens<16>, float, Tune, true>;
 template <class Model, class Tune>
 constexpr Index kept_of_images = ImagePlan<Model, Tune>::kept(images);
 static_assert(kept_of_images<AdaptedMlp, OnlyAdapter> ==
-              kept_of_images<Adapted, OnlyAdapter> - 2 * BranchPlan<OnlyAdapter>::kept(images));
+              kept_of_images<Adapted, OnlyAdapter> - 2 * BranchPlan<OnlyAdapter>::kept(images) +
+                  bytes_of<float, Tokens<16>>(images));
 static_assert(ImagePlan<AdaptedMlp, OnlyAdapter>::backward_kept(images) == BranchPlan<OnlyAdapter>::kept(images));
 // The branch keeps what the activation reads (32), what the adapter reads (16), two statistics and a mask.
 static_assert(BranchPlan<OnlyAdapter>::kept(images) ==
@@ -50,14 +52,14 @@ static_assert(ImagePlan<AdaptedBlock, OnlyAdapter>::backward_kept(images) ==
 static_assert(ImagePlan<AdaptedBlock, OnlyProjection>::backward_kept(images) == 0);
 static_assert(kept_of_images<AdaptedBlock, OnlyProjection> == kept_of_images<Adapted, OnlyProjection>);
 
-// An image in ViT-B/16 under R-Adapter: of eleven widths a token and block, and five in the last one, six are left and an
-// MLP, 76 of 126, or one and a block, 22 of 126.
+// An image in ViT-B/16 under R-Adapter: of ten widths a token and block, and five in the last one, six are left and an
+// MLP, 76 of 116, or one and a block, 22 of 116.
 constexpr Extent image{197, 1};
 template <class Policy>
 constexpr Index of_vit = ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::kept(image) +
                          ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::backward_kept(image);
-static_assert(of_vit<Recomputed<RAdapter<>>> < 0.6 * of_vit<RAdapter<>>);
-static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.181 * of_vit<RAdapter<>>);
+static_assert(of_vit<Recomputed<RAdapter<>>> < 0.65 * of_vit<RAdapter<>>);
+static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.2 * of_vit<RAdapter<>>);
 
 }  // namespace
 
@@ -78,8 +80,8 @@ TEST_CASE("what is computed again is computed once more, and nothing else is") {
   CHECK(mlp.count("linear_forward") == once.count("linear_forward"));
   CHECK(mlp.count("linear_activation_forward") == 3);
   const int of_projection = 1;                               // its gradient
-  const int before = once.count("backward linear_forward");  // and out_proj again, in front of its adapter
-  CHECK(before == of_projection + 3);
+  const int before = of_projection + 3;                      // and out_proj again, in front of its adapter
+  CHECK(once.count("backward linear_forward") == before + 1);       // and F, for the input of the second block
   CHECK(mlp.count("backward linear_forward") == before + 2);        // c_proj, which F's gradient reads
   CHECK(block.count("backward linear_forward") == before + 3 * 4);  // and in_proj, out_proj and F of the attention
   CHECK(mlp.count("backward linear_activation_forward") == 2);      // not in the last block

@@ -110,10 +110,10 @@ static_assert(kept<Adapted, OnlyAdapter>() < kept<Plain, tune::everything>());  
 static_assert(kept<Unlocked, OnlyUnlocked>() < kept<Unlocked, tune::everything>() / 2);
 static_assert(kept<Plain, tune::everything>() < kept<Adapted, tune::everything>());
 static_assert(kept<Clip<Small, RAdapter<low_rank<2>>>, OnlyAdapter>() > kept<Adapted, OnlyAdapter>());  // inner values
-// An image in ViT-B/16: R-Adapter keeps 67 % of what full fine-tuning keeps, norm tuning 63 %.
+// An image in ViT-B/16: R-Adapter keeps 61 % of what full fine-tuning keeps, norm tuning 63 %.
 constexpr Extent image{197, 1};
 constexpr Index all_of_it = ImagePlan<Clip<arch::ViT_B_16>, tune::everything>::kept(image);
-static_assert(ImagePlan<Clip<arch::ViT_B_16, RAdapter<>>, OnlyAdapter>::kept(image) < 0.67 * all_of_it);
+static_assert(ImagePlan<Clip<arch::ViT_B_16, RAdapter<>>, OnlyAdapter>::kept(image) < 0.62 * all_of_it);
 static_assert(ImagePlan<Clip<arch::ViT_B_16>, OnlyNorm>::kept(image) < 0.64 * all_of_it);
 
 // --- Frozen leaves take no memory.

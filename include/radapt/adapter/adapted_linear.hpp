@@ -69,6 +69,8 @@ struct AdaptedLinear<Named<LinearName, Linear<In, Width, Role>>,
   static constexpr bool reads_x = trains_adapter<Tune> || !frozen<Tune>;
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_y = false;
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds = Rebuild::impossible;  // y of the linear layer is not kept
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename std::conditional_t<frozen<Tune>, Adapter, chained>::template Saved<T, X, Tune, Dx>;
 

@@ -150,11 +150,21 @@ struct FullAdapter : detail::AdapterBase<Scale> {
     } else {
       mask = c.arena.template scratch<std::uint8_t, typename base::Mask>(x.rows);
     }
-    const auto kept = base::template draw<T>(c, mask.data);
-    const auto z = c.arena.template scratch<T, X>(x.rows);
-    run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.F, .kept = kept});
-    run(c, op::scaled_add<T>{
-               .y = y, .x = x, .z = z, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
+    add_branch<T, X>(c, p, x, y, base::template draw<T>(c, mask.data));
+    c.arena.release_scratch(before);
+  }
+
+  /// The output again, from x and the mask that was drawn: a product of the kept rows.
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds = reads_x<X, Tune, Dx> ? Rebuild::from_saved_and_x : Rebuild::impossible;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index rebuild_scratch(Extent e) {
+    return bytes_of<T, X>(e);
+  }
+  template <class T, class X>
+  static void rebuild(auto& c, const auto& p, View<const T, X> x, const auto& saved, View<T, X> y) {
+    const Arena::Mark before = c.arena.mark();
+    add_branch<T, X>(c, p, x, y, base::drawn(c, saved.mask.data));
     c.arena.release_scratch(before);
   }
 
@@ -191,6 +201,16 @@ struct FullAdapter : detail::AdapterBase<Scale> {
       run(c, op::scaled_add<T>{.y = dx, .x = dy, .z = u, .factor = factor, .scale = scale, .kept = kept});
     }
     c.arena.release_scratch(before);
+  }
+
+ private:
+  /// y = x + s c F x.
+  template <class T, class X>
+  static void add_branch(auto& c, const auto& p, View<const T, X> x, View<T, X> y, const op::KeptRows& kept) {
+    const auto z = c.arena.template scratch<T, X>(x.rows);
+    run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.F, .kept = kept});
+    run(c, op::scaled_add<T>{
+               .y = y, .x = x, .z = z, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
   }
 };
 
@@ -276,11 +296,22 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
       z = c.arena.template scratch<T, Inner<X>>(x.rows);
     }
     const auto kept = base::template draw<T>(c, mask.data);
-    const auto uz = c.arena.template scratch<T, X>(x.rows);
     run(c, op::linear_forward<T>{.y = z, .x = x, .weight = p.D, .kept = kept});
-    run(c, op::linear_forward<T>{.y = uz, .x = z, .weight = p.U, .kept = kept});
-    run(c, op::scaled_add<T>{
-               .y = y, .x = x, .z = uz, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
+    add_branch<T, X>(c, p, x, y, z, kept);
+    c.arena.release_scratch(before);
+  }
+
+  /// The output again, from x, z and the mask that was drawn.
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds = reads_x<X, Tune, Dx> ? Rebuild::from_saved_and_x : Rebuild::impossible;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index rebuild_scratch(Extent e) {
+    return bytes_of<T, X>(e);
+  }
+  template <class T, class X>
+  static void rebuild(auto& c, const auto& p, View<const T, X> x, const auto& saved, View<T, X> y) {
+    const Arena::Mark before = c.arena.mark();
+    add_branch<T, X>(c, p, x, y, saved.z, base::drawn(c, saved.mask.data));
     c.arena.release_scratch(before);
   }
 
@@ -307,6 +338,17 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
       run(c, op::scaled_add<T>{.y = dx, .x = dy, .z = ud, .factor = factor, .scale = scale, .kept = kept});
     }
     c.arena.release_scratch(before);
+  }
+
+ private:
+  /// y = x + s c U z.
+  template <class T, class X>
+  static void add_branch(auto& c, const auto& p, View<const T, X> x, View<T, X> y, View<T, Inner<X>> z,
+                         const op::KeptRows& kept) {
+    const auto uz = c.arena.template scratch<T, X>(x.rows);
+    run(c, op::linear_forward<T>{.y = uz, .x = z, .weight = p.U, .kept = kept});
+    run(c, op::scaled_add<T>{
+               .y = y, .x = x, .z = uz, .factor = base::factor(c.phase), .scale = base::scale_of(p), .kept = kept});
   }
 };
 

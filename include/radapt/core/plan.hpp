@@ -18,6 +18,13 @@ struct Unsaved {
 template <class S>
 inline constexpr bool is_saved = !std::is_same_v<std::remove_const_t<S>, Unsaved>;
 
+/// What a layer needs to write its output a second time, with the same bits, without another forward pass.
+enum class Rebuild {
+  impossible,
+  from_saved,        ///< what forward saved
+  from_saved_and_x,  ///< that, and its input
+};
+
 /// Base of every layer: answers for a layer without parameters that reads nothing back, needs no memory of its own and
 /// drops nothing.
 ///
@@ -31,6 +38,9 @@ struct layer_defaults {
   static constexpr bool drops_elements = false;
   /// Whether `forward_onto` writes the sum of a residual stream and the output in one pass.
   static constexpr bool adds_to_stream = false;
+  /// Whether there is a `backward_over`, which does what backward does and may write over dy, View<T, output<X>>; and
+  /// `backward_over_scratch`, the bytes of scratch at its peak. A chain has it run where dy is an edge of its own.
+  static constexpr bool overwrites_dy = false;
   template <template <class, class> class Slot>
   struct Params {
     static constexpr void each(auto&&, auto&...) {}
@@ -41,6 +51,11 @@ struct layer_defaults {
   static constexpr bool reads_y = false;  ///< backward reads the output
   template <class T, class X, class Tune, bool Dx>
   using Saved = Unsaved;  ///< anything else that forward keeps for backward
+  /// Whether `rebuild(c, parameters, x, saved, y)` can write what forward put out, which then need not be kept; and
+  /// `rebuild_scratch`, the bytes of scratch at its peak. A layer that inherits from another and runs forward in
+  /// another way needs its own answer.
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds = Rebuild::impossible;
   template <class T, class X, class Tune, bool Dx>
   static constexpr Index forward_scratch(Extent) {
     return 0;
@@ -107,6 +122,13 @@ struct Plan {
       return false;
     }
   }();
+  static constexpr Rebuild rebuilds = [] {
+    if constexpr (runs_backward) {
+      return L::template rebuilds<X, Tune, Dx>;
+    } else {
+      return Rebuild::impossible;
+    }
+  }();
   using Saved = typename detail::saved_by<L, X, T, Tune, Dx, runs_backward>::type;
 
   /// Bytes that forward leaves on the kept stack, the edges between L and its neighbours not counted.
@@ -118,6 +140,13 @@ struct Plan {
   [[gnu::always_inline]] static constexpr Index backward_scratch(Extent e) {
     if constexpr (runs_backward) {
       return L::template backward_scratch<T, X, Tune, Dx>(e);
+    } else {
+      return 0;
+    }
+  }
+  [[gnu::always_inline]] static constexpr Index rebuild_scratch(Extent e) {
+    if constexpr (rebuilds != Rebuild::impossible) {
+      return L::template rebuild_scratch<T, X, Tune, Dx>(e);
     } else {
       return 0;
     }

@@ -13,6 +13,7 @@ template <class L, Activation Kind>
 struct ActivatedLinear : layer_defaults {
   static constexpr auto name = "activated_linear";
   static constexpr Index input_width = L::input_width;
+  static constexpr bool overwrites_dy = true;
 
   template <class X>
   using output = typename L::template output<X>;
@@ -38,6 +39,10 @@ struct ActivatedLinear : layer_defaults {
   template <class T, class X, class Tune, bool Dx>
   static constexpr Index backward_scratch(Extent e) {
     return bytes_of<T, output<X>>(e);
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_over_scratch(Extent) {
+    return 0;
   }
 
   template <class T, class X>
@@ -67,6 +72,13 @@ struct ActivatedLinear : layer_defaults {
     const Unsaved none;
     L::template backward<T, X>(c, p, g, x, Dropped{}, none, dh, dx);
     c.arena.release_scratch(before);
+  }
+  template <class T, class X>
+  static void backward_over(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<T, output<X>> dy,
+                            auto dx) {
+    run(c, op::activation_backward<T>{.dx = dy, .dy = dy, .x = saved.h, .kind = Kind});
+    const Unsaved none;
+    L::template backward<T, X>(c, p, g, x, Dropped{}, none, dy, dx);
   }
 };
 

@@ -90,8 +90,19 @@ struct ChainPlan {
       }
       return most;
     }
+    /// Whether the gradient of layer i's output is an edge of the chain, over which it may write.
+    template <Index J, class L>
+    static constexpr bool overwrites_dy = J + 1 < size && L::overwrites_dy;
+    template <Index J, class L>
+    static constexpr Index own_backward_scratch(Extent e) {
+      if constexpr (overwrites_dy<J, L> && runs_backward[J]) {
+        return L::template backward_over_scratch<T, edge<J>, Tune, wants_dx(J)>(e);
+      } else {
+        return plan_of<J, L>::backward_scratch(e);
+      }
+    }
     static constexpr Index backward_scratch(Extent e) {
-      const Index own[size] = {plan_of<I, Ls>::backward_scratch(e)...};
+      const Index own[size] = {own_backward_scratch<I, Ls>(e)...};
       Index most = 0;
       for (Index i = 0; i < size; ++i) {
         if (!runs_backward[i]) { continue; }
@@ -99,6 +110,17 @@ struct ChainPlan {
         most = live > most ? live : most;
       }
       return most;
+    }
+    /// The last layer's answer; its input may be an edge of the chain that is kept.
+    static constexpr Rebuild rebuilds() {
+      constexpr Rebuild answers[size] = {plan_of<I, Ls>::rebuilds...};
+      constexpr Rebuild last = answers[size - 1];
+      if (last != Rebuild::from_saved_and_x || size == 1) { return last; }
+      return keeps(size - 1) ? Rebuild::from_saved : Rebuild::impossible;
+    }
+    static constexpr Index rebuild_scratch(Extent e) {
+      const Index own[size] = {plan_of<I, Ls>::rebuild_scratch(e)...};
+      return own[size - 1];
     }
     static constexpr Index backward_kept(Extent e) {
       Index most = 0;

@@ -1,5 +1,7 @@
 #pragma once
 /// N blocks of one type, one behind the other: compiled once, however many there are.
+#include <algorithm>
+
 #include "radapt/core/plan.hpp"
 #include "radapt/layer/residual.hpp"
 
@@ -12,6 +14,7 @@ struct Repeat : layer_defaults {
   static_assert(N > 0, "radapt: a Repeat needs at least one block; to fix: leave it out of the chain.");
   static constexpr auto name = "repeat";
   static constexpr Index blocks = N;
+  static constexpr bool overwrites_dy = N > 2;
   using block_layer = Block;
 
   template <class X>
@@ -42,7 +45,10 @@ struct Repeat : layer_defaults {
     using rest = Plan<Block, X, T, Tune, Dx || trains_any<Block, Tune>>;
     static_assert(!rest::reads_y && !first::reads_y,
                   "radapt: a block of a Repeat may not read its output in backward; to fix: end it with a Residual.");
-    static constexpr bool keeps_edges = rest::reads_x;
+    /// Whether the input of a block is written again from what the block in front of it saved.
+    static constexpr bool rebuilds_edges =
+        rest::reads_x && first::rebuilds == Rebuild::from_saved && rest::rebuilds == Rebuild::from_saved;
+    static constexpr bool keeps_edges = rest::reads_x && !rebuilds_edges;
   };
 
   template <class X, class Tune, bool Dx>
@@ -50,12 +56,11 @@ struct Repeat : layer_defaults {
   template <class T, class X, class Tune, bool Dx>
   struct SavedBlocks {
     using plans = BlockPlans<X, T, Tune, Dx>;
-    static constexpr bool keeps_edges = plans::keeps_edges;
     [[no_unique_address]] typename plans::first::Saved first;
     typename plans::rest::Saved rest[N];    // entry i belongs to block i; entry 0 is unused
-    View<T, X> input[keeps_edges ? N : 1];  // entry i is the input of block i; entry 0 is the caller's
+    View<T, X> input[plans::keeps_edges ? N : 1];  // entry i is the input of block i; entry 0 is the caller's
     static constexpr Index bytes(Extent e) {
-      return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (keeps_edges ? bytes_of<T, X>(e) : 0));
+      return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (plans::keeps_edges ? bytes_of<T, X>(e) : 0));
     }
   };
   template <class T, class X, class Tune, bool Dx>
@@ -69,8 +74,11 @@ struct Repeat : layer_defaults {
   }
   template <class T, class X, class Tune, bool Dx>
   static constexpr Index backward_scratch(Extent e) {
-    using plans = BlockPlans<X, T, Tune, Dx>;
-    return peak(plans::first::backward_scratch(e), plans::rest::backward_scratch(e), bytes_of<T, X>(e));
+    return most_of_a_block_backward<T, X, Tune, Dx>(e) + std::min(N - 1, Index{2}) * bytes_of<T, X>(e);
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index backward_over_scratch(Extent e) {
+    return most_of_a_block_backward<T, X, Tune, Dx>(e) + bytes_of<T, X>(e);
   }
   template <class T, class X, class Tune, bool Dx>
   static constexpr Index backward_kept(Extent e) {
@@ -109,29 +117,68 @@ struct Repeat : layer_defaults {
 
   template <class T, class X, class S>
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const S& saved, View<const T, X> dy, auto dx) {
-    View<const T, X> dout = dy;
-    Arena::Mark before_dout = c.arena.mark();
-    for (Index i = N; i-- > 1;) {
-      const Arena::Mark before_din = c.arena.mark();
-      const auto din = c.arena.template scratch<T, X>(dy.rows, end_of_input(i));
-      if constexpr (keeps_edges<S>) {
-        Block::template backward<T, X>(c, p.block[i], g.block[i], saved.input[i], Dropped{}, saved.rest[i], dout, din);
-      } else {
-        Block::template backward<T, X>(c, p.block[i], g.block[i], Dropped{}, Dropped{}, saved.rest[i], dout, din);
-      }
-      if (i + 1 < N) { c.arena.release_scratch(before_dout, end_of_input(i + 1)); }
-      before_dout = before_din;
-      dout = din;
-    }
-    Block::template backward<T, X>(c, p.block[0], g.block[0], x, Dropped{}, saved.first, dout, dx);
-    if (N > 1) { c.arena.release_scratch(before_dout, end_of_input(1)); }
+    const Arena::Mark before = c.arena.mark();
+    View<T, X> gradients[2];  // of a block's input and output, in turn
+    for (Index i = 0; i + 1 < N && i < 2; ++i) { gradients[i] = c.arena.template scratch<T, X>(dy.rows); }
+    backward_through<T, X>(c, p, g, x, saved, dy, dx, gradients);
+    c.arena.release_scratch(before);
+  }
+  /// Every other gradient between blocks lies where dy was.
+  template <class T, class X, class S>
+  static void backward_over(auto& c, const auto& p, auto& g, auto x, auto, const S& saved, View<T, X> dy, auto dx) {
+    const Arena::Mark before = c.arena.mark();
+    const View<T, X> gradients[2] = {c.arena.template scratch<T, X>(dy.rows), dy};
+    backward_through<T, X>(c, p, g, x, saved, View<const T, X>(dy), dx, gradients);
+    c.arena.release_scratch(before);
   }
 
  private:
+  template <class T, class X, class S>
+  static void backward_through(auto& c, const auto& p, auto& g, auto x, const S& saved, View<const T, X> dy, auto dx,
+                               const View<T, X> (&gradients)[2]) {
+    View<const T, X> dout = dy;
+    for (Index i = N; i-- > 1;) {
+      const View<T, X> din = gradients[(N - 1 - i) % 2];
+      const Arena::Mark before = c.arena.mark();
+      const auto in = input<T, X>(c, p, i, dy.rows, saved);
+      Block::template backward<T, X>(c, p.block[i], g.block[i], in, Dropped{}, saved.rest[i], dout, din);
+      c.arena.release_scratch(before);
+      dout = din;
+    }
+    Block::template backward<T, X>(c, p.block[0], g.block[0], x, Dropped{}, saved.first, dout, dx);
+  }
+  /// The input of block i > 0 for its backward.
+  template <class T, class X, class S>
+  static auto input(auto& c, const auto& p, Index i, Index rows, const S& saved) {
+    if constexpr (S::plans::keeps_edges) {
+      return View<T, X>(saved.input[i]);
+    } else if constexpr (S::plans::rebuilds_edges) {
+      const auto x = c.arena.template scratch<T, X>(rows);
+      if (i == 1) {
+        Block::template rebuild<T, X>(c, p.block[0], Dropped{}, saved.first, x);
+      } else {
+        Block::template rebuild<T, X>(c, p.block[i - 1], Dropped{}, saved.rest[i - 1], x);
+      }
+      return x;
+    } else {
+      return Dropped{};
+    }
+  }
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index most_of_a_block_backward(Extent e) {
+    using plans = BlockPlans<X, T, Tune, Dx>;
+    if (N == 1) { return plans::first::backward_scratch(e); }
+    Index rest = plans::rest::backward_scratch(e);
+    if constexpr (plans::rebuilds_edges) {
+      rest = bytes_of<T, X>(e) +
+             std::max({rest, plans::first::rebuild_scratch(e), N > 2 ? plans::rest::rebuild_scratch(e) : 0});
+    }
+    return std::max(plans::first::backward_scratch(e), rest);
+  }
   template <class S>
   static constexpr bool keeps_edges = [] {
     if constexpr (is_saved<S>) {
-      return S::keeps_edges;
+      return S::plans::keeps_edges;
     } else {
       return false;
     }

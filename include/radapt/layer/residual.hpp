@@ -41,6 +41,16 @@ struct Residual : layer_defaults {
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
+  /// From what the body puts out again, and x if that is kept.
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds =
+      Plan<Body, X, float, Tune, Dx>::rebuilds != Rebuild::impossible && reads_x<X, Tune, Dx>
+          ? Rebuild::from_saved_and_x
+          : Rebuild::impossible;
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index rebuild_scratch(Extent e) {
+    return Plan<Body, X, T, Tune, Dx>::rebuild_scratch(e);
+  }
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename Plan<Body, X, T, Tune, Dx>::Saved;
   template <class T, class X, class Tune, bool Dx>
@@ -71,6 +81,11 @@ struct Residual : layer_defaults {
   template <class T, class X>
   static void run_again(auto& c, const auto& p, auto x, auto& saved) {
     detail::run_again<Body, T, X>(c, p, x, saved);
+  }
+  template <class T, class X>
+  static void rebuild(auto& c, const auto& p, auto x, const auto& saved, View<T, X> y) {
+    Body::template rebuild<T, X>(c, p, x, saved, y);
+    run(c, op::add<T>{.y = y, .x = x});
   }
   template <class T, class X>
   static void backward(auto& c, const auto& p, auto& g, auto x, auto, const auto& saved, View<const T, X> dy, auto dx) {

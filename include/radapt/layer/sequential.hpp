@@ -146,6 +146,12 @@ struct Sequential : layer_defaults {
   static constexpr bool reads_x = Chain<X, float, Tune, Dx>::layers::reads_x[0];
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_y = Chain<X, float, Tune, Dx>::layers::reads_y[size - 1];
+  template <class X, class Tune, bool Dx>
+  static constexpr Rebuild rebuilds = Chain<X, float, Tune, Dx>::layers::rebuilds();
+  template <class T, class X, class Tune, bool Dx>
+  static constexpr Index rebuild_scratch(Extent e) {
+    return Chain<X, T, Tune, Dx>::layers::rebuild_scratch(e);
+  }
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename Chain<X, T, Tune, Dx>::layers::Saved;
   template <class T, class X, class Tune, bool Dx>
@@ -184,6 +190,15 @@ struct Sequential : layer_defaults {
       (run_again_step<I, T, X>(c, detail::child_at<I>(p), x, saved, edges, marks), ...);
     }
     (std::make_index_sequence<size>{});
+  }
+
+  /// The last layer writes its output again, from its input if that was kept.
+  template <class T, class X>
+  static void rebuild(auto& c, const auto& p, auto x, const auto& saved, View<T, output<X>> y) {
+    constexpr Index last = size - 1;
+    const auto in = detail::kept_or<last == 0, last - 1>(x, saved);
+    layer_at<last>::template rebuild<T, edge<X, last>>(c, detail::child_at<last>(p), in,
+                                                       detail::step_at<last>(saved).saved, y);
   }
 
   template <class T, class X>
@@ -294,7 +309,12 @@ struct Sequential : layer_defaults {
       const auto out = detail::kept_or<last, I>(y, saved);
       const auto dout = detail::edge_or<last, I + 1>(dy, gradients);
       const auto din = input_gradient<I, plan::wants_dx(I), T, edge<X, I>>(c, dx, gradients, marks);
-      layer_at<I>::template backward<T, edge<X, I>>(c, p, g, in, out, detail::step_at<I>(saved).saved, dout, din);
+      const auto& own = detail::step_at<I>(saved).saved;
+      if constexpr (plan::template overwrites_dy<I, layer_at<I>>) {
+        layer_at<I>::template backward_over<T, edge<X, I>>(c, p, g, in, out, own, dout, din);
+      } else {
+        layer_at<I>::template backward<T, edge<X, I>>(c, p, g, in, out, own, dout, din);
+      }
       if constexpr (!last) { c.arena.release_scratch(marks[I + 1], detail::end_of_edge(I + 1)); }
     }
   }
