@@ -262,7 +262,8 @@ using OneBehindTheOther = chain<
     Named<"attn.adapter", typename Policy::template at<site::Site<site::after_attention, role::tower::image>, 16>>>;
 /// Whether out_proj and the adapter are layers one behind the other.
 template <class Policy>
-constexpr bool one_behind_the_other = std::is_base_of_v<OneBehindTheOther<Policy>, BehindAttention<16, BlockKind<Policy>>>;
+constexpr bool one_behind_the_other =
+    std::is_base_of_v<OneBehindTheOther<Policy>, BehindAttention<16, BlockKind<Policy>>>;
 
 // A block of full adapters has it, and no other block.
 static_assert(!one_behind_the_other<RAdapter<>> && !one_behind_the_other<RAdapter<full, no_scale>>);

@@ -94,8 +94,8 @@ struct PoolBackward {
     const auto& y = d.result(s.batch.count * s.width);
     d.forward = launched(
         op::pool_forward<double>{{y.y, s.batch.count, s.width}, {x.x, s.rows(), s.width}, s.pooling, s.batch.view()});
-    d.backward = launched(
-        operation<double>{{x.dx, s.rows(), s.width}, {y.dy, s.batch.count, s.width}, s.pooling, s.batch.view(), s.adds});
+    d.backward = launched(operation<double>{
+        {x.dx, s.rows(), s.width}, {y.dy, s.batch.count, s.width}, s.pooling, s.batch.view(), s.adds});
   }
 };
 

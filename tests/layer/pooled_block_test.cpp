@@ -94,8 +94,8 @@ void same_numbers() {
       phase.first_sequence = 2;
       same_numbers<Policy, Tune, Pooling::first, false>({.count = 3, .uniform_length = 7}, phase);
       same_numbers<Policy, Tune, Pooling::last, true>({.count = 5, .offsets = offsets.data()}, phase);
-      same_numbers<Policy, Tune, Pooling::last, true>(
-          {.count = 5, .offsets = offsets.data(), .pooled = chosen.data()}, phase);
+      same_numbers<Policy, Tune, Pooling::last, true>({.count = 5, .offsets = offsets.data(), .pooled = chosen.data()},
+                                                      phase);
     }
     Phase given{.training = true, .adapter_drop = 0.4, .granularity = granularity, .given_masks = masks.data()};
     same_numbers<Policy, Tune, Pooling::last, true>({.count = 5, .offsets = offsets.data()}, given);
@@ -149,9 +149,10 @@ TEST_CASE("whatever a layer on pooled rows throws, the context has its sequences
   c.sequences = {.count = 2, .uniform_length = 3};
   c.phase = {.training = true, .adapter_drop = 0.5};
   Unsaved none;
-  CHECK_THROWS_AS((L::forward<double, Samples<width>>(c, weights.tree(), View<const double, Samples<width>>{x.data(), 2},
-                                                      View<double, Samples<width>>{y.data(), 2}, none)),
-                  radapt::error);
+  CHECK_THROWS_AS(
+      (L::forward<double, Samples<width>>(c, weights.tree(), View<const double, Samples<width>>{x.data(), 2},
+                                          View<double, Samples<width>>{y.data(), 2}, none)),
+      radapt::error);
   CHECK(c.sequences.uniform_length == 3);
   CHECK(c.pooled_from == nullptr);
 }

@@ -1,5 +1,5 @@
-/// Inputs of blocks that are written again from what the block in front of them saved: the bits of keeping them, and the
-/// bytes that are not kept.
+/// Inputs of blocks that are written again from what the block in front of them saved: the bits of keeping them, and
+/// the bytes that are not kept.
 #include "layer/check.hpp"
 #include "layer/same_bits.hpp"
 #include "plan/counting_backend.hpp"

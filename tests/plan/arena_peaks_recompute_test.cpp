@@ -26,17 +26,17 @@ static_assert(std::is_base_of_v<Recompute<Block>, blocks_of<AdaptedBlock>>);
 static_assert(std::is_same_v<AdaptedMlp::policy, RAdapter<>> && std::is_same_v<PlainBlock::policy, NoAdapter>);
 static_assert(count<AdaptedMlp>() == count<Adapted>());
 
-// What the MLP branch keeps, times the number of blocks in front of the last one, is saved, and comes back for one block
-// at a time. That of the last block runs on one row of each sequence and is kept. Without the branch's output the input
-// of the next block cannot be written again: it is kept.
+// What the MLP branch keeps, times the number of blocks in front of the last one, is saved, and comes back for one
+// block at a time. That of the last block runs on one row of each sequence and is kept. Without the branch's output the
+// input of the next block cannot be written again: it is kept.
 using Branch = MlpBranch<16, 32, Activation::quick_gelu, Kind>;
 template <class Tune>
 using BranchPlan = Plan<Branch, Tokens<16>, float, Tune, true>;
 template <class Model, class Tune>
 constexpr Index kept_of_images = ImagePlan<Model, Tune>::kept(images);
-static_assert(kept_of_images<AdaptedMlp, OnlyAdapter> ==
-              kept_of_images<Adapted, OnlyAdapter> - 2 * BranchPlan<OnlyAdapter>::kept(images) +
-                  bytes_of<float, Tokens<16>>(images));
+static_assert(kept_of_images<AdaptedMlp, OnlyAdapter> == kept_of_images<Adapted, OnlyAdapter> -
+                                                             2 * BranchPlan<OnlyAdapter>::kept(images) +
+                                                             bytes_of<float, Tokens<16>>(images));
 static_assert(ImagePlan<AdaptedMlp, OnlyAdapter>::backward_kept(images) == BranchPlan<OnlyAdapter>::kept(images));
 // The branch keeps what the activation reads (32), what the adapter reads (16), two statistics and a mask.
 static_assert(BranchPlan<OnlyAdapter>::kept(images) ==
@@ -79,8 +79,8 @@ TEST_CASE("what is computed again is computed once more, and nothing else is") {
                  block = run_images<AdaptedBlock, OnlyAdapter>();
   CHECK(mlp.count("linear_forward") == once.count("linear_forward"));
   CHECK(mlp.count("linear_activation_forward") == 3);
-  const int of_projection = 1;                               // its gradient
-  const int before = of_projection + 3;                      // and out_proj again, in front of its adapter
+  const int of_projection = 1;                                      // its gradient
+  const int before = of_projection + 3;                             // and out_proj again, in front of its adapter
   CHECK(once.count("backward linear_forward") == before + 1);       // and F, for the input of the second block
   CHECK(mlp.count("backward linear_forward") == before + 2);        // c_proj, which F's gradient reads
   CHECK(block.count("backward linear_forward") == before + 3 * 4);  // and in_proj, out_proj and F of the attention

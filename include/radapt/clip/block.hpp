@@ -78,9 +78,9 @@ struct behind_attention<Width, Linear<Width, Width, Role>, FullAdapter<Width, Ad
 
 /// adapter(out_proj(x)).
 template <Index Width, class Kind>
-struct BehindAttention
-    : detail::behind_attention<Width, typename Kind::template linear<site::out_proj, Width, Width>,
-                               typename Kind::template adapter<site::after_attention, Width>>::type {};
+struct BehindAttention : detail::behind_attention<Width, typename Kind::template linear<site::out_proj, Width, Width>,
+                                                  typename Kind::template adapter<site::after_attention, Width>>::type {
+};
 
 /// adapter(out_proj(heads(ln_1(x)))).
 template <Index Width, Index Heads, bool Causal, class Kind>
@@ -118,10 +118,9 @@ struct ResidualAttentionBlock
 
 /// adapter(out_proj(heads(ln_1(x)))) of the rows that are pooled, x (tokens, Width) -> (sequences, Width).
 template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled>
-struct PooledAttentionBranch
-    : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
-                 Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>, Pool<Pooled>,
-                 Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
+struct PooledAttentionBranch : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
+                                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>, Pool<Pooled>,
+                                          Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
 
 /// The last block of a tower, x (tokens, Width) -> (sequences, Width): what the other blocks compute, of the rows that
 /// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Tensors and their
@@ -143,7 +142,8 @@ struct RecomputedPooledBlock : Recompute<PooledAttentionBlock<Width, Heads, Hidd
 
 namespace detail {
 
-/// The blocks that a policy asks for. The MLP of the last one runs on one row of each sequence: what it keeps is little.
+/// The blocks that a policy asks for. The MLP of the last one runs on one row of each sequence: what it keeps is
+/// little.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, class RecomputedPart>
 struct block_types {
   using block = ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>;
@@ -184,9 +184,8 @@ struct block_chain {
   static constexpr Index locked = Count - 1 - open;
   using Last = typename std::conditional_t<Unlocked == 0, Locked, Open>::template last<Pooled>;
   static constexpr auto name_of_last = numbered<Count - 1>(fixed_string("transformer.resblocks"));
-  using type =
-      chain<typename block_run<0, locked, typename Locked::block>::type,
-            typename block_run<locked, open, typename Open::block>::type, Named<name_of_last, Last>>;
+  using type = chain<typename block_run<0, locked, typename Locked::block>::type,
+                     typename block_run<locked, open, typename Open::block>::type, Named<name_of_last, Last>>;
 };
 template <class Locked, class Open, Pooling Pooled>
 struct block_chain<0, 0, Locked, Open, Pooled> {

@@ -21,9 +21,9 @@ struct ImageTower
           Named<"", PatchEmbedding<Arch::image, Arch::patch, Arch::vision.width,
                                    role::in<role::embedding, role::tower::image>>>,
           Named<"ln_pre", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
-          Named<"", TransformerBlocks<Arch::vision.width, Arch::vision.heads, Arch::vision.layers, Arch::vision.hidden,
-                                      Arch::activation, false, Policy, role::tower::image, Pooling::first,
-                                      Unlock::image>>,
+          Named<"",
+                TransformerBlocks<Arch::vision.width, Arch::vision.heads, Arch::vision.layers, Arch::vision.hidden,
+                                  Arch::activation, false, Policy, role::tower::image, Pooling::first, Unlock::image>>,
           Named<"ln_post", LayerNorm<Arch::vision.width, role::in<role::norm, role::tower::image>>>,
           Named<"proj", Projection<Arch::vision.width, Arch::embed, role::in<role::projection, role::tower::image>>>> {
 };
@@ -32,14 +32,14 @@ struct ImageTower
 /// row by row: the same numbers, and one row of work for each caption.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
 struct TextTower
-    : Sequential<Named<"", TokenEmbedding<Arch::vocabulary, Arch::context, Arch::text.width,
-                                          role::in<role::embedding, role::tower::text>>>,
-                 Named<"", TransformerBlocks<Arch::text.width, Arch::text.heads, Arch::text.layers, Arch::text.hidden,
-                                             Arch::activation, true, Policy, role::tower::text, Pooling::last,
-                                             Unlock::text>>,
-                 Named<"ln_final", LayerNorm<Arch::text.width, role::in<role::norm, role::tower::text>>>,
-                 Named<"text_projection",
-                       Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};
+    : Sequential<
+          Named<"", TokenEmbedding<Arch::vocabulary, Arch::context, Arch::text.width,
+                                   role::in<role::embedding, role::tower::text>>>,
+          Named<"", TransformerBlocks<Arch::text.width, Arch::text.heads, Arch::text.layers, Arch::text.hidden,
+                                      Arch::activation, true, Policy, role::tower::text, Pooling::last, Unlock::text>>,
+          Named<"ln_final", LayerNorm<Arch::text.width, role::in<role::norm, role::tower::text>>>,
+          Named<"text_projection",
+                Projection<Arch::text.width, Arch::embed, role::in<role::projection, role::tower::text>>>> {};
 
 /// A CLIP of architecture Arch with the adapters that Policy puts into its blocks. `policy` says which adapters it has:
 /// what a Recomputed is around.

@@ -92,7 +92,7 @@ struct ChainPlan {
     }
     /// Whether the gradient of layer i's output is an edge of the chain, over which it may write.
     template <Index J, class L>
-    static constexpr bool overwrites_dy = J + 1 < size && L::overwrites_dy;
+    static constexpr bool overwrites_dy = J + 1 < size&& L::overwrites_dy;
     template <Index J, class L>
     static constexpr Index own_backward_scratch(Extent e) {
       if constexpr (overwrites_dy<J, L> && runs_backward[J]) {

@@ -57,7 +57,7 @@ struct Repeat : layer_defaults {
   struct SavedBlocks {
     using plans = BlockPlans<X, T, Tune, Dx>;
     [[no_unique_address]] typename plans::first::Saved first;
-    typename plans::rest::Saved rest[N];    // entry i belongs to block i; entry 0 is unused
+    typename plans::rest::Saved rest[N];           // entry i belongs to block i; entry 0 is unused
     View<T, X> input[plans::keeps_edges ? N : 1];  // entry i is the input of block i; entry 0 is the caller's
     static constexpr Index bytes(Extent e) {
       return plans::first::kept(e) + (N - 1) * (plans::rest::kept(e) + (plans::keeps_edges ? bytes_of<T, X>(e) : 0));

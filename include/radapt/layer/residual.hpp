@@ -44,9 +44,8 @@ struct Residual : layer_defaults {
   /// From what the body puts out again, and x if that is kept.
   template <class X, class Tune, bool Dx>
   static constexpr Rebuild rebuilds =
-      Plan<Body, X, float, Tune, Dx>::rebuilds != Rebuild::impossible && reads_x<X, Tune, Dx>
-          ? Rebuild::from_saved_and_x
-          : Rebuild::impossible;
+      Plan<Body, X, float, Tune, Dx>::rebuilds != Rebuild::impossible&& reads_x<X, Tune, Dx> ? Rebuild::from_saved_and_x
+                                                                                             : Rebuild::impossible;
   template <class T, class X, class Tune, bool Dx>
   static constexpr Index rebuild_scratch(Extent e) {
     return Plan<Body, X, T, Tune, Dx>::rebuild_scratch(e);
