@@ -75,6 +75,12 @@ inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
   array(y, n) = (array(x, n) - shift).exp();
 }
 
+/// `first ? a : b` as a mask of bits: GCC keeps a loop with a condition out of vector registers.
+[[gnu::always_inline]] inline float choose(bool first, float a, float b) {
+  const std::uint32_t mask = 0U - static_cast<std::uint32_t>(first);
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(a) & mask) | (std::bit_cast<std::uint32_t>(b) & ~mask));
+}
+
 /// y += x.
 template <class Y, class X>
 void add_to(Y* y, const X* x, Index n) {

@@ -35,10 +35,12 @@ inline void column_log_sums(float* into, Matrix<const float> z) {
     std::copy_n(z.data + begin, n, most.begin());
     for (Index i = 1; i < z.rows; ++i) {
       const float* const row = z.data + i * z.columns + begin;
+      RADAPT_VECTOR_LOOP
       for (Index j = 0; j < n; ++j) { most[j] = row[j] > most[j] ? row[j] : most[j]; }
     }
     for (Index i = 0; i < z.rows; ++i) {
       const float* const row = z.data + i * z.columns + begin;
+      RADAPT_VECTOR_LOOP
       for (Index j = 0; j < n; ++j) { exponentials[j] = row[j] - most[j]; }
       exp_of_difference(exponentials.data(), exponentials.data(), 0.0F, n);
       add_to(total.data(), exponentials.data(), n);
@@ -61,7 +63,10 @@ inline void launch(onednn& device, const op::contrastive_loss<float>& o) {
   check_product(product(z, batch, batch, batch, width, {o.image.data, width}, {o.text.data, width, true}));
   parallel_for(batch, batch, [&](Index i) {
     float* const row = z + i * batch;
-    for (Index j = 0; j < batch; ++j) { row[j] = scale * (row[j] + (o.labels[i] == o.labels[j] ? 0.0F : margin)); }
+    const std::int32_t* const labels = o.labels;
+    const std::int32_t label = labels[i];
+    RADAPT_VECTOR_LOOP
+    for (Index j = 0; j < batch; ++j) { row[j] = scale * (row[j] + choose(labels[j] == label, 0.0F, margin)); }
     row_sums[i] = row_log_sum(row, batch);
   });
   column_log_sums(column_sums, o.logits);
@@ -72,22 +77,34 @@ inline void launch(onednn& device, const op::contrastive_loss<float>& o) {
   const float share = 1.0F / static_cast<float>(2 * batch);
   parallel_for(batch, batch, [&](Index i) {
     std::array<float, strip_floats> of_row, of_columns;
+    const std::int32_t label = o.labels[i];
+    const float image_positive = o.positive.data[i], image_negative = o.negative.data[i], row_sum = row_sums[i];
     double loss = 0, scale_slope = 0;
     for (Index begin = 0; begin < batch; begin += strip_floats) {
       const Index n = std::min(strip_floats, batch - begin);
       float* const row = z + i * batch + begin;
-      exp_of_difference(of_row.data(), row, row_sums[i], n);
-      for (Index j = 0; j < n; ++j) { of_columns[j] = row[j] - column_sums[begin + j]; }
+      exp_of_difference(of_row.data(), row, row_sum, n);
+      const float* const sums = column_sums + begin;
+      RADAPT_VECTOR_LOOP
+      for (Index j = 0; j < n; ++j) { of_columns[j] = row[j] - sums[j]; }
       exp_of_difference(of_columns.data(), of_columns.data(), 0.0F, n);
+      const float *const positive = o.positive.data + begin, *const negative = o.negative.data + begin;
+      const std::int32_t* const labels = o.labels + begin;
+      // In floats, and then the sums: of a loop with both GCC makes no vector code.
+      RADAPT_VECTOR_LOOP
       for (Index j = 0; j < n; ++j) {
-        const Index text = begin + j;
-        const bool same = o.labels[i] == o.labels[text];
-        const float image_target = same ? o.positive.data[i] : o.negative.data[i];
-        const float text_target = same ? o.positive.data[text] : o.negative.data[text];
-        loss -= static_cast<double>(image_target * (row[j] - row_sums[i]) + text_target * (row[j] - column_sums[text]));
+        const bool same = labels[j] == label;
+        const float image_target = choose(same, image_positive, image_negative);
+        const float text_target = choose(same, positive[j], negative[j]);
         const float gradient = share * (of_row[j] + of_columns[j] - image_target - text_target);
-        scale_slope += static_cast<double>(gradient * row[j]);
+        of_row[j] = image_target * (row[j] - row_sum) + text_target * (row[j] - sums[j]);
+        of_columns[j] = gradient * row[j];
         row[j] = gradient;
+      }
+      RADAPT_VECTOR_SUM(loss, scale_slope)
+      for (Index j = 0; j < n; ++j) {
+        loss -= static_cast<double>(of_row[j]);
+        scale_slope += static_cast<double>(of_columns[j]);
       }
     }
     losses[i] = loss;
@@ -133,6 +150,7 @@ inline void launch(onednn& device, const op::cross_entropy<float>& o) {
     if (o.dlogits.data != nullptr) {
       float* const slope = o.dlogits.data + i * classes;
       exp_of_difference(slope, row, log_sum, classes);
+      RADAPT_VECTOR_LOOP
       for (Index j = 0; j < classes; ++j) { slope[j] = share * (slope[j] - static_cast<float>(spread)); }
       slope[label] -= share * static_cast<float>(peak);
     }
