@@ -8,7 +8,6 @@
 #include <oneapi/dnnl/dnnl_types.h>
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -64,28 +63,36 @@ inline void store(int number, void* base, long stride) {
   }
 }
 
-/// Element i of a row of bf16; subnormal numbers count as zero.
-inline float bf16_at(const unsigned char* row, int i) {
-  std::uint16_t bits;
-  std::memcpy(&bits, row + 2 * i, 2);
-  const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-  return std::fpclassify(x) == FP_SUBNORMAL ? 0.0F : x;
+/// The bf16 numbers of a register, row by row; subnormal ones count as zero.
+inline void widen(float (&x)[16][32], const Register& t) {
+  for (int r = 0; r < 16; ++r) {
+    for (int i = 0; i < 32; ++i) {
+      std::uint16_t bits;
+      std::memcpy(&bits, t.data[r] + 2 * i, 2);
+      const bool subnormal = (bits & 0x7F80) == 0;
+      x[r][i] = subnormal ? 0.0F : std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+    }
+  }
 }
-inline void multiply(int sums, int left, int right) {
+/// c += a b; a sum takes its terms in the order of the inner extent, each by a fused multiply-add.
+__attribute__((target("avx2,fma"))) inline void multiply(int sums, int left, int right) {
   Register& c = at(sums);
   const Register &a = at(left), &b = at(right);
   if (c.rows != a.rows || b.rows != a.row_bytes / 4 || c.row_bytes != b.row_bytes) { refuse("sizes that do not fit"); }
   ++products;
+  float x[16][32], pairs[16][32], totals[16];
+  widen(x, a);
+  widen(pairs, b);
   for (int m = 0; m < c.rows; ++m) {
-    for (int n = 0; n < c.row_bytes / 4; ++n) {
-      float sum;
-      std::memcpy(&sum, c.data[m] + 4 * n, 4);
-      for (int k = 0; k < a.row_bytes / 4; ++k) {
-        sum = std::fma(bf16_at(a.data[m], 2 * k), bf16_at(b.data[k], 2 * n), sum);
-        sum = std::fma(bf16_at(a.data[m], 2 * k + 1), bf16_at(b.data[k], 2 * n + 1), sum);
+    std::memcpy(totals, c.data[m], sizeof totals);
+    for (int k = 0; k < a.row_bytes / 4; ++k) {
+      const float even = x[m][2 * k], odd = x[m][2 * k + 1];
+#pragma omp simd
+      for (int n = 0; n < 16; ++n) {
+        totals[n] = __builtin_fmaf(odd, pairs[k][2 * n + 1], __builtin_fmaf(even, pairs[k][2 * n], totals[n]));
       }
-      std::memcpy(c.data[m] + 4 * n, &sum, 4);
     }
+    std::memcpy(c.data[m], totals, static_cast<std::size_t>(c.row_bytes));
   }
 }
 
