@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <utility>
@@ -61,6 +62,24 @@ TEST_CASE("large and small buffers take each other's places") {
   CHECK(a.data() == nullptr);
   c = Buffer<char>(1);
   CHECK(c.size() == 1);
+}
+
+TEST_CASE("setting to zero writes where there is something, and takes no memory where there is nothing") {
+  Buffer<float> small(3000);
+  std::fill(small.begin(), small.end(), 1.0F);
+  small[0] = small[2999] = -0.0F;
+  radapt::detail::set_to_zero(small.data() + 1, 2998);
+  CHECK(std::signbit(small[0]));
+  CHECK(std::signbit(small[2999]));
+  CHECK(std::all_of(small.begin() + 1, small.end() - 1, [](float x) { return x == 0 && !std::signbit(x); }));
+#ifndef WATCHES_HEAP
+  const Index before = resident_bytes();
+  Buffer<char> buffer(16 * large);
+  buffer[9 * large] = 1;
+  radapt::detail::set_to_zero(buffer.data(), buffer.size());
+  CHECK(buffer[9 * large] == 0);
+  CHECK(resident_bytes() < before + 4 * large);
+#endif
 }
 
 TEST_CASE("a large buffer takes no memory before it is touched, and gives all of it back") {

@@ -105,7 +105,7 @@ struct FullAdapter : detail::AdapterBase<Scale> {
   /// s = 0.1, F = 0: the model starts as it was (methods.md 1.4).
   static void initialise(auto& p, Random&) {
     if constexpr (base::learns_scale) { *p.s.data = std::remove_reference_t<decltype(*p.s.data)>(0.1); }
-    for (Index i = 0; i < p.F.size(); ++i) { p.F.data[i] = 0; }
+    detail::set_to_zero(p.F.data, p.F.size());
   }
 
   /// What the adapter adds to y, as one matrix: s F (Width, Width), in double.
@@ -232,7 +232,7 @@ struct LowRankAdapter : detail::AdapterBase<Scale> {
     using T = std::remove_reference_t<decltype(*p.U.data)>;
     if constexpr (base::learns_scale) { *p.s.data = T(0.1); }
     const double bound = std::sqrt(6.0 / static_cast<double>(Width + R));
-    for (Index i = 0; i < p.U.size(); ++i) { p.U.data[i] = 0; }
+    detail::set_to_zero(p.U.data, p.U.size());
     for (Index i = 0; i < p.D.size(); ++i) { p.D.data[i] = static_cast<T>(random.uniform(-bound, bound)); }
   }
 

@@ -128,4 +128,18 @@ class Buffer {
   Index size_ = 0;
 };
 
+namespace detail {
+/// x = 0, and pages of a large buffer that nobody has written yet stay the system's: reading them takes no memory.
+template <class T>
+void set_to_zero(T* x, Index n) {
+  static constexpr char zeros[4096]{};
+  char* const bytes = reinterpret_cast<char*>(x);
+  const Index end = n * sizeof(T);
+  for (Index begin = 0; begin < end; begin += sizeof zeros) {
+    const Index size = end - begin < sizeof zeros ? end - begin : sizeof zeros;
+    if (std::memcmp(bytes + begin, zeros, size) != 0) { std::memset(bytes + begin, 0, size); }
+  }
+}
+}  // namespace detail
+
 }  // namespace radapt
