@@ -9,6 +9,7 @@
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/clip/block.hpp"
+#include "radapt/layer/activation.hpp"
 #include "support/tolerance.hpp"
 
 using namespace radapt;
@@ -120,6 +121,22 @@ TEST_CASE("a block on pooled rows passes the gradient checker") {
   passes<OnPooledRows<NoAdapter, Pooling::first, false>, Row, tune::only<role::norm>>();
   passes<OnPooledRows<RAdapter<>, Pooling::last, true>, Row, OnlyAdapter>({.phase = dropping});
   passes<OnPooledRows<RAdapter<>, Pooling::last, true>, Row, OnlyAdapter>({.pooled = {1, 0, 3}, .phase = dropping});
+}
+
+TEST_CASE("layers on pooled rows pool by themselves, or take what was pooled before") {
+  using Head = tune::only<role::head>;
+  using Pair =
+      Sequential<Named<"up", Linear<6, 5, role::head>>, Activate<Activation::gelu>, Named<"down", Linear<5, 4>>>;
+  passes<OnPooled<Pooling::first, Pair>, Row, Head>();
+  passes<OnPooled<Pooling::last, Pair>, Row, Head, tune::only<role::backbone>>({.pooled = {3, 0, 2}});
+  passes<OnPooled<Pooling::last, Pair>, Samples<width>, Head, tune::only<role::backbone>>();
+  passes<OnPooled<Pooling::last, Linear<6, 4, role::head>>, Row, Head, tune::only<role::norm>>();
+  passes<Sequential<Named<"ln", LayerNorm<6>>, Named<"", OnPooled<Pooling::last, Pair>>>, Row,
+         tune::only<role::norm>>();
+  // What the body does not read is not kept: the gelu of a frozen pair reads 5 numbers.
+  using P = Plan<OnPooled<Pooling::last, Pair>, Row, float, tune::only<role::norm>, true>;
+  CHECK(!P::reads_x);
+  CHECK(P::kept({17, 5}) == bytes_of<float, Samples<5>>({17, 5}));
 }
 
 TEST_CASE("a block on pooled rows may be computed again") {

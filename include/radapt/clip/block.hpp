@@ -11,7 +11,6 @@
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
 #include "radapt/layer/on_pooled.hpp"
-#include "radapt/layer/pool.hpp"
 #include "radapt/layer/pooled_residual.hpp"
 #include "radapt/layer/recompute.hpp"
 #include "radapt/layer/repeat.hpp"
@@ -119,16 +118,19 @@ struct ResidualAttentionBlock
 /// adapter(out_proj(heads(ln_1(x)))) of the rows that are pooled, x (tokens, Width) -> (sequences, Width).
 template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled>
 struct PooledAttentionBranch : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
-                                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>, Pool<Pooled>,
+                                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>,
                                           Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
 
 /// The last block of a tower, x (tokens, Width) -> (sequences, Width): what the other blocks compute, of the rows that
-/// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Tensors and their
-/// names are those of a ResidualAttentionBlock.
+/// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Its tensors are
+/// those of the other blocks, in one type with them, which spares compilers a second walk through each tree.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, Pooling Pooled>
 struct PooledAttentionBlock
     : Sequential<PooledResidual<Pooled, PooledAttentionBranch<Width, Heads, Causal, Kind, Pooled>>,
-                 OnPooled<Pooled, Residual<MlpBranch<Width, Hidden, Act, Kind>>>> {};
+                 OnPooled<Pooled, Residual<MlpBranch<Width, Hidden, Act, Kind>>>> {
+  template <template <class, class> class Slot>
+  using Params = typename ResidualAttentionBlock<Width, Heads, Hidden, Act, Causal, Kind>::template Params<Slot>;
+};
 
 /// A block of which what the MLP branch computes is computed again in backward.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind>

@@ -116,8 +116,7 @@ class DenseSession<Clip<Arch>, Backend, T> {
     Unsaved none;
     const View<T, Row> value{features_.data(), x.rows};  // not needed for features yet
     const auto& fused = child<"in_proj_">(child<"attn">(attention));
-    constexpr Index behind = std::remove_cvref_t<decltype(attention)>::size - 1;
-    const auto& out = child<"out_proj">(child<"attn">(radapt::detail::child_at<behind>(attention)));
+    const auto& out = child<"out_proj">(child<"attn">(child<"">(attention)));
     using Norm = LayerNorm<width, role::in<role::norm, role::tower::image>>;
     Norm::template forward<T, Row>(context_, child<"ln_1">(attention), x, free, none);
     run(context_, op::linear_forward<T>{.y = value,
