@@ -101,16 +101,18 @@ int main(int argc, char** argv) {
     if (work == "step-B-16") { return step<arch::ViT_B_16, Device>(size), true; }
     if (work == "image-B-32") { return image<arch::ViT_B_32, Device>(size), true; }
     if (work == "image-B-16") { return image<arch::ViT_B_16, Device>(size), true; }
+    if (work == "image-L-14") { return image<arch::ViT_L_14, Device>(size), true; }
     return false;
   };
   const bool known = precision == "f32"    ? run.operator()<radapt::onednn>()
                      : precision == "bf16" ? run.operator()<radapt::onednn_bf16>()
                                            : false;
   if (!known) {
-    std::fprintf(stderr,
-                 "radapt: expected step-B-32, step-B-16, image-B-32 or image-B-16, a batch, and f32 or bf16; got '%s' "
-                 "and '%s'\n",
-                 work.c_str(), precision.c_str());
+    std::fprintf(
+        stderr,
+        "radapt: expected step-B-32, step-B-16, image-B-32, image-B-16 or image-L-14, a batch, and f32 or bf16; "
+        "got '%s' and '%s'\n",
+        work.c_str(), precision.c_str());
     return 2;
   }
   return 0;
