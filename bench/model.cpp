@@ -130,7 +130,7 @@ void training_step(State& state, Index batch) {
   }
   const auto memory = radapt::Trainer<Recipe, radapt::onednn>::memory(weights, options);
   rates.tell(flops, static_cast<Index>(state.iterations()) * batch,
-             memory.activations + memory.scratch + memory.features);
+             memory.activations + memory.scratch - memory.shared + memory.features);
 }
 
 /// Batches to run: those of the command line, or the defaults.

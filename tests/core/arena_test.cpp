@@ -101,3 +101,32 @@ TEST_CASE("running out is one sentence with the bytes") {
 }
 
 }  // namespace
+
+TEST_CASE("bytes between the stacks are the kept stack's or scratch's") {
+  Arena arena;
+  arena.reserve(256, 256, radapt::host_memory, 128);
+  CHECK(arena.capacity() == 384);
+  const auto begin = arena.mark();
+  const auto kept = arena.keep<float, Row>(8);  // 128 bytes: all there is now
+  CHECK_THROWS_WITH_AS((arena.keep<float, Row>(1)), doctest::Contains("at most 128 bytes"), radapt::error);
+  const auto low = arena.scratch<float, Row>(16);
+  CHECK(address(low.data) == address(kept.data) + 128);
+  CHECK_THROWS_AS(arena.give_shared_to_kept(), radapt::error);  // something lies there
+  arena.release_scratch(begin);
+
+  arena.give_shared_to_kept();
+  const auto more = arena.keep<float, Row>(8);
+  CHECK(address(more.data) == address(low.data));
+  const auto above = arena.scratch<float, Row>(4);
+  CHECK(address(above.data) == address(more.data) + 128);
+  CHECK(address(arena.scratch<float, Row>(4, End::high).data) == address(above.data) + 64);
+  CHECK_THROWS_WITH_AS((arena.scratch<float, Row>(1)), doctest::Contains("at most 128 bytes"), radapt::error);
+  arena.release_scratch(begin);
+  CHECK_THROWS_AS(arena.give_shared_to_scratch(), radapt::error);  // what was kept there is still wanted
+  arena.release(begin);
+  arena.give_shared_to_scratch();
+  CHECK(address(arena.scratch<float, Row>(16).data) == address(low.data));
+  CHECK(arena.kept_peak() == 256);
+  CHECK(arena.scratch_peak() == 256);
+  CHECK_THROWS_AS(arena.reserve(64, 256, radapt::host_memory, 128), radapt::error);  // more than one of them has
+}

@@ -42,6 +42,7 @@ struct LabelledBatch {
 struct MemoryNeed {
   Index kept = 0;      ///< activations that the backward pass reads
   Index scratch = 0;   ///< intermediate results
+  Index shared = 0;    ///< of both, since they are wanted at different times
   Index features = 0;  ///< features, their gradients, logits
 };
 

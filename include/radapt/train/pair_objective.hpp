@@ -72,11 +72,14 @@ class PairObjective {
     const auto side = [&](Index rows) { return 4 * matrix(rows, Model::arch::embed) + padded(rows * sizeof(S)); };
     constexpr Index teachers = (Needs::frozen_teacher ? 1 : 0) + (Needs::average_teacher ? 1 : 0);
     const auto teacher = [&](Index rows) { return matrix(rows, Model::arch::embed); };
-    // Both towers have run forward before one of them runs backward.
-    const Index kept = ImagePlan::kept(images) + TextPlan::kept(tokens) +
-                       std::max(ImagePlan::backward_kept(images), TextPlan::backward_kept(tokens));
-    return {.kept = kept,
+    // Both towers have run forward before that of the text runs backward, and then that of the images: by then what the
+    // text kept is free, and scratch of the larger tower may lie there.
+    const Index above_images =
+        std::max(TextPlan::kept(tokens) + TextPlan::backward_kept(tokens), ImagePlan::backward_kept(images));
+    const Index more_scratch = image.scratch > text.scratch ? image.scratch - text.scratch : 0;
+    return {.kept = ImagePlan::kept(images) + above_images,
             .scratch = std::max(image.scratch, text.scratch),
+            .shared = std::min(above_images - ImagePlan::backward_kept(images), more_scratch),
             .features = side(batch) + side(texts) + Towers::bytes(size.micro()) +
                         matrix(batch, std::max(batch, has_head ? classes : 0)) + padded(2 * batch * sizeof(S)) +
                         teachers * (teacher(batch) + teacher(texts)) + (has_teacher ? matrix(batch, batch) : 0)};
@@ -114,10 +117,12 @@ class PairObjective {
       typename ImagePlan::Saved image_saved;
       typename TextPlan::Saved text_saved;
       towers_.run_images(c, values, batch, {0, count}, image_saved);
+      const Arena::Mark before_texts = c.arena.mark();
       towers_.run_texts(c, values, batch, Towers::texts_of({0, count}), text_saved);
       take_loss(c, values, gradients, batch, count, at);
-      towers_.image_backward(c, values, gradients, batch, {0, count}, image_saved);
       towers_.text_backward(c, values, gradients, batch, Towers::texts_of({0, count}), text_saved);
+      c.arena.release(before_texts);
+      towers_.image_backward(c, values, gradients, batch, {0, count}, image_saved);
     } else {
       towers_.for_each_part(count, [&](Part part) {
         Unsaved none;
@@ -141,6 +146,7 @@ class PairObjective {
       });
     }
     c.arena.release(before);
+    c.arena.give_shared_to_scratch();
   }
   /// The loss of the last step, when the backend has finished.
   double value() const { return loss_value_[0] + terms_sum_; }

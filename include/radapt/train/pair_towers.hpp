@@ -135,11 +135,14 @@ class PairTowers {
     c.phase = phase;
   }
 
+  /// Scratch of images may lie where texts keep what their backward reads.
   void begin_images(Context<Backend>& c, Part part) const {
+    c.arena.give_shared_to_scratch();
     c.sequences = Model::image_sequences(part.count);
     c.phase.first_sequence = part.first;
   }
   void begin_texts(Context<Backend>& c, const Batch& batch, Part part) {
+    c.arena.give_shared_to_kept();
     c.sequences = shares_ ? distinct_.captions().sequences() : batch.captions->slice(part.first, part.count, offsets_);
     c.phase.first_sequence = part.first;
   }

@@ -54,9 +54,10 @@ struct MemoryReport {
   Index base = 0;         ///< weights the trainer reads and does not own
   Index trainable = 0;    ///< parameters, gradients, two moments, the average and the teacher of FromAverage
   Index activations = 0;  ///< kept for backward
-  Index scratch = 0;
+  Index scratch = 0;      ///< of intermediate results
+  Index shared = 0;       ///< of the two, which take turns in it
   Index features = 0;
-  Index total() const { return base + trainable + activations + scratch + features; }
+  Index total() const { return base + trainable + activations + scratch - shared + features; }
 };
 
 /// One line per part, in MiB.
@@ -66,7 +67,7 @@ inline std::string describe(const MemoryReport& m) {
     return what + std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + " MiB\n";
   };
   return line("base weights        ", m.base) + line("trainable state     ", m.trainable) +
-         line("kept activations    ", m.activations) + line("scratch             ", m.scratch) +
+         line("kept activations    ", m.activations) + line("scratch             ", m.scratch - m.shared) +
          line("features and logits ", m.features) + line("total               ", m.total());
 }
 
@@ -119,7 +120,7 @@ class Trainer {
         objective_(loss, options.size, base.classes()) {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
-    context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>());
+    context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>(), need.shared);
     if constexpr (requires { Backend::packs_frozen_weights(); }) {
       if (Backend::packs_frozen_weights()) {
         context_.device.promise_constant(base_->buffer().data(), base_->buffer().size());
@@ -153,6 +154,7 @@ class Trainer {
             .trainable = 4 * buffer + average + teacher,
             .activations = need.kept,
             .scratch = need.scratch,
+            .shared = need.shared,
             .features = need.features};
   }
 
