@@ -2,9 +2,9 @@
 /// What stands behind pooling inside a block: layers that run on one row of each sequence.
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/around.hpp"
 #include "radapt/layer/onto.hpp"
 #include "radapt/layer/run_again.hpp"
-#include "radapt/layer/visit.hpp"
 #include "radapt/op/pool.hpp"
 
 namespace radapt {
@@ -14,7 +14,7 @@ namespace radapt {
 /// To the body those rows are a batch of sequences of one token each, so that a layer that draws or drops by sequence
 /// does as it does in front of pooling. The names of the body's tensors are the body's own.
 template <Pooling Kind, class Body>
-struct OnPooled : layer_defaults {
+struct OnPooled : detail::Around<Body> {
   static constexpr auto name = "on_pooled";
   using body_layer = Body;
 
@@ -22,18 +22,7 @@ struct OnPooled : layer_defaults {
   using inside = Tokens<X::width>;
   template <class X>
   using output = Samples<Body::template output<inside<X>>::width>;
-  template <template <class, class> class Slot>
-  using Params = typename Body::template Params<Slot>;
-
-  template <class Tune>
-  static constexpr bool trains = trains_any<Body, Tune>;
-  static constexpr bool drops_elements = Body::drops_elements;
   static constexpr bool adds_to_stream = Body::adds_to_stream;
-  template <class... P>
-  static void each_layer(auto&& f, const std::string& path, P&... p) {
-    detail::visit_layer<Body>(f, path, p...);
-  }
-  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
 
   template <class X, class T, class Tune, bool Dx>
   using BodyPlan = Plan<Body, inside<X>, T, Tune, Dx>;

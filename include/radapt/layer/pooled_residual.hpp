@@ -2,10 +2,10 @@
 /// y = pool(x) + body(x): a residual branch of which one row of each sequence is read.
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/around.hpp"
 #include "radapt/layer/onto.hpp"
 #include "radapt/layer/pool.hpp"
 #include "radapt/layer/run_again.hpp"
-#include "radapt/layer/visit.hpp"
 #include "radapt/op/pool.hpp"
 
 namespace radapt {
@@ -25,22 +25,11 @@ struct pooled_residual_output {
 /// x (tokens, width) -> y (sequences, width). The body pools as Kind says, somewhere on its way; the names of its
 /// tensors are its own.
 template <Pooling Kind, class Body>
-struct PooledResidual : layer_defaults {
+struct PooledResidual : detail::Around<Body> {
   static constexpr auto name = "pooled_residual";
 
   template <class X>
   using output = typename detail::pooled_residual_output<Body, X>::type;
-  template <template <class, class> class Slot>
-  using Params = typename Body::template Params<Slot>;
-
-  template <class Tune>
-  static constexpr bool trains = trains_any<Body, Tune>;
-  static constexpr bool drops_elements = Body::drops_elements;
-  template <class... P>
-  static void each_layer(auto&& f, const std::string& path, P&... p) {
-    detail::visit_layer<Body>(f, path, p...);
-  }
-  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;

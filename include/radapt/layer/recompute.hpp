@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/around.hpp"
 #include "radapt/layer/run_again.hpp"
-#include "radapt/layer/visit.hpp"
 
 namespace radapt {
 
@@ -27,22 +27,11 @@ struct recompute_output {
 /// layers of the body draw what they drew: the second pass counts them from the same number. The names of the body's
 /// tensors are the body's own.
 template <class Body>
-struct Recompute : layer_defaults {
+struct Recompute : detail::Around<Body> {
   static constexpr auto name = "recompute";
 
   template <class X>
   using output = typename detail::recompute_output<Body, X>::type;
-  template <template <class, class> class Slot>
-  using Params = typename Body::template Params<Slot>;
-
-  template <class Tune>
-  static constexpr bool trains = trains_any<Body, Tune>;
-  static constexpr bool drops_elements = Body::drops_elements;
-  template <class... P>
-  static void each_layer(auto&& f, const std::string& path, P&... p) {
-    detail::visit_layer<Body>(f, path, p...);
-  }
-  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = true;

@@ -2,9 +2,9 @@
 /// y = x + body(x).
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/around.hpp"
 #include "radapt/layer/onto.hpp"
 #include "radapt/layer/run_again.hpp"
-#include "radapt/layer/visit.hpp"
 #include "radapt/op/elementwise.hpp"
 
 namespace radapt {
@@ -22,22 +22,11 @@ struct residual_output {
 
 /// The names of the body's tensors are the body's own: Residual adds no step to them.
 template <class Body>
-struct Residual : layer_defaults {
+struct Residual : detail::Around<Body> {
   static constexpr auto name = "residual";
 
   template <class X>
   using output = typename detail::residual_output<Body, X>::type;
-  template <template <class, class> class Slot>
-  using Params = typename Body::template Params<Slot>;
-
-  template <class Tune>
-  static constexpr bool trains = trains_any<Body, Tune>;
-  static constexpr bool drops_elements = Body::drops_elements;
-  template <class... P>
-  static void each_layer(auto&& f, const std::string& path, P&... p) {
-    detail::visit_layer<Body>(f, path, p...);
-  }
-  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
