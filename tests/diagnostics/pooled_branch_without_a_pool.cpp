@@ -1,0 +1,8 @@
+// expect-error: the body of a PooledResidual must put out one row of the stream's width for each sequence
+#include "radapt/layer/linear.hpp"
+#include "radapt/layer/pooled_residual.hpp"
+#include "radapt/layer/sequential.hpp"
+
+using namespace radapt;
+using Layer = PooledResidual<Pooling::first, Sequential<Named<"out_proj", Linear<8, 8>>>>;
+static_assert(Layer::output<Tokens<8>>::width == 8);
