@@ -182,8 +182,10 @@ struct block_run<First, 0, Block> {
 /// block_types.
 template <Index Count, Index Unlocked, class Locked, class Open, Pooling Pooled>
 struct block_chain {
-  static constexpr Index open = Unlocked == 0 ? 0 : Unlocked - 1;  // in front of the last block, as those are locked:
-  static constexpr Index locked = Count - 1 - open;
+  static_assert(Unlocked <= Count,
+                "radapt: unlock_last names more blocks than a tower has; to fix: name at most as many as its layers.");
+  // Of the blocks in front of the last one: those with the role of the last, and those in front of them.
+  static constexpr Index open = Unlocked == 0 ? 0 : Unlocked - 1, locked = Count < 1 + open ? 0 : Count - 1 - open;
   using Last = typename std::conditional_t<Unlocked == 0, Locked, Open>::template last<Pooled>;
   static constexpr auto name_of_last = numbered<Count - 1>(fixed_string("transformer.resblocks"));
   using type = chain<typename block_run<0, locked, typename Locked::block>::type,

@@ -1,0 +1,5 @@
+#include "radapt/clip/clip.hpp"
+
+using namespace radapt;
+using Model = Clip<arch::ViT_B_32, NoAdapter, unlock_last<12>>;
+static_assert(sizeof(Model::Image) > 0);
