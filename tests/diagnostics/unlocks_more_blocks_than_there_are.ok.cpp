@@ -2,4 +2,4 @@
 
 using namespace radapt;
 using Model = Clip<arch::ViT_B_32, NoAdapter, unlock_last<12>>;
-static_assert(sizeof(Model::Image) > 0);
+static_assert(Model::Image::output<Model::PixelRow>::width == 512);
