@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <string_view>
 
@@ -39,9 +40,24 @@ void count_allocation(void* caller) {
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
-// In the place of the C library's: large buffers come from there.
+// In the place of the C library's: large buffers come from there. AddressSanitizer has a malloc of its own, whose free
+// takes nothing else back.
+#if defined(__SANITIZE_ADDRESS__)
+#define RADAPT_TEST_SANITIZED_HEAP
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RADAPT_TEST_SANITIZED_HEAP
+#endif
+#endif
 extern "C" void* __libc_calloc(std::size_t n, std::size_t size) noexcept;
 extern "C" [[gnu::noinline]] void* calloc(std::size_t n, std::size_t size) noexcept {
   count_allocation(__builtin_return_address(0));
+#ifdef RADAPT_TEST_SANITIZED_HEAP
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(n, size, &bytes)) { return nullptr; }
+  void* const memory = std::malloc(bytes);
+  return memory == nullptr ? nullptr : std::memset(memory, 0, bytes);
+#else
   return __libc_calloc(n, size);
+#endif
 }
