@@ -1,9 +1,8 @@
 #pragma once
 /// A share of what a branch makes of its input, and the rest of the input itself, up to a common factor.
-#include <string>
-
 #include "radapt/backend/run.hpp"
 #include "radapt/core/plan.hpp"
+#include "radapt/layer/around.hpp"
 #include "radapt/layer/residual.hpp"
 #include "radapt/op/elementwise.hpp"
 #include "radapt/op/update.hpp"
@@ -13,7 +12,7 @@ namespace radapt::task {
 /// y = x + rho / (1 - rho) body(x) with rho = Percent / 100: the direction of rho body(x) + (1 - rho) x, for a model
 /// that normalises next. The names of the body's tensors are the body's own.
 template <Index Percent, class Body>
-struct Blend : layer_defaults {
+struct Blend : radapt::detail::Around<Body> {
   static_assert(
       Percent > 0 && Percent < 100,
       "radapt: a blend takes more than 0 and less than 100 percent of its branch; to fix: leave the branch or "
@@ -23,17 +22,6 @@ struct Blend : layer_defaults {
 
   template <class X>
   using output = typename radapt::detail::residual_output<Body, X>::type;
-  template <template <class, class> class Slot>
-  using Params = typename Body::template Params<Slot>;
-
-  template <class Tune>
-  static constexpr bool trains = trains_any<Body, Tune>;
-  static constexpr bool drops_elements = Body::drops_elements;
-  template <class... P>
-  static void each_layer(auto&& f, const std::string& path, P&... p) {
-    radapt::detail::visit_layer<Body>(f, path, p...);
-  }
-  static void initialise(auto& p, Random& random) { Body::initialise(p, random); }
 
   template <class X, class Tune, bool Dx>
   static constexpr bool reads_x = Plan<Body, X, float, Tune, Dx>::reads_x;
