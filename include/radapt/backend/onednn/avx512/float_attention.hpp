@@ -65,21 +65,19 @@ struct FloatForwardRoom {
   }
 };
 
-/// s becomes exp(scale (s - max s)) for the first `seen` scores of a row, and 0 up to `keys`, a multiple of 16. Returns
-/// the logarithm of the sum of exponentials of scale s; `total` is the sum of what s becomes.
-RADAPT_AVX512 inline float take_exponentials(float* s, Index seen, Index keys, float scale, float& total) {
+/// s becomes exp(scale (s - max s)) for the first `seen` scores of a row, and 0 up to `keys`, a multiple of 16.
+RADAPT_AVX512 inline ExponentialSum take_exponentials(float* s, Index seen, Index keys, float scale) {
   const float largest = largest_of(s, seen);
-  const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale);
+  const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale * log2_of_e);
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < keys; i += 16) {
     const auto lanes = first_lanes(i < seen ? seen - i : 0);
     const __m512 exponent = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + i), shift), factor);
-    const __m512 e = _mm512_maskz_mov_ps(lanes, exp_of(exponent));
+    const __m512 e = _mm512_maskz_mov_ps(lanes, exp2_of(exponent));
     sum = _mm512_add_ps(sum, e);
     _mm512_storeu_ps(s + i, e);
   }
-  total = _mm512_reduce_add_ps(sum);
-  return scale * largest + __builtin_logf(total);
+  return {scale * largest, _mm512_reduce_add_ps(sum)};
 }
 
 /// One head of one sequence.
@@ -98,16 +96,17 @@ RADAPT_AVX512 inline void attend(const op::attention_forward<float>& o, Index se
     const Index rows = std::min(forward_positions, length - begin);
     const Index present = o.causal ? begin + rows : length, keys = rounded_up(present, 16);
     multiply({room.scores, t}, {q.row(begin), q.stride}, {room.keys, t}, rows, keys, d);
-    float totals[forward_positions];
+    float shares[forward_positions];
     for (Index r = 0; r < rows; ++r) {
       const Index seen = o.causal ? begin + r + 1 : length;
-      const float log_sum = take_exponentials(room.scores + r * t, seen, keys, scale, totals[r]);
-      if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum; }
+      const ExponentialSum e = take_exponentials(room.scores + r * t, seen, keys, scale);
+      shares[r] = 1.0F / e.sum;
+      if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = e.logarithm(); }
     }
     float* const y = o.y.data + (first + begin) * width + head * d;
     multiply({y, width}, {room.scores, t}, {room.values, padded_width}, rows, d, present);
     for (Index r = 0; r < rows; ++r) {
-      const __m512 share = _mm512_set1_ps(1.0F / totals[r]);
+      const __m512 share = _mm512_set1_ps(shares[r]);
       for (Index c = 0; c < d; c += 16) {
         float* const part = y + r * width + c;
         store_floats(part, _mm512_mul_ps(load_as_floats(part, d - c), share), d - c);
@@ -133,10 +132,11 @@ struct FloatBackwardRoom {
 /// up to `keys`, a multiple of 16.
 RADAPT_AVX512 inline void take_slopes(float* s, float* dp, Index seen, Index keys, float scale, float log_sum,
                                       float along) {
+  const __m512 factor = _mm512_set1_ps(scale * log2_of_e), shift = _mm512_set1_ps(log_sum * log2_of_e);
   for (Index i = 0; i < keys; i += 16) {
     const auto lanes = first_lanes(i < seen ? seen - i : 0);
-    const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + i), _mm512_set1_ps(scale), _mm512_set1_ps(log_sum));
-    const __m512 p = _mm512_maskz_mov_ps(lanes, exp_of(exponent));
+    const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + i), factor, shift);
+    const __m512 p = _mm512_maskz_mov_ps(lanes, exp2_of(exponent));
     const __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(dp + i), _mm512_set1_ps(along));
     _mm512_storeu_ps(s + i, p);
     _mm512_storeu_ps(dp + i, _mm512_maskz_mul_ps(lanes, p, difference));

@@ -10,12 +10,22 @@ namespace radapt::detail::avx512 {
 
 /// The largest of the first `n` floats of a row; 16 may be read at a time.
 RADAPT_AVX512 inline float largest_of(const float* x, Index n) {
-  __m512 most = _mm512_set1_ps(-__builtin_inff());
-  for (Index i = 0; i < n; i += 16) {
-    most = _mm512_mask_max_ps(most, first_lanes(n - i), most, _mm512_loadu_ps(x + i));
+  __m512 most = _mm512_set1_ps(-__builtin_inff()), others = most;
+  Index i = 0;
+  for (; i + 32 <= n; i += 32) {
+    most = _mm512_max_ps(most, _mm512_loadu_ps(x + i));
+    others = _mm512_max_ps(others, _mm512_loadu_ps(x + i + 16));
   }
-  return _mm512_reduce_max_ps(most);
+  for (; i < n; i += 16) { most = _mm512_mask_max_ps(most, first_lanes(n - i), most, _mm512_loadu_ps(x + i)); }
+  return _mm512_reduce_max_ps(_mm512_max_ps(most, others));
 }
+
+/// Of the exponentials in a row of a softmax.
+struct ExponentialSum {
+  float largest;  ///< scale times the largest score, that was taken from all
+  float sum;      ///< of exp(scale s - largest)
+  float logarithm() const { return largest + __builtin_logf(sum); }  ///< of the sum of exp(scale s)
+};
 
 template <class T>
 RADAPT_AVX512 float dot_of(const T* a, const T* b, Index n) {

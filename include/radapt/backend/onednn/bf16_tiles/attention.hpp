@@ -84,6 +84,17 @@ RADAPT_AVX512 inline void put_rows(bf16* y, Index y_stride, const float* c, Inde
   }
 }
 
+/// Asks for the columns behind those of x, which are the next head's, while this one is computed: they lie in pieces of
+/// two cache lines, which the processor does not foresee.
+RADAPT_AVX512 inline void ask_for_next_head(const HeadMatrix& x) {
+  for (Index r = 0; r < x.rows; ++r) {
+    const bf16* const row = x.data + r * x.stride + x.columns;
+    for (Index c = 0; c < x.columns; c += tile_depth) {
+      _mm_prefetch(reinterpret_cast<const char*>(row + c), _MM_HINT_T1);
+    }
+  }
+}
+
 /// What a task of the forward pass works in, for sequences of `length`.
 struct ForwardRoom {
   bf16 *keys, *values, *queries, *probabilities;
@@ -101,25 +112,22 @@ struct ForwardRoom {
   }
 };
 
-/// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`. Returns the logarithm of the sum of
-/// exponentials of scale s; `total` is the sum of p.
-RADAPT_AVX512 inline float take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale,
-                                             float& total) {
+/// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`.
+RADAPT_AVX512 inline ExponentialSum take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale) {
   const float largest = largest_of(s, seen);
-  const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale);
+  const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale * log2_of_e);
   __m512 sum = _mm512_setzero_ps();
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
       const auto lanes = first_lanes(at < seen ? seen - at : 0);
       const __m512 e =
-          _mm512_maskz_mov_ps(lanes, exp_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
+          _mm512_maskz_mov_ps(lanes, exp2_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
       sum = _mm512_add_ps(sum, e);
       store_floats(p + half, e, 16);
     }
   }
-  total = _mm512_reduce_add_ps(sum);
-  return scale * largest + __builtin_logf(total);
+  return {scale * largest, _mm512_reduce_add_ps(sum)};
 }
 
 /// One head of one sequence.
@@ -133,6 +141,9 @@ RADAPT_AVX512 inline void attend(const op::attention_forward<bf16>& o, Index seq
   const HeadMatrix v{qkv + 2 * width, 3 * width, length, d};
   const ForwardRoom room(memory, length, d);
   const Index t = q.padded_rows(), steps = q.padded_columns() / tile_depth;
+  if (head + 1 < o.heads) {
+    for (const HeadMatrix& x : {q, k, v}) { ask_for_next_head(x); }
+  }
   take_turned(room.keys, k);
   take_right(room.values, v);
   for (Index begin = 0; begin < length; begin += row_block) {
@@ -142,11 +153,10 @@ RADAPT_AVX512 inline void attend(const op::attention_forward<bf16>& o, Index seq
     float shares[row_block];
     for (Index r = 0; r < rows; ++r) {  // what is left in other rows may be multiplied and is never read
       const Index seen = o.causal ? begin + r + 1 : length;
-      float total = 0;
-      const float log_sum =
-          take_exponentials(row_of_left(room.probabilities, r, 0), room.scores + r * t, seen, keys, scale, total);
-      shares[r] = 1.0F / total;
-      if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = log_sum; }
+      const ExponentialSum e =
+          take_exponentials(row_of_left(room.probabilities, r, 0), room.scores + r * t, seen, keys, scale);
+      shares[r] = 1.0F / e.sum;
+      if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = e.logarithm(); }
     }
     multiply_row_block(room.sums, v.padded_columns(), room.probabilities, rows, room.values, v.padded_columns(),
                        keys / tile_depth, t / tile_depth);

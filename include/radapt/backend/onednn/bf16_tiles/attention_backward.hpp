@@ -35,12 +35,13 @@ struct BackwardRoom {
 /// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to `keys`.
 RADAPT_AVX512 inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
                                       float scale, float log_sum, float along) {
+  const __m512 factor = _mm512_set1_ps(scale * log2_of_e), shift = _mm512_set1_ps(log_sum * log2_of_e);
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
       const auto lanes = first_lanes(at < seen ? seen - at : 0);
-      const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + at), _mm512_set1_ps(scale), _mm512_set1_ps(log_sum));
-      const __m512 e = _mm512_maskz_mov_ps(lanes, exp_of(exponent));
+      const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + at), factor, shift);
+      const __m512 e = _mm512_maskz_mov_ps(lanes, exp2_of(exponent));
       store_floats(p + half, e, 16);
       const __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(dp + at), _mm512_set1_ps(along));
       store_floats(ds + half, _mm512_maskz_mul_ps(lanes, e, difference), 16);
@@ -67,17 +68,6 @@ RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* 
       }
     }
     multiply_row_block(c + key * width, width, turned, std::min(row_block, keys - key), b, width, blocks, blocks, add);
-  }
-}
-
-/// Asks for the columns behind those of x, which are the next head's, while this one is computed: they lie in pieces of
-/// two cache lines, which the processor does not foresee.
-RADAPT_AVX512 inline void ask_for_next_head(const HeadMatrix& x) {
-  for (Index r = 0; r < x.rows; ++r) {
-    const bf16* const row = x.data + r * x.stride + x.columns;
-    for (Index c = 0; c < x.columns; c += tile_depth) {
-      _mm_prefetch(reinterpret_cast<const char*>(row + c), _MM_HINT_T1);
-    }
   }
 }
 

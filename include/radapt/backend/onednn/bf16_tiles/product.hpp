@@ -67,31 +67,66 @@ RADAPT_AVX512 void take_left_block(bf16* tiles, const LeftFactor<T>& a, Index fi
   }
 }
 
+/// Sixteen floats of a row, and the sixteen beside them.
+struct Halves {
+  __m512 left, right;
+};
+
+/// x[0 .. n - 1] as floats; n >= 32 is 32, and other lanes are 0.
+template <class T>
+RADAPT_AVX512_PART Halves load_halves(const T* x, Index n) {
+  return {load_as_floats(x, n), n > 16 ? load_as_floats(x + 16, n - 16) : _mm512_setzero_ps()};
+}
+
+/// y[0 .. n - 1] = the first lanes of v; 32 of bf16 are one store, of a whole line of the cache where rows begin with
+/// one.
+template <class T>
+RADAPT_AVX512_PART void store_halves(T* y, Halves v, Index n) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (n >= 32) { return _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(v.right, v.left)); }
+  }
+  store_floats(y, v.left, n);
+  if (n > 16) { store_floats(y + 16, v.right, n - 16); }
+}
+
 /// Writes the sums of one block: `rows` of them, the columns from `column` on.
 template <class Y>
 RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
                                 Index columns) {
-  for (Index half = 0; half < 2; ++half, column += tile_columns) {
-    if (column >= columns) { return; }
-    const Index n = columns - column;
-    const __m512 bias = result.bias == nullptr ? _mm512_setzero_ps() : load_as_floats(result.bias + column, n);
-    for (Index r = 0; r < rows; ++r) {
-      const float* const from = sums + (r / tile_rows * 2 + half) * tile_sums + r % tile_rows * tile_columns;
-      Y* const y = result.y + (first_row + r) * result.stride + column;
-      __m512 v = _mm512_loadu_ps(from);
-      if (result.add) {
-        v = _mm512_fmadd_ps(v, _mm512_set1_ps(result.factor), load_as_floats(y, n));
-      } else {
-        v = _mm512_add_ps(v, bias);
-        if (result.activation || result.residual != nullptr) { v = rounded_to<Y>(v); }
-        if (result.activation) {
-          if (result.h != nullptr) { store_floats(result.h + (y - result.y), v, n); }
-          v = activated(*result.activation, v);
-        }
-        if (result.residual != nullptr) { v = _mm512_add_ps(v, load_as_floats(result.residual + (y - result.y), n)); }
+  const Index n = columns - column;
+  const Halves bias =
+      result.bias == nullptr ? Halves{_mm512_setzero_ps(), _mm512_setzero_ps()} : load_halves(result.bias + column, n);
+  const __m512 factor = _mm512_set1_ps(result.factor);
+  for (Index r = 0; r < rows; ++r) {
+    const float* const from = sums + r / tile_rows * 2 * tile_sums + r % tile_rows * tile_columns;
+    const Index at = (first_row + r) * result.stride + column;
+    Halves v{_mm512_loadu_ps(from), _mm512_loadu_ps(from + tile_sums)};
+    if (result.add) {
+      const Halves y = load_halves(result.y + at, n);
+      v = {_mm512_fmadd_ps(v.left, factor, y.left), _mm512_fmadd_ps(v.right, factor, y.right)};
+    } else {
+      v = {_mm512_add_ps(v.left, bias.left), _mm512_add_ps(v.right, bias.right)};
+      if (result.activation || result.residual != nullptr) { v = {rounded_to<Y>(v.left), rounded_to<Y>(v.right)}; }
+      if (result.activation) {
+        if (result.h != nullptr) { store_halves(result.h + at, v, n); }
+        v = {activated(*result.activation, v.left), activated(*result.activation, v.right)};
       }
-      store_floats(y, v, n);
+      if (result.residual != nullptr) {
+        const Halves residual = load_halves(result.residual + at, n);
+        v = {_mm512_add_ps(v.left, residual.left), _mm512_add_ps(v.right, residual.right)};
+      }
     }
+    store_halves(result.y + at, v, n);
+  }
+}
+
+/// Asks for what finish_panel will read besides sums: it is in no near cache, and a block takes long to multiply.
+template <class Y>
+RADAPT_AVX512_PART void ask_for_residual(const Result<Y>& result, Index first_row, Index rows, Index column) {
+  if (result.residual == nullptr) { return; }
+  for (Index r = 0; r < rows; ++r) {
+    _mm_prefetch(reinterpret_cast<const char*>(result.residual + (first_row + r) * result.stride + column),
+                 _MM_HINT_T0);
   }
 }
 
@@ -140,6 +175,7 @@ RADAPT_AVX512 void multiply_rows(const Result<Y>& result, const LeftTiles& a, In
         ask_for(next, asked, end, from, steps);
         asked = end;
       }
+      if (last_piece) { ask_for_residual(result, first, rows, column); }
       // Sums of one piece need not wait: they are read where they were just written, in the first cache.
       float* const sums = part.sums + (first_piece && last_piece ? 0 : (column - part.begin) * row_block);
       multiply_block<Cold>(sums_of_tiles(sums), here, rows, tiles, steps, !first_piece);
@@ -182,6 +218,10 @@ Index product_room(const LeftFactor<T>&, const Blocking& cut) {
   return padded(sums_of_group(cut) * sizeof(float)) + padded(row_block * cut.padded_inner() * sizeof(bf16));
 }
 
+/// Rows of the left factor that all groups of columns pass through before the next ones do: of such a band as many
+/// bytes stay in the third-level cache, where the next group finds them.
+inline constexpr Index band_bytes = 1 << 20;
+
 /// y = a b in the way of `result`; `room` has product_room bytes for each thread. Every element is written by one task
 /// in one order: the number of threads does not show.
 template <class Y, class T>
@@ -189,18 +229,21 @@ void multiply(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, co
   constexpr Index panel = 2 * tile_columns;
   const Index blocks = (a.rows + row_block - 1) / row_block, threads = cpu::thread_count();
   const Index groups = (cut.padded_columns() + cut.group() - 1) / cut.group();
-  const Index chunks = std::min(blocks, threads), tasks = groups * chunks;
+  const Index least_band = std::max(Index{1}, band_bytes / (row_block * a.inner * sizeof(T)));  // blocks of a thread
+  const Index chunks = std::min(blocks, threads), bands = std::max(Index{1}, blocks / (least_band * chunks));
+  const Index tasks = groups * chunks, chunks_of_all = bands * chunks;
   const Index parts = tasks >= threads ? 1 : std::min(cut.group() / panel, (threads + tasks - 1) / tasks);
   const Index bytes = product_room(a, cut), share = rounded_up((cut.group() + parts - 1) / parts, panel);
-  cpu::parallel_tasks(tasks * parts, [&](Index i, Index thread) {
-    const Index chunk = i % chunks, part = i / chunks % parts, group = i / chunks / parts;
+  cpu::parallel_tasks(bands * tasks * parts, [&](Index i, Index thread) {
+    const Index part = i / chunks % parts, group = i / chunks / parts % groups;
+    const Index chunk = i / (tasks * parts) * chunks + i % chunks;
     const Index begin = group * cut.group() + part * share;
     const Index end = std::min({begin + share, (group + 1) * cut.group(), cut.padded_columns()});
     if (begin >= end) { return; }
     char* const here = room + thread * bytes;
     multiply_part(result, a, b, cut,
-                  {.first_block = chunk * blocks / chunks,
-                   .end_block = (chunk + 1) * blocks / chunks,
+                  {.first_block = chunk * blocks / chunks_of_all,
+                   .end_block = (chunk + 1) * blocks / chunks_of_all,
                    .begin = begin,
                    .end = end,
                    .sums = reinterpret_cast<float*>(here),

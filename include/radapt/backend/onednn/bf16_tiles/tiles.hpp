@@ -28,6 +28,14 @@ inline constexpr Index row_block = 2 * tile_rows;  ///< rows of a left factor th
 /// and the rest is 0.
 template <class T>
 RADAPT_AVX512 void take_row_tile(bf16* tile, const T* x, Index stride, Index rows, Index columns) {
+  if constexpr (std::is_same_v<T, bf16>) {
+    if (rows >= tile_rows && columns >= tile_depth) {
+      for (Index r = 0; r < tile_rows; ++r) {
+        _mm512_storeu_si512(tile + r * tile_depth, _mm512_loadu_si512(x + r * stride));
+      }
+      return;
+    }
+  }
   for (Index r = 0; r < tile_rows; ++r) {
     const Index n = r < rows ? columns : 0;
     const T* const row = n == 0 ? x : x + r * stride;
