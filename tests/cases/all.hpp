@@ -16,6 +16,7 @@
 #include "cases/norm.hpp"
 #include "cases/orthogonality.hpp"
 #include "cases/pool.hpp"
+#include "cases/pooled_attention.hpp"
 #include "cases/update.hpp"
 #include "radapt/op/all.hpp"
 
@@ -25,10 +26,11 @@ using all =
     std::tuple<LinearForward, LinearActivationForward, LinearResidualForward, LinearBackwardInput, LinearBackwardWeight,
                LinearBackwardBias, LayerNormForward, LayerNormBackwardInput, LayerNormBackwardWeight,
                L2NormalizeForward, L2NormalizeBackward, ActivationForward, ActivationBackward, AttentionForward,
-               AttentionBackward, ExtractPatches, AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward,
-               EmbedTokensBackward, PoolForward, PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns,
-               AddColumns, Dropout, Widen, Narrow, DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw,
-               DistancePenalty, OrthogonalityPenalty, SumOfSquares, ClipFactor, Clear, KthNeighbour>;
+               AttentionBackward, PooledAttentionForward, PooledAttentionBackward, ExtractPatches,
+               AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
+               PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, Widen, Narrow,
+               DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw, DistancePenalty, OrthogonalityPenalty,
+               SumOfSquares, ClipFactor, Clear, KthNeighbour>;
 
 /// The name of the operation that case C is for.
 template <class C>

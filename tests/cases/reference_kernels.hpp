@@ -19,6 +19,8 @@
   Extern template void launch(reference&, const op::activation_backward<T>&);        \
   Extern template void launch(reference&, const op::attention_forward<T>&);          \
   Extern template void launch(reference&, const op::attention_backward<T>&);         \
+  Extern template void launch(reference&, const op::pooled_attention_forward<T>&);   \
+  Extern template void launch(reference&, const op::pooled_attention_backward<T>&);  \
   Extern template void launch(reference&, const op::extract_patches<T>&);            \
   Extern template void launch(reference&, const op::assemble_tokens_forward<T>&);    \
   Extern template void launch(reference&, const op::assemble_tokens_backward<T>&);   \

@@ -14,4 +14,5 @@
 #include "radapt/backend/reference/norm.hpp"
 #include "radapt/backend/reference/orthogonality.hpp"
 #include "radapt/backend/reference/pool.hpp"
+#include "radapt/backend/reference/pooled_attention.hpp"
 #include "radapt/backend/reference/update.hpp"
