@@ -11,6 +11,7 @@
 #include "radapt/layer/layer_norm.hpp"
 #include "radapt/layer/linear.hpp"
 #include "radapt/layer/on_pooled.hpp"
+#include "radapt/layer/pooled_attention.hpp"
 #include "radapt/layer/pooled_residual.hpp"
 #include "radapt/layer/recompute.hpp"
 #include "radapt/layer/repeat.hpp"
@@ -115,11 +116,26 @@ struct ResidualAttentionBlock
     : Sequential<Residual<AttentionBranch<Width, Heads, Causal, Kind>>, Residual<MlpBranch<Width, Hidden, Act, Kind>>> {
 };
 
+namespace detail {
+/// The heads of the last block: where in_proj is nothing but a linear layer, one token of each sequence has a query.
+template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled, class InProj>
+struct pooled_heads {
+  using type = AttentionHeads<Width, Heads, Causal, Kind>;
+};
+template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled, class Role>
+struct pooled_heads<Width, Heads, Causal, Kind, Pooled, Linear<Width, 3 * Width, Role>> {
+  using type = PooledAttention<Width, Heads, Causal, Pooled, Role>;
+};
+}  // namespace detail
+
 /// adapter(out_proj(heads(ln_1(x)))) of the rows that are pooled, x (tokens, Width) -> (sequences, Width).
 template <Index Width, Index Heads, bool Causal, class Kind, Pooling Pooled>
-struct PooledAttentionBranch : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
-                                          Named<"attn", AttentionHeads<Width, Heads, Causal, Kind>>,
-                                          Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
+struct PooledAttentionBranch
+    : Sequential<Named<"ln_1", typename Kind::template norm<Width>>,
+                 Named<"attn", typename detail::pooled_heads<
+                                   Width, Heads, Causal, Kind, Pooled,
+                                   typename Kind::template linear<site::in_proj, Width, 3 * Width>>::type>,
+                 Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
 
 /// The last block of a tower, x (tokens, Width) -> (sequences, Width): what the other blocks compute, of the rows that
 /// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Its tensors are

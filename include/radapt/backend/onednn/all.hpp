@@ -14,4 +14,5 @@
 #include "radapt/backend/onednn/norm.hpp"
 #include "radapt/backend/onednn/orthogonality.hpp"
 #include "radapt/backend/onednn/pool.hpp"
+#include "radapt/backend/onednn/pooled_attention.hpp"
 #include "radapt/backend/onednn/update.hpp"
