@@ -70,9 +70,18 @@ struct PooledAttention : layer_defaults {
     const Arena::Mark before = c.arena.mark();
     keep_buffers(c, saved);
     const auto rows = c.arena.template scratch<T, Samples<Width>>(y.rows);
-    View<T, Samples<Width>> q;
+    const auto q = [&] {
+      if constexpr (is_saved<std::remove_reference_t<decltype(saved)>>) {
+        return saved.q;
+      } else {
+        return c.arena.template scratch<T, Samples<Width>>(y.rows);
+      }
+    }();
+    run(c, op::pool_forward<T>{.y = rows, .x = x, .pooling = Kind, .sequences = c.sequences});
+    run(c, op::linear_forward<T>{.y = q, .x = rows, .weight = part<0>(weight), .bias = part<0>(bias)});
     op::pooled_attention_forward<T> o{.y = y,
                                       .x = x,
+                                      .q = q,
                                       .key = part<1>(weight),
                                       .value = part<2>(weight),
                                       .value_bias = part<2>(bias),
@@ -80,15 +89,7 @@ struct PooledAttention : layer_defaults {
                                       .causal = Causal,
                                       .pooling = Kind,
                                       .sequences = c.sequences};
-    if constexpr (is_saved<std::remove_reference_t<decltype(saved)>>) {
-      q = saved.q;
-      o.probabilities = saved.probabilities;
-    } else {
-      q = c.arena.template scratch<T, Samples<Width>>(y.rows);
-    }
-    run(c, op::pool_forward<T>{.y = rows, .x = x, .pooling = Kind, .sequences = c.sequences});
-    run(c, op::linear_forward<T>{.y = q, .x = rows, .weight = part<0>(weight), .bias = part<0>(bias)});
-    o.q = q;
+    if constexpr (is_saved<std::remove_reference_t<decltype(saved)>>) { o.probabilities = saved.probabilities; }
     run(c, o);
     c.arena.release_scratch(before);
   }
@@ -101,7 +102,15 @@ struct PooledAttention : layer_defaults {
     const Arena::Mark before = c.arena.mark();
     const auto dq = c.arena.template scratch<T, Samples<Width>>(dy.rows);
     const auto rows = c.arena.template scratch<T, Samples<Width>>(dy.rows);
-    op::pooled_attention_backward<T> o{.dq = dq,
+    const auto dx_of_tokens = [&] {
+      if constexpr (wants_x) {
+        return dx;
+      } else {
+        return c.arena.template scratch<T, X>(x.rows);
+      }
+    }();
+    op::pooled_attention_backward<T> o{.dx = dx_of_tokens,
+                                       .dq = dq,
                                        .dy = dy,
                                        .x = x,
                                        .q = saved.q,
@@ -110,11 +119,6 @@ struct PooledAttention : layer_defaults {
                                        .probabilities = saved.probabilities,
                                        .heads = Heads,
                                        .sequences = c.sequences};
-    if constexpr (wants_x) {
-      o.dx = dx;
-    } else {
-      o.dx = c.arena.template scratch<T, X>(x.rows);
-    }
     if constexpr (wants_weight) {
       const Matrix<parameter_t<T>> dw = gradients.weight;
       o.dkey = part<1>(dw);
