@@ -10,6 +10,7 @@
 ///
 ///     linear, r rows:            forward 2 r in out;   input gradient and weight gradient the same, each where it is
 ///     wanted attention, p visible pairs of tokens:  forward 4 p width (scores and values);  backward 8 p width
+///     attention of n pooled rows of r:  forward 6 n W^2 + 4 heads r W;  input gradient 6 n W^2 + 8 heads r W
 ///     adapter, r kept rows:      forward 2 r W^2;   backward 2 r W^2 for u = dh F, and the same for dF
 ///     (methods.md 1.5) low-rank adapter, r rows:  forward 4 r W R;   backward 2 r W R each for u, dU, dD and dx
 #include <cstdint>
@@ -85,6 +86,13 @@ template <class X, class Tune, bool Dx, Index Width, Index Heads, bool Causal>
 constexpr void count(Pass& pass, const radapt::SelfAttention<Width, Heads, Causal>&) {
   const double product = 2 * pass.pairs(Causal) * number(Width);
   pass.both(2 * product, Dx ? 4 * product : 0);
+}
+template <class X, class Tune, bool Dx, Index Width, Index Heads, bool Causal, radapt::Pooling Pooled, class Role>
+constexpr void count(Pass& pass, const radapt::PooledAttention<Width, Heads, Causal, Pooled, Role>&) {
+  constexpr bool trains = Tune::template trains<Role>;
+  const double weights = 3 * 2 * number(pass.sequences.count * Width * Width);
+  const double tokens = 2 * number(Heads) * pass.rows<X>() * number(Width);
+  pass.both(weights + 2 * tokens, (Dx ? weights + 4 * tokens : 0) + (trains ? weights + tokens : 0));
 }
 template <class X, class Tune, bool Dx, Index Width, class Role, class Scale>
 constexpr void count(Pass& pass, const radapt::FullAdapter<Width, Role, Scale>&) {
@@ -184,27 +192,27 @@ constexpr double step_flops(const radapt::Sequences& captions, const radapt::Pha
   return image.forward + image.backward + text.forward + text.backward + 3 * similarities;
 }
 
-// The same by hand for ViT-B/32: 12 W^2 weights in a block of width W, 9 of which serve one row in the last block; 49
+// The same by hand for ViT-B/32: 12 W^2 weights in a block of width W, which serve one row in the last block; 49
 // patches and a class token; a causal context of 77.
 static_assert(image_flops<radapt::Clip<radapt::arch::ViT_B_32>>(1) ==
-              2.0 * 49 * 3072 * 768 + 12 * (2.0 * 50 * 12 * 768 * 768 + 4.0 * 50 * 50 * 768) -
-                  2.0 * 49 * 9 * 768 * 768 + 2.0 * 768 * 512);
+              2.0 * 49 * 3072 * 768 + 11 * (2.0 * 50 * 12 * 768 * 768 + 4.0 * 50 * 50 * 768) +
+                  (2.0 * 12 * 768 * 768 + 4.0 * 12 * 50 * 768) + 2.0 * 768 * 512);
 static_assert(text_flops<radapt::Clip<radapt::arch::ViT_B_32>>({.count = 1, .uniform_length = 77}) ==
-              12 * (2.0 * 77 * 12 * 512 * 512 + 2.0 * 77 * 78 * 512) - 2.0 * 76 * 9 * 512 * 512 + 2.0 * 512 * 512);
+              11 * (2.0 * 77 * 12 * 512 * 512 + 2.0 * 77 * 78 * 512) + (2.0 * 12 * 512 * 512 + 4.0 * 8 * 77 * 512) +
+                  2.0 * 512 * 512);
 // Training adapters only: every frozen weight multiplies once forward and once backward, an adapter once forward and
 // twice backward. In block 0 nothing below the first adapter is wanted, so in_proj, out_proj, attention and its patches
 // have no backward.
 static_assert([] {
   const double rows = 50, W = 768, tokens = 77, V = 512;
-  const double image = 2 * 49.0 * 3072 * W + 12 * (2 * rows * 12 * W * W + 4 * rows * rows * W) + 2 * W * 512;
-  const double image_back = 2 * W * 512 + 12 * 2 * rows * 8 * W * W + 11 * (2 * rows * 4 * W * W + 8 * rows * rows * W);
-  const double text = 12 * (2 * tokens * 12 * V * V + 2 * tokens * (tokens + 1) * V) + 2 * V * V;
+  const double image = 2 * 49.0 * 3072 * W + 11 * (2 * rows * 12 * W * W + 4 * rows * rows * W) + 2 * W * 512;
+  const double image_back = 2 * W * 512 + 11 * 2 * rows * 8 * W * W + 10 * (2 * rows * 4 * W * W + 8 * rows * rows * W);
+  const double text = 11 * (2 * tokens * 12 * V * V + 2 * tokens * (tokens + 1) * V) + 2 * V * V;
   const double text_back =
-      2 * V * V + 12 * 2 * tokens * 8 * V * V + 11 * (2 * tokens * 4 * V * V + 4 * tokens * (tokens + 1) * V);
-  const double adapters = 24 * 3 * 2 * (rows * W * W + tokens * V * V);
-  const double image_rest = 2 * (rows - 1) * W * W, text_rest = 2 * (tokens - 1) * V * V;  // not read in the last block
-  const double not_read = (9 + 9 + 2 * 3) * (image_rest + text_rest);  // forward, backward, two adapters
-  return image + image_back + text + text_back + adapters - not_read + 3 * 2 * 512.0;
+      2 * V * V + 11 * 2 * tokens * 8 * V * V + 10 * (2 * tokens * 4 * V * V + 4 * tokens * (tokens + 1) * V);
+  const double last = 2 * 2 * 12 * (W * W + V * V) + (4 + 8) * (12 * rows * W + 8 * tokens * V);  // there and back
+  const double adapters = 3 * 2 * ((22 * rows + 2) * W * W + (22 * tokens + 2) * V * V);
+  return image + image_back + text + text_back + last + adapters + 3 * 2 * 512.0;
 }() == step_flops<radapt::Clip<radapt::arch::ViT_B_32, radapt::RAdapter<>>,
                   radapt::tune::only<radapt::role::adapter>>({.count = 1, .uniform_length = 77}, nullptr));
 
