@@ -52,14 +52,14 @@ static_assert(ImagePlan<AdaptedBlock, OnlyAdapter>::backward_kept(images) ==
 static_assert(ImagePlan<AdaptedBlock, OnlyProjection>::backward_kept(images) == 0);
 static_assert(kept_of_images<AdaptedBlock, OnlyProjection> == kept_of_images<Adapted, OnlyProjection>);
 
-// An image in ViT-B/16 under R-Adapter: of ten widths a token and block, and five in the last one, six are left and an
-// MLP, 76 of 116, or one and a block, 22 of 116.
+// An image in ViT-B/16 under R-Adapter: of ten widths a token and block, and two in the last one, six are left and an
+// MLP, 73 of 112, or one and a block, 22 of 112; and sums of heads and masks.
 constexpr Extent image{197, 1};
 template <class Policy>
 constexpr Index of_vit = ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::kept(image) +
                          ImagePlan<Clip<arch::ViT_B_16, Policy>, OnlyAdapter>::backward_kept(image);
 static_assert(of_vit<Recomputed<RAdapter<>>> < 0.65 * of_vit<RAdapter<>>);
-static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.2 * of_vit<RAdapter<>>);
+static_assert(of_vit<Recomputed<RAdapter<>, recompute::block>> < 0.21 * of_vit<RAdapter<>>);
 
 }  // namespace
 
