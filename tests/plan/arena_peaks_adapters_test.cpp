@@ -22,6 +22,7 @@ TEST_CASE("tuning adapters ends at the first of them") {
   CHECK(adapters.count("backward scaled_add_backward_scale") == 6);
   CHECK(adapters.count("backward linear_backward_bias") == 0);
   CHECK(adapters.count("backward layer_norm_backward_weight") == 0);
-  CHECK(adapters.count("backward attention_backward") == 2);         // not in the first block
+  CHECK(adapters.count("backward attention_backward") == 1);         // of three blocks, not in the first and the last
+  CHECK(adapters.count("backward pooled_attention_backward") == 1);  // in the last
   CHECK(adapters.count("backward layer_norm_backward_input") == 6);  // not ln_pre and the first ln_1, but ln_post
 }
