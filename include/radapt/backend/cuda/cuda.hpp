@@ -33,7 +33,7 @@ enum class CudaSteps {
   graphs,    ///< together, as a CUDA graph that is made once and changed for each step; has never run on a GPU
 };
 
-/// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention run on bf16, too.
+/// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention of all tokens run on bf16, too.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
 /// entry point of the library that hands results to the host does so itself. All memory that the library takes for this
