@@ -33,7 +33,7 @@ enum class CudaSteps {
   graphs,    ///< together, as a CUDA graph that is made once and changed for each step; has never run on a GPU
 };
 
-/// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention run on bf16, too.
+/// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention of all tokens run on bf16, too.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
 /// entry point of the library that hands results to the host does so itself. All memory that the library takes for this
@@ -120,6 +120,7 @@ concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
   F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward) F(activation_backward)           \
   F(extract_patches) F(assemble_tokens_forward) F(assemble_tokens_backward)                               \
   F(embed_tokens_forward) F(embed_tokens_backward) F(pool_forward) F(pool_backward)                       \
+  F(pooled_attention_forward) F(pooled_attention_backward)                                                \
   F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns)                        \
   F(dropout) F(draw_mask) F(widen) F(narrow) F(clear)
 /// On float alone: what products and attention of `cuda` are, and what parameters and losses need.

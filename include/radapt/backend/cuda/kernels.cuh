@@ -9,6 +9,7 @@
 #include "radapt/backend/cuda/kernels/loss.cuh"
 #include "radapt/backend/cuda/kernels/neighbours.cuh"
 #include "radapt/backend/cuda/kernels/norm.cuh"
+#include "radapt/backend/cuda/kernels/pooled_attention.cuh"
 #include "radapt/backend/cuda/kernels/update.cuh"
 
 namespace radapt {

@@ -67,8 +67,8 @@ inline constexpr unsigned product_threads = 256;
 inline constexpr Index product_tile = 64, product_depth = 16;
 
 /// tile[k][m] = element (first_row + m, first_inner + k), 0 outside of the matrix.
-template <bool Transposed>
-__device__ void load_tile(float (*tile)[product_tile + 4], const float* x, Index stride, Index first_row, Index rows,
+template <bool Transposed, class X>
+__device__ void load_tile(float (*tile)[product_tile + 4], const X* x, Index stride, Index first_row, Index rows,
                           Index first_inner, Index inner, const bool* keeps) {
   for (Index j = 0; j < product_tile * product_depth / product_threads; ++j) {
     const Index i = threadIdx.x + j * product_threads;
@@ -77,15 +77,15 @@ __device__ void load_tile(float (*tile)[product_tile + 4], const float* x, Index
     const Index row = first_row + m, at = first_inner + k;
     float value = 0.0F;
     if (row < rows && at < inner && (keeps == nullptr || keeps[k])) {
-      value = Transposed ? x[at * stride + row] : x[row * stride + at];
+      value = load(x + (Transposed ? at * stride + row : row * stride + at));
     }
     tile[k][m] = value;
   }
 }
 
-/// `Then` is NoActivation, or is applied behind the bias.
-template <bool TransposedA, bool TransposedB, class Then>
-__global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
+/// The tile of c that is the block's. `Then` is NoActivation, or is applied behind the bias.
+template <bool TransposedA, bool TransposedB, class Then, class C, class A, class B>
+__device__ __forceinline__ void multiply_tile(const ProductOf<C, A, B>& p) {
   constexpr Index each = 4;  // a thread has a patch of 4 x 4
   __shared__ float a[product_depth][product_tile + 4], b[product_depth][product_tile + 4];
   __shared__ bool keeps[product_tile];
@@ -144,27 +144,35 @@ __global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
     for (Index j = 0; j < each; ++j) {
       const Index column = first_column + x + j;
       if (column >= p.columns) { continue; }
-      float& c = p.c[row * p.c_stride + column];
+      C* const c = p.c + row * p.c_stride + column;
       const float value = coefficient * sums[i][j];
-      c = p.accumulate ? c + value : Then{}(p.bias == nullptr ? value : value + p.bias[column]);
+      store(c, p.accumulate ? load(c) + value : Then{}(p.bias == nullptr ? value : value + p.bias[column]));
     }
   }
 }
+template <bool TransposedA, bool TransposedB, class Then>
+__global__ void __launch_bounds__(product_threads) product_kernel(Product p) {
+  multiply_tile<TransposedA, TransposedB, Then>(p);
+}
 
-/// Runs a product; one with an activation behind it is that of a linear layer. Error: more rows than a grid has blocks
-/// for, 4 million.
-template <class Then = NoActivation>
-void multiply(Call& call, const char* name, const Product& whole) {
+/// A block for each tile of c. Error: more rows than a grid has blocks for, 4 million.
+inline dim3 product_blocks(const char* name, Index rows, Index columns) {
   constexpr Index most_rows = Index{65535} * product_tile;
-  if (whole.rows == 0 || whole.columns == 0) { return; }
-  if (whole.rows > most_rows) {
+  if (rows > most_rows) {
     fail({.what = std::string("cuda: ") + name,
           .expected = "at most " + std::to_string(most_rows) + " rows",
-          .got = std::to_string(whole.rows),
+          .got = std::to_string(rows),
           .hint = "Take smaller micro-batches"});
   }
-  const dim3 blocks(static_cast<unsigned>((whole.columns + product_tile - 1) / product_tile),
-                    static_cast<unsigned>((whole.rows + product_tile - 1) / product_tile));
+  return dim3(static_cast<unsigned>((columns + product_tile - 1) / product_tile),
+              static_cast<unsigned>((rows + product_tile - 1) / product_tile));
+}
+
+/// Runs a product; one with an activation behind it is that of a linear layer.
+template <class Then = NoActivation>
+void multiply(Call& call, const char* name, const Product& whole) {
+  if (whole.rows == 0 || whole.columns == 0) { return; }
+  const dim3 blocks = product_blocks(name, whole.rows, whole.columns);
   with_form(whole.form, [&]<bool TransposedA, bool TransposedB>() {
     if constexpr (TransposedB || std::is_same_v<Then, NoActivation>) {
       call.run(name, blocks, product_threads, product_kernel<TransposedA, TransposedB, Then>, whole);
