@@ -335,6 +335,28 @@ void launch(Perturbing& device, const radapt::op::attention_forward<double>& o) 
     }
   }
 }
+/// The last layer: nobody reads what other tokens than the first attend to.
+void launch(Perturbing& device, const radapt::op::pooled_attention_forward<double>& forward) {
+  auto o = forward;
+  const Index width = o.y.columns, per_head = width / o.heads, n = o.sequences.longest();
+  std::vector<double> p(o.heads * n * n), of_heads(n * o.heads);
+  o.probabilities = {of_heads.data(), n, o.heads};
+  launch(static_cast<radapt::reference&>(device), o);
+  for (Index h = 0; h < o.heads; ++h) {
+    for (Index j = 0; j < n; ++j) { p[h * n * n + j] = of_heads[j * o.heads + h]; }
+  }
+  Perturbing::probabilities.push_back(std::move(p));
+  if (Perturbing::met++ == Perturbing::layer && Perturbing::row == 0) {
+    for (Index e = 0; e < per_head; ++e) {
+      const Index at = Perturbing::head * per_head + e;
+      double v = o.value_bias.data[at];
+      for (Index c = 0; c < width; ++c) {
+        v += o.value.data[at * width + c] * o.x.data[Perturbing::column * width + c];
+      }
+      o.y.data[at] += Perturbing::by * v;
+    }
+  }
+}
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 /// Where in an image a classifier sees the class: the attention rollout with gradients of Chefer et al. (ICCV 2021), as
 /// Mask-fill uses it (methods.md 7.11).
 #include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "radapt/clip/classifier.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/op/attention.hpp"
+#include "radapt/op/pooled_attention.hpp"
 #include "radapt/train/batch.hpp"
 
 namespace radapt {
@@ -22,7 +24,8 @@ namespace detail {
 /// token's row is wanted, and r <- r (1 + A) from the last layer to the first gives it: the order of a backward pass.
 template <class Backend, class T>
 struct RelevanceRecorder : Backend {
-  std::vector<T> rows;  // (images, tokens)
+  std::vector<T> rows;           // (images, tokens)
+  Vector<const T> value_bias{};  // of the last layer, which gradients by probabilities have a part of
 
   void begin(Index images, Index tokens) {
     rows.assign(images * tokens, T{0});
@@ -57,7 +60,45 @@ struct RelevanceRecorder : Backend {
       r += (r * relevance).eval();
     }
   }
+
+  /// The last layer, of which the class token's row is all that has a gradient. There dP = dy v^T, v = x W_v^T + b_v.
+  void record(const op::pooled_attention_backward<T>& o) {
+    if constexpr (requires { this->synchronize(); }) { this->synchronize(); }
+    using Tile = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const auto tile = [](const T* data, Index height, Index columns) {
+      return Eigen::Map<const Tile>(data, static_cast<Eigen::Index>(height), static_cast<Eigen::Index>(columns));
+    };
+    const Index width = o.dy.columns, head_width = width / o.heads;
+    for (Index i = 0; i < o.sequences.count; ++i) {
+      const Index first = o.sequences.begin(i), tokens = o.sequences.length(i);
+      const auto x = tile(o.x.data + first * width, tokens, width);
+      T* const r = rows.data() + i * tokens;
+      const T of_class_token = r[0];
+      for (Index h = 0; h < o.heads; ++h) {
+        const auto dy = tile(o.dy.data + i * width + h * head_width, 1, head_width);
+        const Tile gradient = x * (dy * tile(o.value.data + h * head_width * width, head_width, width)).transpose();
+        const T of_bias =
+            value_bias ? dy.row(0).dot(tile(value_bias.data + h * head_width, 1, head_width).row(0)) : T{0};
+        for (Index t = 0; t < tokens; ++t) {
+          const T dp = gradient(static_cast<Eigen::Index>(t), 0) + of_bias;
+          const T p = o.probabilities.data[(first + t) * o.heads + h];
+          r[t] += of_class_token * std::max(T{0}, dp * p) / static_cast<T>(o.heads);
+        }
+      }
+    }
+  }
 };
+
+template <class Backend, class T>
+void launch(RelevanceRecorder<Backend, T>& device, const op::pooled_attention_forward<T>& o) {
+  device.value_bias = o.value_bias;
+  launch(static_cast<Backend&>(device), o);
+}
+template <class Backend, class T>
+void launch(RelevanceRecorder<Backend, T>& device, const op::pooled_attention_backward<T>& o) {
+  device.record(o);
+  launch(static_cast<Backend&>(device), o);
+}
 
 template <class Backend, class T>
 void launch(RelevanceRecorder<Backend, T>& device, const op::attention_backward<T>& o) {

@@ -57,6 +57,7 @@ constexpr __mmask16 first_lanes(Index n) { return static_cast<__mmask16>(n >= 16
 template <class T>
 RADAPT_AVX512_PART __m256i load_as_bf16(const T* x, Index n) {
   if constexpr (std::is_same_v<T, bf16>) {
+    if (n >= 16) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)); }
     return _mm256_maskz_loadu_epi16(first_lanes(n), x);
   } else {
     return (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(n), x));
@@ -66,6 +67,7 @@ RADAPT_AVX512_PART __m256i load_as_bf16(const T* x, Index n) {
 template <class T>
 RADAPT_AVX512_PART __m512 load_as_floats(const T* x, Index n) {
   if constexpr (std::is_same_v<T, float>) {
+    if (n >= 16) { return _mm512_loadu_ps(x); }
     return _mm512_maskz_loadu_ps(first_lanes(n), x);
   } else {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_as_bf16(x, n)), 16));

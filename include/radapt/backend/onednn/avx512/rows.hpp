@@ -36,6 +36,12 @@ RADAPT_AVX512 float dot_of(const T* a, const T* b, Index n) {
   return _mm512_reduce_add_ps(sum);
 }
 
+/// Sums of a row are taken by four vectors in turn, each of which waits for its own last addition alone.
+inline constexpr Index sums_in_turn = 4;
+RADAPT_AVX512_PART float total_of(const __m512 (&sums)[sums_in_turn]) {
+  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3])));
+}
+
 struct RowStatistics {
   float mean, rstd;
 };
@@ -44,16 +50,27 @@ struct RowStatistics {
 template <class T>
 RADAPT_AVX512 RowStatistics normalise_row(T* y, const T* x, const float* weight, const float* bias, Index width,
                                           float eps) {
-  __m512 sum = _mm512_setzero_ps();
-  for (Index i = 0; i < width; i += 16) { sum = _mm512_add_ps(sum, load_as_floats(x + i, width - i)); }
-  const float mean = _mm512_reduce_add_ps(sum) / static_cast<float>(width);
-  const __m512 centre = _mm512_set1_ps(mean);
-  __m512 squares = _mm512_setzero_ps();
-  for (Index i = 0; i < width; i += 16) {
-    const __m512 d = _mm512_maskz_sub_ps(first_lanes(width - i), load_as_floats(x + i, width - i), centre);
-    squares = _mm512_fmadd_ps(d, d, squares);
+  constexpr Index turn = 16 * sums_in_turn;
+  __m512 sums[sums_in_turn] = {}, squares[sums_in_turn] = {};
+  for (Index first = 0; first < width; first += turn) {
+    RADAPT_UNROLLED
+    for (Index j = 0; j < sums_in_turn; ++j) {
+      const Index i = first + 16 * j;
+      if (i < width) { sums[j] = _mm512_add_ps(sums[j], load_as_floats(x + i, width - i)); }
+    }
   }
-  const float rstd = 1.0F / __builtin_sqrtf(_mm512_reduce_add_ps(squares) / static_cast<float>(width) + eps);
+  const float mean = total_of(sums) / static_cast<float>(width);
+  const __m512 centre = _mm512_set1_ps(mean);
+  for (Index first = 0; first < width; first += turn) {
+    RADAPT_UNROLLED
+    for (Index j = 0; j < sums_in_turn; ++j) {
+      const Index i = first + 16 * j;
+      if (i >= width) { break; }
+      const __m512 d = _mm512_maskz_sub_ps(first_lanes(width - i), load_as_floats(x + i, width - i), centre);
+      squares[j] = _mm512_fmadd_ps(d, d, squares[j]);
+    }
+  }
+  const float rstd = 1.0F / __builtin_sqrtf(total_of(squares) / static_cast<float>(width) + eps);
   const __m512 scale = _mm512_set1_ps(rstd);
   for (Index i = 0; i < width; i += 16) {
     const Index n = width - i;
