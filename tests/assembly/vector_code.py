@@ -24,7 +24,7 @@ EXPECTED = [
     ("void radapt::detail::avx512::activate_backward<radapt::bf16>", "zmm", 1),
     ("void radapt::detail::avx512::add<float>", "zmm", 1),
     ("void radapt::detail::avx512::add<radapt::bf16>", "zmm", 1),
-    ("radapt::detail::avx512::take_exponentials", "zmm", 1),  # softmax
+    ("radapt::detail::avx512::attend(", "zmm", 2),  # softmax: the largest score, exponentials
     ("void radapt::detail::avx512::multiply_in_registers<6ul, 4ul>", "zmm", 1),  # scores, values
     ("op::layer_norm_forward<float> const&)::{lambda(unsigned long)#1}::operator()", "xmm", 2),
     ("op::layer_norm_backward_input<float> const&)::{lambda(unsigned long)#1}::operator()", "xmm", 2),
