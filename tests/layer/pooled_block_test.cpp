@@ -1,5 +1,5 @@
-/// The last block of a tower, which runs on pooled rows behind attention, against a block of all rows and a Pool behind
-/// it: the same numbers forward and backward, the same draws, less memory.
+/// The last block of a tower, which has queries for pooled rows alone and runs on them, against a block of all rows and
+/// a Pool behind it: the same numbers forward and backward, the same draws, less memory.
 #include <algorithm>
 #include <vector>
 
@@ -156,8 +156,8 @@ TEST_CASE("a block on pooled rows keeps of all tokens what attention reads, and 
   using All = Plan<OnAllRows<RAdapter<>, Pooling::first, false>, Row, float, OnlyAdapter, true>;
   constexpr Extent few{4 * 64, 4};
   // what attention reads, a probability for each head, and two statistics of ln_1
-  constexpr Index of_tokens = bytes_of<float, Tokens<width>>(few) + bytes_of<float, Tokens<heads>>(few) +
-                              2 * bytes_of<float, Tokens<1>>(few);
+  constexpr Index of_tokens =
+      bytes_of<float, Tokens<width>>(few) + bytes_of<float, Tokens<heads>>(few) + 2 * bytes_of<float, Tokens<1>>(few);
   // queries, what out_proj, ln_2, the activation and the adapter read, two statistics and two masks
   constexpr Index of_sequences = 4 * bytes_of<float, Samples<width>>(few) + bytes_of<float, Samples<hidden>>(few) +
                                  2 * bytes_of<float, Samples<1>>(few) + 2 * bytes_of<std::uint8_t, Samples<1>>(few);

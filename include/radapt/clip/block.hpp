@@ -138,7 +138,7 @@ struct PooledAttentionBranch
                  Named<"", OnPooled<Pooled, BehindAttention<Width, Kind>>>> {};
 
 /// The last block of a tower, x (tokens, Width) -> (sequences, Width): what the other blocks compute, of the rows that
-/// are pooled. Nobody reads the others, so that behind attention there is one row of each sequence. Its tensors are
+/// are pooled. Nobody reads the others, so that from queries on there is one row of each sequence. Its tensors are
 /// those of the other blocks, in one type with them, which spares compilers a second walk through each tree.
 template <Index Width, Index Heads, Index Hidden, Activation Act, bool Causal, class Kind, Pooling Pooled>
 struct PooledAttentionBlock
