@@ -87,15 +87,22 @@ class Heads {
   float* room_;
 };
 
+/// Runs task(i, thread) for i < n, which says whether its products could be multiplied. Fails when one could not.
+template <class F>
+void parallel_products(Index n, F&& task) {
+  std::atomic<bool> done = true;
+  parallel_tasks(n, [&](Index i, Index thread) {
+    if (!task(i, thread)) { done = false; }
+  });
+  check_product(done);
+}
+
 /// Runs task(sequence, head, scratch) for all pairs; `floats` is the scratch of one thread. Fails when a task does.
 template <class F>
 void for_each_head(onednn& device, const Sequences& s, Index heads, Index floats, F&& task) {
   float* const scratch = device.workspace<float>(thread_count() * floats);
-  std::atomic<bool> done = true;
-  parallel_tasks(s.count * heads, [&](Index i, Index thread) {
-    if (!task(i / heads, i % heads, scratch + thread * floats)) { done = false; }
-  });
-  check_product(done);
+  parallel_products(s.count * heads,
+                    [&](Index i, Index thread) { return task(i / heads, i % heads, scratch + thread * floats); });
 }
 
 /// Turns the first `seen` scores of a row into probabilities and the others, up to `keys`, into zero. Returns the
@@ -158,7 +165,8 @@ void launch(onednn& device, const op::attention_backward<T>& o) {
 #ifdef RADAPT_HAS_AVX512
   if constexpr (std::is_same_v<T, float>) {
     if (detail::avx512::available<float>()) {
-      return detail::avx512::for_each_head<detail::avx512::FloatBackwardRoom>(device, o, detail::avx512::attend_backward);
+      return detail::avx512::for_each_head<detail::avx512::FloatBackwardRoom>(device, o,
+                                                                              detail::avx512::attend_backward);
     }
   }
 #endif

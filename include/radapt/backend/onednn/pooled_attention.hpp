@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "radapt/backend/onednn/attention.hpp"
+#include "radapt/backend/onednn/pieces.hpp"
 #include "radapt/op/pooled_attention.hpp"
 
 namespace radapt {
@@ -19,13 +20,13 @@ struct PooledHeads {
   Index width, heads;
   Index head_width() const { return width / heads; }
   float scale() const { return 1.0F / std::sqrt(static_cast<float>(head_width())); }
-  /// Floats of a row for each sequence of a block, and of one for each of their heads.
-  Index rows() const { return padded_elements<float>(most_sequences * width); }
-  Index rows_of_heads() const { return padded_elements<float>(most_sequences * heads * width); }
+
+  float* take_rows(Pieces& pieces) const { return pieces.take<float>(most_sequences * width); }
+  float* take_rows_of_heads(Pieces& pieces) const { return pieces.take<float>(most_sequences * heads * width); }
 
   /// y (count, heads, width): y_h = x_h W_h, with x (count, width) and W_h the rows of W that head h has.
   void spread(float* y, const float* x, const float* weight, Index count) const {
-    for_each([&](Index h) {
+    parallel_products(heads, [&](Index h, Index) {
       const Index d = head_width();
       return product(y + h * width, heads * width, count, width, d, {x + h * d, width},
                      {weight + h * d * width, width});
@@ -33,7 +34,7 @@ struct PooledHeads {
   }
   /// y (count, width): y_h = x_h W_h^T, with x (count, heads, width).
   void gather(float* y, const float* x, const float* weight, Index count) const {
-    for_each([&](Index h) {
+    parallel_products(heads, [&](Index h, Index) {
       const Index d = head_width();
       return product(y + h * d, width, count, d, width, {x + h * width, heads * width},
                      {weight + h * d * width, width, true});
@@ -41,43 +42,38 @@ struct PooledHeads {
   }
   /// dW_h += x_h^T y_h, with x (count, width) and y (count, heads, width).
   void add_to_weight(float* dw, const float* x, const float* y, Index count) const {
-    for_each([&](Index h) {
+    parallel_products(heads, [&](Index h, Index) {
       const Index d = head_width();
       return product(dw + h * d * width, width, d, width, count, {x + h * d, width, true},
                      {y + h * width, heads * width}, 1.0F, 1.0F);
     });
   }
+};
 
- private:
-  template <class F>
-  void for_each(F&& one_head) const {
-    std::atomic<bool> done = true;
-    parallel_tasks(heads, [&](Index h, Index) {
-      if (!one_head(h)) { done = false; }
-    });
-    check_product(done);
+/// What a call works in: rows for a block of sequences, (32, width) or (32, heads, width), and what each thread has.
+struct PooledForwardRoom {
+  float *q, *y, *u, *z, *scratch;
+  Pieces pieces;
+
+  PooledForwardRoom(char* data, const PooledHeads& sizes, Index scratch_floats) : pieces(data) {
+    for (float** rows : {&q, &y}) { *rows = sizes.take_rows(pieces); }
+    for (float** rows : {&u, &z}) { *rows = sizes.take_rows_of_heads(pieces); }
+    scratch = pieces.take<float>(scratch_floats);
   }
 };
+struct PooledBackwardRoom {
+  float *q, *dy, *dq, *u, *e, *g, *z, *scratch;
+  Pieces pieces;
 
-/// Cuts memory into pieces.
-class PooledRoom {
- public:
-  explicit PooledRoom(float* next) : next_(next) {}
-  float* take(Index floats) { return std::exchange(next_, next_ + floats); }
-
- private:
-  float* next_;
+  PooledBackwardRoom(char* data, const PooledHeads& sizes, Index scratch_floats) : pieces(data) {
+    for (float** rows : {&q, &dy, &dq}) { *rows = sizes.take_rows(pieces); }
+    for (float** rows : {&u, &e, &g, &z}) { *rows = sizes.take_rows_of_heads(pieces); }
+    scratch = pieces.take<float>(scratch_floats);
+  }
 };
-
-/// Calls task(sequence in the block, scratch) for `count` of them; `floats` is the scratch of one thread. Fails when a
-/// task does.
-template <class F>
-void for_each_sequence(Index count, float* scratch, Index floats, F&& task) {
-  std::atomic<bool> done = true;
-  parallel_tasks(count, [&](Index i, Index thread) {
-    if (!task(i, scratch + thread * floats)) { done = false; }
-  });
-  check_product(done);
+template <class Room>
+Room room_of(onednn& device, const PooledHeads& sizes, Index scratch_floats) {
+  return Room(device.workspace<char>(Room(nullptr, sizes, scratch_floats).pieces.bytes()), sizes, scratch_floats);
 }
 
 }  // namespace detail::cpu
@@ -89,15 +85,14 @@ void launch(onednn& device, const op::pooled_attention_forward<T>& o) {
   const Index width = sizes.width, heads = o.heads, longest = o.sequences.longest();
   const Index scores_floats = padded_elements<float>(heads * longest);
   const Index task_floats = scores_floats + Heads<T>::floats(longest, width, 1);
-  PooledRoom room(device.workspace<float>(2 * sizes.rows() + 2 * sizes.rows_of_heads() + thread_count() * task_floats));
-  float *const q = room.take(sizes.rows()), *const y = room.take(sizes.rows());
-  float *const u = room.take(sizes.rows_of_heads()), *const z = room.take(sizes.rows_of_heads());
-  float* const scratch = room.take(0);
+  const auto room = room_of<PooledForwardRoom>(device, sizes, thread_count() * task_floats);
+  float *const q = room.q, *const y = room.y, *const u = room.u, *const z = room.z;
   for (Index begin = 0; begin < o.sequences.count; begin += PooledHeads::most_sequences) {
     const Index count = std::min(PooledHeads::most_sequences, o.sequences.count - begin);
     convert(q, o.q.data + begin * width, count * width);
     sizes.spread(u, q, o.key.data, count);
-    for_each_sequence(count, scratch, task_floats, [&](Index i, float* scores) {
+    parallel_products(count, [&](Index i, Index thread) {
+      float* const scores = room.scratch + thread * task_floats;
       const Index first = o.sequences.begin(begin + i), length = o.sequences.length(begin + i);
       const Index seen = o.causal ? pooled_position(o.sequences, o.pooling, begin + i) + 1 : length;
       Heads<T> rows(seen, width, scores + scores_floats);
@@ -129,11 +124,9 @@ void launch(onednn& device, const op::pooled_attention_backward<T>& o) {
   const Index width = sizes.width, heads = o.heads, longest = o.sequences.longest();
   const Index scores_floats = padded_elements<float>(heads * longest);
   const Index task_floats = 2 * scores_floats + Heads<T>::floats(longest, width, 2);
-  PooledRoom room(device.workspace<float>(3 * sizes.rows() + 4 * sizes.rows_of_heads() + thread_count() * task_floats));
-  float *const q = room.take(sizes.rows()), *const dy = room.take(sizes.rows()), *const dq = room.take(sizes.rows());
-  float *const u = room.take(sizes.rows_of_heads()), *const e = room.take(sizes.rows_of_heads());
-  float *const g = room.take(sizes.rows_of_heads()), *const z = room.take(sizes.rows_of_heads());
-  float* const scratch = room.take(0);
+  const auto room = room_of<PooledBackwardRoom>(device, sizes, thread_count() * task_floats);
+  float *const q = room.q, *const dy = room.dy, *const dq = room.dq;
+  float *const u = room.u, *const e = room.e, *const g = room.g, *const z = room.z;
   const float scale = sizes.scale();
   for (Index begin = 0; begin < o.sequences.count; begin += PooledHeads::most_sequences) {
     const Index count = std::min(PooledHeads::most_sequences, o.sequences.count - begin);
@@ -141,9 +134,9 @@ void launch(onednn& device, const op::pooled_attention_backward<T>& o) {
     convert(dy, o.dy.data + begin * width, count * width);
     sizes.spread(u, q, o.key.data, count);
     sizes.spread(e, dy, o.value.data, count);
-    for_each_sequence(count, scratch, task_floats, [&](Index i, float* p) {
+    parallel_products(count, [&](Index i, Index thread) {
+      float *const p = room.scratch + thread * task_floats, *const ds = p + scores_floats;
       const Index first = o.sequences.begin(begin + i), length = o.sequences.length(begin + i), at = i * heads * width;
-      float* const ds = p + scores_floats;
       Heads<T> rows(length, width, ds + scores_floats);
       const auto x = rows.read(o.x.data + first * width, width);
       const auto dx = rows.write(o.dx.data + first * width, width);

@@ -3,26 +3,11 @@
 #include "radapt/backend/onednn/avx512/registers.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include "radapt/backend/onednn/loops.hpp"
-#include "radapt/core/memory.hpp"
+#include "radapt/backend/onednn/pieces.hpp"
 
 namespace radapt::detail::avx512 {
 
-/// Memory of one task, handed out piece by piece; without memory it counts.
-class Pieces {
- public:
-  explicit Pieces(char* data = nullptr) : data_(data) {}
-  template <class T>
-  T* take(Index n) {
-    T* const piece = data_ == nullptr ? nullptr : reinterpret_cast<T*>(data_ + bytes_);
-    bytes_ += padded(n * sizeof(T));
-    return piece;
-  }
-  Index bytes() const { return bytes_; }
-
- private:
-  char* data_;
-  Index bytes_ = 0;
-};
+using cpu::Pieces;
 
 /// Runs attend(o, sequence, head, memory) for all heads, with the memory of a Room for each thread.
 template <class Room, class Op>
