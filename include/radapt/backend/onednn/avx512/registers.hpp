@@ -13,7 +13,7 @@
 #include "radapt/core/shape.hpp"
 
 // In front of a function that is called where `available<T>()` is true for the elements that it stores.
-#define RADAPT_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
+#define RADAPT_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2,prfchw")))
 // The same, as a part of its caller: of loops that keep numbers in registers.
 #define RADAPT_AVX512_PART RADAPT_AVX512 __attribute__((always_inline)) inline
 // Around such functions: g++ 12 warns of what its own intrinsics leave undefined, and of their masks without

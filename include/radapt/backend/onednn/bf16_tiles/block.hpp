@@ -6,11 +6,62 @@
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
+/// Rows that vectors multiply at a time; three times of them make a block.
+inline constexpr Index rows_on_vectors = 11;
+
+/// Lines of the cache: of each of `rows`, `stride` bytes apart, as many from `data` on.
+struct Lines {
+  const char* data = nullptr;
+  Index stride = 0, rows = 0, lines = 0;
+
+  /// Those of at most `count` rows from `first` on.
+  Lines part(Index first, Index count) const {
+    return {data + first * stride, stride, std::min(count, rows - std::min(first, rows)), lines};
+  }
+};
+
+/// What is asked for while a block is multiplied: it is in no near cache, and a block takes long to multiply.
+struct Ahead {
+  Lines next;      ///< rows of the left factor that are multiplied next
+  Lines residual;  ///< what is added to this block's sums, and
+  Lines y;         ///< where they will be written
+
+  RADAPT_AVX512_PART void ask_for_all() const {
+    for (Index r = 0; r < next.rows; ++r) {
+      for (Index k = 0; k < next.lines; ++k) { _mm_prefetch(next.data + r * next.stride + k * 64, _MM_HINT_T1); }
+    }
+    for (Index r = 0; r < residual.rows; ++r) {
+      for (Index k = 0; k < residual.lines; ++k) {
+        _mm_prefetch(residual.data + r * residual.stride + k * 64, _MM_HINT_T0);
+      }
+    }
+  }
+  /// A share of each, in step `k` of the rows from `first` on: many at a time would keep the block waiting.
+  RADAPT_AVX512_PART void ask_in_step(Index k, Index first) const {
+    const Index share = (next.rows + 2) / 3, begin = first / rows_on_vectors * share;
+    if (k < next.lines) {
+      for (Index r = begin; r < std::min(begin + share, next.rows); ++r) {
+        _mm_prefetch(next.data + r * next.stride + k * 64, _MM_HINT_T1);
+      }
+    }
+    if (k >= rows_on_vectors) { return; }
+    const Index row = first + k;
+    if (row < residual.rows) {
+      for (Index i = 0; i < residual.lines; ++i) {
+        _mm_prefetch(residual.data + row * residual.stride + i * 64, _MM_HINT_T0);
+      }
+    }
+    if (row < y.rows) {
+      for (Index i = 0; i < y.lines; ++i) { __builtin_prefetch(y.data + row * y.stride + i * 64, 1, 3); }
+    }
+  }
+};
+
 /// `Rows` rows of multiply_block on vectors of AVX512-BF16, from row `first` on. Their 2 Rows sums of sixteen stay in
 /// registers: per pair of the inner extent two vectors of b are loaded, and `Rows` pairs of a spread over a vector.
 template <Index Rows, bool Cold>
 RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b, Index steps,
-                                       bool add) {
+                                       bool add, const Ahead* ahead) {
   const auto row_of_sums = [&](Index r) {
     const Index row = first + r;
     return c.data + row / tile_rows * c.below + row % tile_rows * c.stride;
@@ -25,6 +76,7 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   const char* rows = reinterpret_cast<const char*>(a.data) + first * row_bytes;
   for (Index k = 0; k < steps; ++k) {
     if constexpr (Cold) { ask_for_step_behind(b); }
+    if (ahead != nullptr) { ahead->ask_in_step(k, first); }
     for (Index pair = 0; pair < tile_depth / 2; ++pair) {
       const __m512bh b_left = (__m512bh)_mm512_loadu_ps(b + pair * tile_depth);
       const __m512bh b_right = (__m512bh)_mm512_loadu_ps(b + tile_elements + pair * tile_depth);
@@ -51,14 +103,15 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
 /// of b are in no cache, and those of the next block follow.
 template <bool Cold = false>
 RADAPT_AVX512 void multiply_block(const SumBlock& c, const LeftTiles& a, Index rows, const bf16* b, Index steps,
-                                  bool add) {
+                                  bool add, const Ahead* ahead = nullptr) {
   if (has_tile_registers()) {
+    if (ahead != nullptr) { ahead->ask_for_all(); }
     return rows > tile_rows ? multiply_on_registers<2, Cold>(c, a, b, steps, add)
                             : multiply_on_registers<1, Cold>(c, a, b, steps, add);
   }
-  multiply_on_vectors<11, Cold>(c, a, 0, b, steps, add);
-  if (rows > 11) { multiply_on_vectors<11, false>(c, a, 11, b, steps, add); }
-  if (rows > 22) { multiply_on_vectors<10, false>(c, a, 22, b, steps, add); }
+  multiply_on_vectors<rows_on_vectors, Cold>(c, a, 0, b, steps, add, ahead);
+  if (rows > 11) { multiply_on_vectors<rows_on_vectors, false>(c, a, 11, b, steps, add, ahead); }
+  if (rows > 22) { multiply_on_vectors<10, false>(c, a, 22, b, steps, add, ahead); }
 }
 
 }  // namespace radapt::detail::bf16_tiles

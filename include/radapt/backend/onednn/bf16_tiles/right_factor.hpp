@@ -14,11 +14,15 @@ namespace radapt::detail::bf16_tiles {
 /// times as good as 768 there (Zen 5).
 inline Index depth_of_sums() { return has_tile_registers() ? 256 : 1024; }
 
-/// How a right factor (inner, columns) is cut. A group of columns stays in the second-level cache while all rows of the
-/// left factor pass by; of a row block, `depth` elements stay in the first-level cache while the group passes by.
+/// Blocks of 32 rows that pass through a piece of the right factor before the next piece comes. Tile registers take
+/// all of a group's columns, whose pieces their cache of 2 MB keeps.
+inline Index blocks_of_span() { return has_tile_registers() ? 1 : 4; }
+
+/// How a right factor (inner, columns) is cut. A group of columns, or a piece of one, stays in the second-level cache
+/// while rows of the left factor pass by; of a row block, `depth` elements stay near while the group passes by.
 struct Blocking {
   Index inner = 0, columns = 0;
-  Index most_depth = depth_of_sums();
+  Index most_depth = depth_of_sums(), span = blocks_of_span();
 
   static constexpr Index group_elements = 300'000, most_group_elements = 600'000;  ///< of 1 M that a core's cache holds
   static constexpr Index least_group = 192;  ///< fewer columns read the left factor too often
@@ -30,17 +34,20 @@ struct Blocking {
     const Index blocks = (padded_inner() + most_depth - 1) / most_depth;
     return rounded_up((padded_inner() + blocks - 1) / blocks, tile_depth);
   }
+  constexpr Index pieces() const { return (padded_inner() + depth() - 1) / depth(); }
+  /// Steps of the piece from element `from` on.
+  constexpr Index steps_from(Index from) const { return std::min(depth(), padded_inner() - from) / tile_depth; }
   constexpr Index group() const {
     constexpr Index panel = 2 * tile_columns;
-    const Index wanted = std::max(group_elements / padded_inner(), least_group);
-    const Index group = std::min(wanted, most_group_elements / padded_inner()) / panel * panel;
+    const Index near = span == 1 ? padded_inner() : depth();  // elements of a column that the cache keeps
+    const Index wanted = std::max(group_elements / near, least_group);
+    const Index group = std::min(wanted, most_group_elements / near) / panel * panel;
     return std::min(padded_columns(), std::max(group, panel));
   }
   /// Where the tiles of the panel of 32 columns from `column` on begin, for the sum from `from` on.
   constexpr Index place(Index column, Index from) const {
     const Index first = column / group() * group(), width = std::min(group(), padded_columns() - first);
-    const Index steps = std::min(depth(), padded_inner() - from);
-    return first * padded_inner() + from * width + (column - first) * steps;
+    return first * padded_inner() + from * width + (column - first) * steps_from(from) * tile_depth;
   }
 };
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 // In front of a function that is compiled for AMX, too: it is called where `has_tile_registers` is true.
-#define RADAPT_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2")))
+#define RADAPT_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2,prfchw")))
 
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
