@@ -64,12 +64,14 @@ inline bf16* row_of_left(bf16* tiles, Index r, Index c) {
   return tiles + c / tile_depth * 2 * tile_elements + r / tile_rows * tile_elements + r % tile_rows * tile_depth;
 }
 
-/// c (rows of up to 32, columns) = or += a b over `steps`, panel by panel of 32 columns; rows of c lie `stride` apart,
-/// and all 32 are there to be written.
+/// c (rows of up to 32, columns) = or += a b, with sums of `inner` products, panel by panel of 32 columns, each of
+/// `steps_of_panel` in b; rows of c lie `stride` apart, and all 32, of whole panels, are there to be written.
 RADAPT_AVX512 inline void multiply_row_block(float* c, Index stride, const bf16* a, Index rows, const bf16* b,
-                                             Index columns, Index steps, Index steps_of_panel, bool add = false) {
-  for (Index column = 0; column < columns; column += 2 * tile_columns, b += steps_of_panel * 2 * tile_elements) {
-    multiply_block(sums_of_matrix(c + column, stride), packed_left(a), rows, b, steps, add);
+                                             Index columns, Index inner, Index steps_of_panel, bool add = false) {
+  constexpr Index panel = 2 * tile_columns;
+  for (Index column = 0; column < columns; column += panel, b += steps_of_panel * 2 * tile_elements) {
+    multiply_block(sums_of_matrix(c + column, stride), packed_left(a), b,
+                   {rows, std::min(panel, columns - column), inner}, add);
   }
 }
 
@@ -112,7 +114,12 @@ struct ForwardRoom {
   }
 };
 
-/// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to `keys`.
+/// x[0 .. 15] = 0.
+RADAPT_AVX512_PART void clear_half_step(bf16* x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(x), _mm256_setzero_si256());
+}
+
+/// p = exp(scale (s - max s)), rounded, of `seen` scores, and 0 up to the end of the step that `keys` are in.
 RADAPT_AVX512 inline ExponentialSum take_exponentials(bf16* p, const float* s, Index seen, Index keys, float scale) {
   const float largest = largest_of(s, seen);
   const __m512 shift = _mm512_set1_ps(largest), factor = _mm512_set1_ps(scale * log2_of_e);
@@ -120,9 +127,12 @@ RADAPT_AVX512 inline ExponentialSum take_exponentials(bf16* p, const float* s, I
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
-      const auto lanes = first_lanes(at < seen ? seen - at : 0);
-      const __m512 e =
-          _mm512_maskz_mov_ps(lanes, exp2_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
+      if (at >= seen) {
+        clear_half_step(p + half);
+        continue;
+      }
+      const __m512 e = _mm512_maskz_mov_ps(
+          first_lanes(seen - at), exp2_of(_mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + at), shift), factor)));
       sum = _mm512_add_ps(sum, e);
       store_floats(p + half, e, 16);
     }
@@ -147,9 +157,9 @@ RADAPT_AVX512 inline void attend(const op::attention_forward<bf16>& o, Index seq
   take_turned(room.keys, k);
   take_right(room.values, v);
   for (Index begin = 0; begin < length; begin += row_block) {
-    const Index rows = std::min(row_block, length - begin), keys = o.causal ? begin + row_block : t;
+    const Index rows = std::min(row_block, length - begin), keys = o.causal ? begin + rows : length;
     take_left(room.queries, q, begin);
-    multiply_row_block(room.scores, t, room.queries, rows, room.keys, keys, steps, steps);
+    multiply_row_block(room.scores, t, room.queries, rows, room.keys, keys, d, steps);
     float shares[row_block];
     for (Index r = 0; r < rows; ++r) {  // what is left in other rows may be multiplied and is never read
       const Index seen = o.causal ? begin + r + 1 : length;
@@ -158,8 +168,7 @@ RADAPT_AVX512 inline void attend(const op::attention_forward<bf16>& o, Index seq
       shares[r] = 1.0F / e.sum;
       if (o.log_sum_exp.data != nullptr) { o.log_sum_exp.data[(first + begin + r) * o.heads + head] = e.logarithm(); }
     }
-    multiply_row_block(room.sums, v.padded_columns(), room.probabilities, rows, room.values, v.padded_columns(),
-                       keys / tile_depth, t / tile_depth);
+    multiply_row_block(room.sums, v.padded_columns(), room.probabilities, rows, room.values, d, keys, t / tile_depth);
     for (Index r = 0; r < rows; ++r) {
       put_rows(o.y.data + (first + begin + r) * width + head * d, width, room.sums + r * v.padded_columns(), 0, 1, d,
                shares[r]);

@@ -32,14 +32,19 @@ struct BackwardRoom {
   }
 };
 
-/// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to `keys`.
+/// p = exp(scale s - log_sum) and ds = p (dp - along), rounded, of `seen` keys, and 0 up to the end of the step that
+/// `keys` are in.
 RADAPT_AVX512 inline void take_slopes(bf16* p, bf16* ds, const float* s, const float* dp, Index seen, Index keys,
                                       float scale, float log_sum, float along) {
   const __m512 factor = _mm512_set1_ps(scale * log2_of_e), shift = _mm512_set1_ps(log_sum * log2_of_e);
   for (Index i = 0; i < keys; i += tile_depth, p += 2 * tile_elements, ds += 2 * tile_elements) {
     for (Index half = 0; half < tile_depth; half += 16) {
       const Index at = i + half;
-      const auto lanes = first_lanes(at < seen ? seen - at : 0);
+      if (at >= seen) {
+        for (bf16* const row : {p, ds}) { clear_half_step(row + half); }
+        continue;
+      }
+      const auto lanes = first_lanes(seen - at);
       const __m512 exponent = _mm512_fmsub_ps(_mm512_loadu_ps(s + at), factor, shift);
       const __m512 e = _mm512_maskz_mov_ps(lanes, exp2_of(exponent));
       store_floats(p + half, e, 16);
@@ -55,9 +60,11 @@ RADAPT_AVX512 inline void clear_row(bf16* row, Index keys) {
   }
 }
 
-/// c (keys, width) = or += x^T b, with x the left factors of `blocks` times 32 positions and b a right factor of them.
-RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index blocks,
+/// c (keys, width) = or += x^T b, with x the left factors of 32 of the `positions` each, `x_block` apart, and b a right
+/// factor of them.
+RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* x, Index x_block, Index positions,
                                              const bf16* b, Index keys, bf16* turned, bool add) {
+  const Index blocks = (positions + row_block - 1) / row_block;
   for (Index key = 0; key < keys; key += row_block) {
     for (Index i = 0; i < blocks; ++i) {
       for (Index half = 0; half < row_block; half += tile_rows) {
@@ -67,7 +74,8 @@ RADAPT_AVX512 inline void add_turned_product(float* c, Index width, const bf16* 
         turn_tile(tile);
       }
     }
-    multiply_row_block(c + key * width, width, turned, std::min(row_block, keys - key), b, width, blocks, blocks, add);
+    multiply_row_block(c + key * width, width, turned, std::min(row_block, keys - key), b, width, positions, blocks,
+                       add);
   }
 }
 
@@ -95,14 +103,14 @@ RADAPT_AVX512 inline void attend_backward(const op::attention_backward<bf16>& o,
   const Index blocks = (length + position_block - 1) / position_block;
   for (Index b = blocks; b-- > 0;) {
     const Index begin = b * position_block, end = std::min(length, begin + position_block);
-    const Index keys = o.causal ? rounded_up(end, row_block) : t, x_block = row_block * keys;
-    const Index parts = (end - begin + row_block - 1) / row_block;
+    const Index keys = o.causal ? end : length, x_block = row_block * rounded_up(keys, tile_depth);
+    const Index positions = end - begin, parts = (positions + row_block - 1) / row_block;
     for (Index part = 0; part < parts; ++part) {
       const Index at = begin + part * row_block, rows = std::min(row_block, end - at);
       take_left(room.queries, q, at);
       take_left(room.gradients, dy, at);
-      multiply_row_block(room.scores, t, room.queries, rows, room.keys_turned, keys, steps, steps);
-      multiply_row_block(room.gradient_scores, t, room.gradients, rows, room.values_turned, keys, steps, steps);
+      multiply_row_block(room.scores, t, room.queries, rows, room.keys_turned, keys, d, steps);
+      multiply_row_block(room.gradient_scores, t, room.gradients, rows, room.values_turned, keys, d, steps);
       bf16 *const p = room.probabilities + part * x_block, *const ds = room.slopes + part * x_block;
       for (Index r = 0; r < rows; ++r) {
         const Index place = y_place + (at + r) * width;
@@ -111,21 +119,21 @@ RADAPT_AVX512 inline void attend_backward(const op::attention_backward<bf16>& o,
         take_slopes(row_of_left(p, r, 0), row_of_left(ds, r, 0), room.scores + r * t, room.gradient_scores + r * t,
                     o.causal ? at + r + 1 : length, keys, scale, log_sum, along);
       }
-      for (Index r = rows; r < row_block; ++r) {  // of sums over positions
+      for (Index r = rows; r < row_block; ++r) {  // of sums over positions, which end with zeros
         for (bf16* const left : {p, ds}) { clear_row(row_of_left(left, r, 0), keys); }
       }
-      multiply_row_block(room.dq, padded_width, ds, rows, room.keys, padded_width, keys / tile_depth, t / tile_depth);
+      multiply_row_block(room.dq, padded_width, ds, rows, room.keys, d, keys, t / tile_depth);
       put_rows(o.dqkv.data + qkv_place + at * 3 * width, 3 * width, room.dq, padded_width, rows, d, scale);
     }
-    const HeadMatrix q_block{q.data + begin * q.stride, q.stride, end - begin, d};
-    const HeadMatrix dy_block{dy.data + begin * dy.stride, dy.stride, end - begin, d};
+    const HeadMatrix q_block{q.data + begin * q.stride, q.stride, positions, d};
+    const HeadMatrix dy_block{dy.data + begin * dy.stride, dy.stride, positions, d};
     take_right(room.queries_right, q_block);
     take_right(room.gradients_right, dy_block);
     const bool add = b + 1 < blocks;
-    add_turned_product(room.dv, padded_width, room.probabilities, x_block, parts, room.gradients_right,
-                       std::min(keys, length), room.turned, add);
-    add_turned_product(room.dk, padded_width, room.slopes, x_block, parts, room.queries_right, std::min(keys, length),
+    add_turned_product(room.dv, padded_width, room.probabilities, x_block, positions, room.gradients_right, keys,
                        room.turned, add);
+    add_turned_product(room.dk, padded_width, room.slopes, x_block, positions, room.queries_right, keys, room.turned,
+                       add);
   }
   bf16* const dk = o.dqkv.data + qkv_place + width;
   put_rows(dk, 3 * width, room.dk, padded_width, length, d, scale);

@@ -57,11 +57,21 @@ struct Ahead {
   }
 };
 
+/// Of a block of sums, the part that is wanted: up to 32 rows and columns, each the sum of `inner` products.
+struct BlockSize {
+  Index rows, columns, inner;
+
+  Index steps() const { return (inner + tile_depth - 1) / tile_depth; }
+  /// Pairs of the last step; of the others there are 16.
+  Index last_pairs() const { return (inner - (steps() - 1) * tile_depth + 1) / 2; }
+};
+
 /// `Rows` rows of multiply_block on vectors of AVX512-BF16, from row `first` on. Their 2 Rows sums of sixteen stay in
 /// registers: per pair of the inner extent two vectors of b are loaded, and `Rows` pairs of a spread over a vector.
-template <Index Rows, bool Cold>
-RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b, Index steps,
-                                       bool add, const Ahead* ahead) {
+/// Without `Both` only the left sixteen columns.
+template <Index Rows, bool Both, bool Cold>
+RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
+                                       const BlockSize& size, bool add, const Ahead* ahead) {
   const auto row_of_sums = [&](Index r) {
     const Index row = first + r;
     return c.data + row / tile_rows * c.below + row % tile_rows * c.stride;
@@ -70,23 +80,25 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   RADAPT_UNROLLED
   for (Index r = 0; r < Rows; ++r) {
     left[r] = add ? _mm512_loadu_ps(row_of_sums(r)) : _mm512_setzero_ps();
-    right[r] = add ? _mm512_loadu_ps(row_of_sums(r) + c.right) : _mm512_setzero_ps();
+    if constexpr (Both) { right[r] = add ? _mm512_loadu_ps(row_of_sums(r) + c.right) : _mm512_setzero_ps(); }
   }
   const auto row_bytes = static_cast<Index>(a.row_bytes);
   const char* rows = reinterpret_cast<const char*>(a.data) + first * row_bytes;
+  const Index steps = size.steps();
   for (Index k = 0; k < steps; ++k) {
     if constexpr (Cold) { ask_for_step_behind(b); }
     if (ahead != nullptr) { ahead->ask_in_step(k, first); }
-    for (Index pair = 0; pair < tile_depth / 2; ++pair) {
+    const Index pairs = k + 1 < steps ? tile_depth / 2 : size.last_pairs();
+    for (Index pair = 0; pair < pairs; ++pair) {
       const __m512bh b_left = (__m512bh)_mm512_loadu_ps(b + pair * tile_depth);
-      const __m512bh b_right = (__m512bh)_mm512_loadu_ps(b + tile_elements + pair * tile_depth);
+      [[maybe_unused]] const __m512bh b_right = (__m512bh)_mm512_loadu_ps(b + tile_elements + pair * tile_depth);
       RADAPT_UNROLLED
       for (Index r = 0; r < Rows; ++r) {
         float both;  // two bf16
         __builtin_memcpy(&both, rows + r * row_bytes + pair * 4, sizeof both);
         const __m512bh spread = (__m512bh)_mm512_set1_ps(both);
         left[r] = _mm512_dpbf16_ps(left[r], spread, b_left);
-        right[r] = _mm512_dpbf16_ps(right[r], spread, b_right);
+        if constexpr (Both) { right[r] = _mm512_dpbf16_ps(right[r], spread, b_right); }
       }
     }
     rows += a.step * static_cast<Index>(sizeof(bf16));
@@ -95,23 +107,34 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   RADAPT_UNROLLED
   for (Index r = 0; r < Rows; ++r) {
     _mm512_storeu_ps(row_of_sums(r), left[r]);
-    _mm512_storeu_ps(row_of_sums(r) + c.right, right[r]);
+    if constexpr (Both) { _mm512_storeu_ps(row_of_sums(r) + c.right, right[r]); }
   }
 }
 
-/// c = or += a b over `steps` of 32, with b [steps][2] pair tiles: at least the upper `rows` of 32. `Cold`: the tiles
-/// of b are in no cache, and those of the next block follow.
+template <bool Both, bool Cold>
+RADAPT_AVX512 void multiply_block_on_vectors(const SumBlock& c, const LeftTiles& a, const bf16* b,
+                                             const BlockSize& size, bool add, const Ahead* ahead) {
+  multiply_on_vectors<rows_on_vectors, Both, Cold>(c, a, 0, b, size, add, ahead);
+  if (size.rows > rows_on_vectors) {
+    multiply_on_vectors<rows_on_vectors, Both, false>(c, a, rows_on_vectors, b, size, add, ahead);
+  }
+  if (size.rows > 2 * rows_on_vectors) {
+    multiply_on_vectors<row_block - 2 * rows_on_vectors, Both, false>(c, a, 2 * rows_on_vectors, b, size, add, ahead);
+  }
+}
+
+/// c = or += a b, with b [steps][2] pair tiles, where sums end with zeros of a or b: at least what is wanted of it.
+/// `Cold`: the tiles of b are in no cache, and those of the next block follow.
 template <bool Cold = false>
-RADAPT_AVX512 void multiply_block(const SumBlock& c, const LeftTiles& a, Index rows, const bf16* b, Index steps,
-                                  bool add, const Ahead* ahead = nullptr) {
+RADAPT_AVX512 void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size, bool add,
+                                  const Ahead* ahead = nullptr) {
   if (has_tile_registers()) {
     if (ahead != nullptr) { ahead->ask_for_all(); }
-    return rows > tile_rows ? multiply_on_registers<2, Cold>(c, a, b, steps, add)
-                            : multiply_on_registers<1, Cold>(c, a, b, steps, add);
+    return size.rows > tile_rows ? multiply_on_registers<2, Cold>(c, a, b, size.steps(), add)
+                                 : multiply_on_registers<1, Cold>(c, a, b, size.steps(), add);
   }
-  multiply_on_vectors<rows_on_vectors, Cold>(c, a, 0, b, steps, add, ahead);
-  if (rows > 11) { multiply_on_vectors<rows_on_vectors, false>(c, a, 11, b, steps, add, ahead); }
-  if (rows > 22) { multiply_on_vectors<10, false>(c, a, 22, b, steps, add, ahead); }
+  return size.columns > tile_columns ? multiply_block_on_vectors<true, Cold>(c, a, b, size, add, ahead)
+                                     : multiply_block_on_vectors<false, false>(c, a, b, size, add, ahead);
 }
 
 }  // namespace radapt::detail::bf16_tiles

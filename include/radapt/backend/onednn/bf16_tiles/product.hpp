@@ -64,6 +64,7 @@ RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, In
   const bool first_piece = unit.from == 0, last_piece = unit.from + cut.depth() >= cut.padded_inner();
   const Index first = unit.block * row_block, panels = (part.end - part.begin) / panel;
   const Index rows_a_panel = (next.rows + panels - 1) / panels;
+  const Index inner = std::min(unit.steps * tile_depth, cut.inner - unit.from);
   const bf16* tiles = b + cut.place(part.begin, unit.from);
   Ahead ahead;
   for (Index i = 0; i < panels; ++i) {
@@ -74,7 +75,8 @@ RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, In
       ahead.y = lines_of<Y>(result.y, result, first, rows, column);
     }
     float* const s = sums + (first_piece && last_piece ? 0 : i * panel * row_block);
-    multiply_block<Cold>(sums_of_tiles(s), a, rows, tiles, unit.steps, !first_piece, &ahead);
+    const BlockSize size{rows, std::min(panel, cut.columns - column), inner};
+    multiply_block<Cold>(sums_of_tiles(s), a, tiles, size, !first_piece, &ahead);
     if (last_piece) { finish_panel(result, s, first, rows, column, cut.columns); }
     tiles += unit.steps * 2 * tile_elements;
   }
