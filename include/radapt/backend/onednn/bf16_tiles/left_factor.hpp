@@ -25,7 +25,11 @@ constexpr bool rows_share_cache(Index rows, Index stride, long bytes, long ways)
 /// (products 4096 deep on Zen 4: 1.11 times by copying). Tile registers read them once.
 inline bool read_in_place(Index stride) {
   if (has_tile_registers()) { return true; }
+#ifdef _SC_LEVEL1_DCACHE_ASSOC
   static const long bytes = sysconf(_SC_LEVEL1_DCACHE_SIZE), ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+#else
+  constexpr long bytes = 0, ways = 0;  // the system does not tell
+#endif
   return rows_share_cache(rows_on_vectors, stride, bytes, ways);
 }
 
