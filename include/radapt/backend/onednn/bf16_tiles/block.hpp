@@ -22,9 +22,10 @@ struct Lines {
 
 /// What is asked for while a block is multiplied: it is in no near cache, and a block takes long to multiply.
 struct Ahead {
-  Lines next;      ///< rows of the left factor that are multiplied next
-  Lines residual;  ///< what is added to this block's sums, and
-  Lines y;         ///< where they will be written
+  Lines next;                   ///< rows of the left factor that are multiplied next
+  Lines residual;               ///< what is added to this block's sums, and
+  Lines y;                      ///< where they will be written
+  const bf16* right = nullptr;  ///< the panel of the right factor that is multiplied next, if it is in no cache
 
   RADAPT_AVX512_PART void ask_for_all() const {
     for (Index r = 0; r < next.rows; ++r) {
@@ -36,12 +37,20 @@ struct Ahead {
       }
     }
   }
-  /// A share of each, in step `k` of the rows from `first` on: many at a time would keep the block waiting.
-  RADAPT_AVX512_PART void ask_in_step(Index k, Index first) const {
-    const Index share = (next.rows + 2) / 3, begin = first / rows_on_vectors * share;
+  /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes`: many at a time
+  /// would keep the block waiting.
+  RADAPT_AVX512_PART void ask_in_step(Index k, Index first, Index passes) const {
+    const Index pass = first / rows_on_vectors;
+    const auto begin = [&](Index all, Index p) { return all * p / passes; };
     if (k < next.lines) {
-      for (Index r = begin; r < std::min(begin + share, next.rows); ++r) {
+      for (Index r = begin(next.rows, pass); r < begin(next.rows, pass + 1); ++r) {
         _mm_prefetch(next.data + r * next.stride + k * 64, _MM_HINT_T1);
+      }
+    }
+    if (right != nullptr) {
+      const char* const step = reinterpret_cast<const char*>(right + k * 2 * tile_elements);
+      for (Index line = begin(2 * tile_rows, pass); line < begin(2 * tile_rows, pass + 1); ++line) {
+        _mm_prefetch(step + line * 64, _MM_HINT_T1);
       }
     }
     if (k >= rows_on_vectors) { return; }
@@ -69,7 +78,7 @@ struct BlockSize {
 /// `Rows` rows of multiply_block on vectors of AVX512-BF16, from row `first` on. Their 2 Rows sums of sixteen stay in
 /// registers: per pair of the inner extent two vectors of b are loaded, and `Rows` pairs of a spread over a vector.
 /// Without `Both` only the left sixteen columns.
-template <Index Rows, bool Both, bool Cold>
+template <Index Rows, bool Both>
 RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
                                        const BlockSize& size, bool add, const Ahead* ahead) {
   const auto row_of_sums = [&](Index r) {
@@ -84,10 +93,9 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   }
   const auto row_bytes = static_cast<Index>(a.row_bytes);
   const char* rows = reinterpret_cast<const char*>(a.data) + first * row_bytes;
-  const Index steps = size.steps();
+  const Index steps = size.steps(), passes = (size.rows + rows_on_vectors - 1) / rows_on_vectors;
   for (Index k = 0; k < steps; ++k) {
-    if constexpr (Cold) { ask_for_step_behind(b); }
-    if (ahead != nullptr) { ahead->ask_in_step(k, first); }
+    if (ahead != nullptr) { ahead->ask_in_step(k, first, passes); }
     const Index pairs = k + 1 < steps ? tile_depth / 2 : size.last_pairs();
     for (Index pair = 0; pair < pairs; ++pair) {
       const __m512bh b_left = (__m512bh)_mm512_loadu_ps(b + pair * tile_depth);
@@ -111,30 +119,31 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   }
 }
 
-template <bool Both, bool Cold>
-RADAPT_AVX512 void multiply_block_on_vectors(const SumBlock& c, const LeftTiles& a, const bf16* b,
-                                             const BlockSize& size, bool add, const Ahead* ahead) {
-  multiply_on_vectors<rows_on_vectors, Both, Cold>(c, a, 0, b, size, add, ahead);
-  if (size.rows > rows_on_vectors) {
-    multiply_on_vectors<rows_on_vectors, Both, false>(c, a, rows_on_vectors, b, size, add, ahead);
-  }
-  if (size.rows > 2 * rows_on_vectors) {
-    multiply_on_vectors<row_block - 2 * rows_on_vectors, Both, false>(c, a, 2 * rows_on_vectors, b, size, add, ahead);
-  }
+/// The rows from `first` on, at most eleven: as many as are wanted, or a few more.
+template <bool Both>
+RADAPT_AVX512 void multiply_pass(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
+                                 const BlockSize& size, bool add, const Ahead* ahead) {
+  const Index rows = size.rows - first;
+  if (rows > 10) { return multiply_on_vectors<rows_on_vectors, Both>(c, a, first, b, size, add, ahead); }
+  if (rows > 7) { return multiply_on_vectors<10, Both>(c, a, first, b, size, add, ahead); }
+  if (rows > 4) { return multiply_on_vectors<7, Both>(c, a, first, b, size, add, ahead); }
+  multiply_on_vectors<4, Both>(c, a, first, b, size, add, ahead);
 }
 
 /// c = or += a b, with b [steps][2] pair tiles, where sums end with zeros of a or b: at least what is wanted of it.
-/// `Cold`: the tiles of b are in no cache, and those of the next block follow.
-template <bool Cold = false>
-RADAPT_AVX512 void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size, bool add,
-                                  const Ahead* ahead = nullptr) {
+RADAPT_AVX512 inline void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size,
+                                         bool add, const Ahead* ahead = nullptr) {
   if (has_tile_registers()) {
     if (ahead != nullptr) { ahead->ask_for_all(); }
-    return size.rows > tile_rows ? multiply_on_registers<2, Cold>(c, a, b, size.steps(), add)
-                                 : multiply_on_registers<1, Cold>(c, a, b, size.steps(), add);
+    return multiply_on_registers(c, a, b, size.rows, size.steps(), add, ahead != nullptr && ahead->right != nullptr);
   }
-  return size.columns > tile_columns ? multiply_block_on_vectors<true, Cold>(c, a, b, size, add, ahead)
-                                     : multiply_block_on_vectors<false, false>(c, a, b, size, add, ahead);
+  for (Index first = 0; first < size.rows; first += rows_on_vectors) {
+    if (size.columns > tile_columns) {
+      multiply_pass<true>(c, a, first, b, size, add, ahead);
+    } else {
+      multiply_pass<false>(c, a, first, b, size, add, ahead);
+    }
+  }
 }
 
 }  // namespace radapt::detail::bf16_tiles

@@ -56,10 +56,11 @@ Lines lines_of(const Y* matrix, const Result<Y>& result, Index first_row, Index 
           result.stride * static_cast<Index>(sizeof(Y)), rows, static_cast<Index>(2 * tile_columns * sizeof(Y) / 64)};
 }
 
-/// One unit with all columns of its part; `sums` are of its block.
-template <bool Cold, class Y>
+/// One unit with all columns of its part; `sums` are of its block. `cold`: the unit's part of b is in no cache.
+template <class Y>
 RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, Index rows, const bf16* b, float* sums,
-                                 const Blocking& cut, const Part& part, const Unit& unit, const Lines& next) {
+                                 const Blocking& cut, const Part& part, const Unit& unit, const Lines& next,
+                                 bool cold) {
   constexpr Index panel = 2 * tile_columns;
   const bool first_piece = unit.from == 0, last_piece = unit.from + cut.depth() >= cut.padded_inner();
   const Index first = unit.block * row_block, panels = (part.end - part.begin) / panel;
@@ -76,9 +77,11 @@ RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, In
     }
     float* const s = sums + (first_piece && last_piece ? 0 : i * panel * row_block);
     const BlockSize size{rows, std::min(panel, cut.columns - column), inner};
-    multiply_block<Cold>(sums_of_tiles(s), a, tiles, size, !first_piece, &ahead);
+    const bf16* const behind = tiles + unit.steps * 2 * tile_elements;
+    ahead.right = cold ? behind : nullptr;
+    multiply_block(sums_of_tiles(s), a, tiles, size, !first_piece, &ahead);
     if (last_piece) { finish_panel(result, s, first, rows, column, cut.columns); }
-    tiles += unit.steps * 2 * tile_elements;
+    tiles = behind;
   }
 }
 
@@ -102,11 +105,8 @@ RADAPT_AVX512 void multiply_part(const Result<Y>& result, const LeftFactor<T>& a
         registers.set_rows(rows);
         const Lines next = lines_of(a, unit_behind(unit, first, end, cut, part));
         float* const sums = part.sums + (cut.pieces() == 1 ? 0 : (block - first) * cut.group() * row_block);
-        if (block == first && (first == part.first_block || !all_stays)) {
-          multiply_unit<true>(result, left, rows, b, sums, cut, part, unit, next);
-        } else {
-          multiply_unit<false>(result, left, rows, b, sums, cut, part, unit, next);
-        }
+        const bool cold = block == first && (first == part.first_block || !all_stays);
+        multiply_unit(result, left, rows, b, sums, cut, part, unit, next, cold);
       }
     }
   }

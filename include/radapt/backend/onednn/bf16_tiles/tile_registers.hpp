@@ -5,7 +5,8 @@
 #include <cstdint>
 
 // In front of a function that is compiled for AMX, too: it is called where `has_tile_registers` is true.
-#define RADAPT_AMX __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2,prfchw")))
+#define RADAPT_AMX \
+  __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma,avx2,prfchw")))
 
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
@@ -97,6 +98,17 @@ RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, con
     _tile_stored(2, c.data + c.below, row_bytes);
     _tile_stored(3, c.data + c.below + c.right, row_bytes);
   }
+}
+
+/// The same for at least the upper `rows` of 32.
+RADAPT_AMX inline void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index rows,
+                                             Index steps, bool add, bool cold) {
+  if (rows > tile_rows) {
+    return cold ? multiply_on_registers<2, true>(c, a, b, steps, add)
+                : multiply_on_registers<2, false>(c, a, b, steps, add);
+  }
+  return cold ? multiply_on_registers<1, true>(c, a, b, steps, add)
+              : multiply_on_registers<1, false>(c, a, b, steps, add);
 }
 
 }  // namespace radapt::detail::bf16_tiles
