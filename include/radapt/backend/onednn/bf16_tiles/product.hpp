@@ -1,8 +1,8 @@
 #pragma once
 /// Products of bf16 with sums in float, on tiles, and what follows them in the same pass.
 ///
-/// A group of columns (see Blocking) is passed through by 32 rows of the left factor at a time, a block of 32 x 32 sums
-/// by the other. Long sums are added up in pieces, of which a group has one after the other in the second-level cache:
+/// 32 rows of the left factor at a time pass through a group of columns (see Blocking), one block of 32 x 32 sums after
+/// the other. Long sums are added up in pieces, of which a group has one after the other in the second-level cache:
 /// a span of row blocks passes through a piece before the next piece comes, and its sums wait.
 #include "radapt/backend/onednn/bf16_tiles/block.hpp"
 #include "radapt/backend/onednn/bf16_tiles/left_factor.hpp"
