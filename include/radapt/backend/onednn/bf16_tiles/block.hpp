@@ -18,6 +18,7 @@ struct Lines {
   Lines part(Index first, Index count) const {
     return {data + first * stride, stride, std::min(count, rows - std::min(first, rows)), lines};
   }
+  const char* line(Index row, Index i) const { return data + row * stride + i * line_bytes; }
 };
 
 /// What is asked for while a block is multiplied: it is in no near cache, and a block takes long to multiply.
@@ -29,12 +30,10 @@ struct Ahead {
 
   RADAPT_AVX512_PART void ask_for_all() const {
     for (Index r = 0; r < next.rows; ++r) {
-      for (Index k = 0; k < next.lines; ++k) { _mm_prefetch(next.data + r * next.stride + k * 64, _MM_HINT_T1); }
+      for (Index k = 0; k < next.lines; ++k) { _mm_prefetch(next.line(r, k), _MM_HINT_T1); }
     }
     for (Index r = 0; r < residual.rows; ++r) {
-      for (Index k = 0; k < residual.lines; ++k) {
-        _mm_prefetch(residual.data + r * residual.stride + k * 64, _MM_HINT_T0);
-      }
+      for (Index k = 0; k < residual.lines; ++k) { _mm_prefetch(residual.line(r, k), _MM_HINT_T0); }
     }
   }
   /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes`: many at a time
@@ -44,24 +43,22 @@ struct Ahead {
     const auto begin = [&](Index all, Index p) { return all * p / passes; };
     if (k < next.lines) {
       for (Index r = begin(next.rows, pass); r < begin(next.rows, pass + 1); ++r) {
-        _mm_prefetch(next.data + r * next.stride + k * 64, _MM_HINT_T1);
+        _mm_prefetch(next.line(r, k), _MM_HINT_T1);
       }
     }
     if (right != nullptr) {
       const char* const step = reinterpret_cast<const char*>(right + k * 2 * tile_elements);
       for (Index line = begin(2 * tile_rows, pass); line < begin(2 * tile_rows, pass + 1); ++line) {
-        _mm_prefetch(step + line * 64, _MM_HINT_T1);
+        _mm_prefetch(step + line * line_bytes, _MM_HINT_T1);
       }
     }
     if (k >= rows_on_vectors) { return; }
     const Index row = first + k;
     if (row < residual.rows) {
-      for (Index i = 0; i < residual.lines; ++i) {
-        _mm_prefetch(residual.data + row * residual.stride + i * 64, _MM_HINT_T0);
-      }
+      for (Index i = 0; i < residual.lines; ++i) { _mm_prefetch(residual.line(row, i), _MM_HINT_T0); }
     }
     if (row < y.rows) {
-      for (Index i = 0; i < y.lines; ++i) { __builtin_prefetch(y.data + row * y.stride + i * 64, 1, 3); }
+      for (Index i = 0; i < y.lines; ++i) { __builtin_prefetch(y.line(row, i), 1, 3); }
     }
   }
 };

@@ -13,10 +13,9 @@ namespace radapt::detail::bf16_tiles {
 /// Whether the lines of as many rows, `stride` bytes apart, have room beside each other in a first cache of so many
 /// bytes and ways.
 constexpr bool rows_share_cache(Index rows, Index stride, long bytes, long ways) {
-  constexpr Index line = 64;
   if (bytes <= 0 || ways <= 0) { return true; }  // nothing is known of it
-  const Index sets = std::max(Index{1}, static_cast<Index>(bytes) / (static_cast<Index>(ways) * line));
-  const Index different = sets / std::gcd(stride / line, sets);
+  const Index sets = std::max(Index{1}, static_cast<Index>(bytes) / (static_cast<Index>(ways) * line_bytes));
+  const Index different = sets / std::gcd(stride / line_bytes, sets);
   return (rows + different - 1) / different <= static_cast<Index>(ways);
 }
 

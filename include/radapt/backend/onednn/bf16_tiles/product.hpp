@@ -53,7 +53,8 @@ template <class Y>
 Lines lines_of(const Y* matrix, const Result<Y>& result, Index first_row, Index rows, Index column) {
   if (matrix == nullptr) { return {}; }
   return {reinterpret_cast<const char*>(matrix + first_row * result.stride + column),
-          result.stride * static_cast<Index>(sizeof(Y)), rows, static_cast<Index>(2 * tile_columns * sizeof(Y) / 64)};
+          result.stride * static_cast<Index>(sizeof(Y)), rows,
+          static_cast<Index>(2 * tile_columns * sizeof(Y)) / line_bytes};
 }
 
 /// One unit with all columns of its part; `sums` are of its block. `cold`: the unit's part of b is in no cache.

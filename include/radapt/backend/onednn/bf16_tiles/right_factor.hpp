@@ -14,8 +14,8 @@ namespace radapt::detail::bf16_tiles {
 /// times as good as 768 there (Zen 5).
 inline Index depth_of_sums() { return has_tile_registers() ? 256 : 1024; }
 
-/// Blocks of 32 rows that pass through a piece of the right factor before the next piece comes. Tile registers take
-/// all of a group's columns, whose pieces their cache of 2 MB keeps.
+/// Blocks of 32 rows that pass through a piece of the right factor before the next piece comes. One where there are
+/// tile registers: the second cache of those processors, of 2 MB, keeps all pieces of a group.
 inline Index blocks_of_span() { return has_tile_registers() ? 1 : 4; }
 
 /// How a right factor (inner, columns) is cut. A group of columns, or a piece of one, stays in the second-level cache

@@ -55,6 +55,15 @@ class TileRegisters {
   Index rows_ = 0;
 };
 
+/// What is read for the first time by a product of few rows is asked for so many bytes ahead.
+inline constexpr Index bytes_ahead = 8192;
+
+/// Asks for what lies that far behind the two pair tiles of a step.
+RADAPT_AVX512_PART void ask_for_step_behind(const bf16* b) {
+  const char* const soon = reinterpret_cast<const char*>(b) + bytes_ahead;
+  for (Index line = 0; line < 2 * tile_rows; ++line) { _mm_prefetch(soon + line_bytes * line, _MM_HINT_T0); }
+}
+
 /// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Cold`:
 /// the tiles of b are in no cache, and those of the next block follow.
 template <int Tiles, bool Cold>

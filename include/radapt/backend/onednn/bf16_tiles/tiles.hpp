@@ -22,6 +22,7 @@ inline constexpr Index tile_rows = 16, tile_columns = 16, tile_depth = 32;
 inline constexpr Index tile_elements = 512;                   // of bf16
 inline constexpr Index tile_sums = tile_rows * tile_columns;  // floats
 inline constexpr int tile_row_bytes = 64;
+inline constexpr Index line_bytes = 64;            ///< of a cache
 inline constexpr Index row_block = 2 * tile_rows;  ///< rows of a left factor that are multiplied at a time
 
 /// The row tile of a matrix x whose rows are `stride` apart: `rows` of at most 16, `columns` of at most 32 are there,
@@ -84,15 +85,6 @@ inline SumBlock sums_of_matrix(float* data, Index stride) { return {data, stride
 
 /// Four tiles one behind the other, 1,024 floats: upper left, upper right, lower left, lower right.
 inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, tile_sums, 2 * tile_sums}; }
-
-/// What is read for the first time by a product of few rows is asked for so many bytes ahead.
-inline constexpr Index bytes_ahead = 8192;
-
-/// Asks for what lies that far behind the two pair tiles of a step.
-RADAPT_AVX512_PART void ask_for_step_behind(const bf16* b) {
-  const char* const soon = reinterpret_cast<const char*>(b) + bytes_ahead;
-  for (Index line = 0; line < 2 * tile_rows; ++line) { _mm_prefetch(soon + 64 * line, _MM_HINT_T0); }
-}
 
 }  // namespace radapt::detail::bf16_tiles
 RADAPT_AVX512_END
