@@ -55,8 +55,7 @@ struct Job {
   template <class Arch, class Backend>
   void run() const {
     using Model = radapt::Clip<Arch>;
-    const auto weights = radapt::load<Model>(model);
-    radapt::Session<Model, Backend> session(weights);
+    radapt::Session<Model, Backend> session(radapt::load_mapped<Model>(model));
     std::vector<float> features = !images.empty()   ? of_images<Model>(session)
                                   : !pixels.empty() ? of_pixels<Model>(session)
                                                     : of_captions<Model>(session);

@@ -166,8 +166,7 @@ struct Job {
     }
     const std::vector<std::string> names = classes.empty() ? names_of_folder(id) : read_class_names(classes);
     using Model = radapt::Clip<Arch>;
-    const auto weights = radapt::load<Model>(model);
-    radapt::Session<Model, radapt::onednn> session(weights, {.images = batch});
+    radapt::Session<Model, radapt::onednn> session(radapt::load_mapped<Model>(model), {.images = batch});
     const std::vector<float> head = head_of<Model>(session, names);
 
     const auto measured = [&](const std::string& place) {

@@ -20,10 +20,9 @@ struct Job {
   template <class Arch>
   void operator()() const {
     using Model = radapt::Clip<Arch>;
-    const auto weights = radapt::load<Model>(model);
     const auto tokenizer = example::tokenizer_of(model, vocabulary);
     const auto prepare = example::preprocessing_of(model, Arch::image);
-    radapt::Session<Model, radapt::onednn> session(weights, {.images = 1});
+    radapt::Session<Model, radapt::onednn> session(radapt::load_mapped<Model>(model), {.images = 1});
 
     auto prompts = radapt::Captions::of<Model>();
     for (const std::string& label : labels) {

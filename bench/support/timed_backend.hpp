@@ -30,7 +30,9 @@ struct timed {
   Device device;
   std::map<std::string, OperationTime> times;
 
-  void promise_constant(const float* begin, radapt::Index elements) { device.promise_constant(begin, elements); }
+  void promise_constant(const float* begin, radapt::Index elements, bool in_file) {
+    device.promise_constant(begin, elements, in_file);
+  }
 };
 
 namespace detail {

@@ -9,7 +9,7 @@
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/session.hpp"
-#include "radapt/io/load.hpp"
+#include "radapt/io/load_mapped.hpp"
 
 namespace radapt_bench {
 namespace {
@@ -17,12 +17,11 @@ namespace {
 template <class Model, class Backend>
 class Images : public Work {
  public:
-  Images(radapt::Weights<Model> weights, const Request& request)
-      : weights_(std::move(weights)),
-        batch_(request.batch),
+  Images(const radapt::ConstWeights<Model>& weights, const Request& request)
+      : batch_(request.batch),
         pixels_(batch_ * Model::PixelRow::width, radapt::memory_of<Backend>()),
         features_(batch_ * Model::arch::embed),
-        session_(weights_, {.images = batch_, .captions = 1, .constant_weights = true}) {
+        session_(weights, {.images = batch_, .captions = 1, .constant_weights = true}) {
     const auto read = read_floats(request.pixels, pixels_.size());
     std::copy(read.begin(), read.end(), pixels_.begin());
   }
@@ -33,7 +32,6 @@ class Images : public Work {
   std::vector<float> output() const override { return features_; }
 
  private:
-  radapt::Weights<Model> weights_;
   Index batch_;
   radapt::Buffer<float> pixels_;  // where the backend reads it best
   std::vector<float> features_;
@@ -57,7 +55,7 @@ std::unique_ptr<Work> image_work(const Request& request) {
       request, [&]<class Arch>(Arch) -> std::unique_ptr<Work> {
         using Model = radapt::Clip<Arch>;
         return with_backend(request, [&]<class Backend>(std::type_identity<Backend>) -> std::unique_ptr<Work> {
-          return std::make_unique<Images<Model, Backend>>(radapt::load<Model>(request.weights), request);
+          return std::make_unique<Images<Model, Backend>>(radapt::load_mapped<Model>(request.weights), request);
         });
       });
 }

@@ -9,7 +9,7 @@
 #include "bench/worker/work.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
-#include "radapt/io/load.hpp"
+#include "radapt/io/load_mapped.hpp"
 
 namespace radapt_bench {
 namespace {
@@ -24,8 +24,7 @@ class FirstFeatures : public Work {
         captions_(captions_of<Model>(read_json(request.captions)["captions"], 1)),
         features_(Model::arch::embed) {}
   void run() override {
-    const auto weights = radapt::load<Model>(weights_);
-    radapt::Session<Model, InFloat> session(weights, {.images = 1, .captions = 1});
+    radapt::Session<Model, InFloat> session(radapt::load_mapped<Model>(weights_), {.images = 1, .captions = 1});
     if constexpr (OfImage) {
       session.encode_images(pixels_, features_);
     } else {

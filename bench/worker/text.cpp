@@ -4,7 +4,7 @@
 #include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
 #include "radapt/clip/zero_shot.hpp"
-#include "radapt/io/load.hpp"
+#include "radapt/io/load_mapped.hpp"
 
 namespace radapt_bench {
 namespace {
@@ -13,10 +13,10 @@ template <class Model, class Backend>
 class Texts : public Work {
  public:
   explicit Texts(const Request& request)
-      : weights_(radapt::load<Model>(request.weights)),
-        captions_(captions_of<Model>(read_json(request.captions)["captions"], request.batch)),
+      : captions_(captions_of<Model>(read_json(request.captions)["captions"], request.batch)),
         features_(captions_.size() * Model::arch::embed),
-        session_(weights_, {.images = 1, .captions = captions_.size(), .constant_weights = true}) {}
+        session_(radapt::load_mapped<Model>(request.weights),
+                 {.images = 1, .captions = captions_.size(), .constant_weights = true}) {}
   void run() override { session_.encode_texts(captions_, features_); }
   std::string unit() const override { return "captions"; }
   Index items() const override { return captions_.size(); }
@@ -24,7 +24,6 @@ class Texts : public Work {
   std::vector<float> output() const override { return features_; }
 
  private:
-  radapt::Weights<Model> weights_;
   radapt::Captions captions_;
   std::vector<float> features_;
   radapt::Session<Model, Backend> session_;
@@ -42,12 +41,10 @@ class Head : public Work {
 
  private:
   Head(const Request& request, const nlohmann::json& file)
-      : weights_(radapt::load<Model>(request.weights)),
-        prompts_(captions_of<Model>(file["prompts"])),
+      : prompts_(captions_of<Model>(file["prompts"])),
         per_class_(file["per_class"].get<std::vector<Index>>()),
-        session_(weights_, {.images = 1}) {}
+        session_(radapt::load_mapped<Model>(request.weights), {.images = 1}) {}
 
-  radapt::Weights<Model> weights_;
   radapt::Captions prompts_;
   std::vector<Index> per_class_;
   std::vector<float> head_;

@@ -5,7 +5,7 @@
 
 #include "radapt/clip/preprocess.hpp"
 #include "radapt/clip/tokenizer.hpp"
-#include "radapt/io/load.hpp"
+#include "radapt/io/load_mapped.hpp"
 #include "radapt/io/preprocess_config.hpp"
 
 #include "architectures.hpp"

@@ -1,18 +1,47 @@
 /// What a device of the oneDNN backend does beside its kernels.
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "cases/blocks.hpp"
 #include "support/allocations.hpp"
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/backend/onednn/bf16.hpp"
 
 namespace {
 using namespace radapt;
-}
+
+/// Whole pages of floats that stand for those of a mapped file: given back they come again as zeros, which shows that
+/// they were.
+class Pages {
+ public:
+  static Index floats_each() { return static_cast<Index>(::sysconf(_SC_PAGESIZE)) / sizeof(float); }
+  explicit Pages(Index count) : bytes_(count * floats_each() * sizeof(float)) {
+    void* const memory = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    memory_ = static_cast<float*>(memory);
+    std::fill(begin(), end(), 1.0F);
+  }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  ~Pages() { ::munmap(memory_, bytes_); }
+  float* begin() { return memory_; }
+  float* end() { return memory_ + size(); }
+  Index size() const { return bytes_ / sizeof(float); }
+
+ private:
+  Index bytes_;
+  float* memory_ = nullptr;
+};
+
+}  // namespace
 
 TEST_CASE("a device can be moved") {
   onednn first;
@@ -90,6 +119,54 @@ TEST_CASE("products with constant weights are those with plain ones, from copies
     // 70 products of numbers around one, summed in another order.
     CHECK(radapt_test::normalised_error(y, expected) < 1e-6);
     CHECK(radapt_test::Allocations::of([&] { run_on(packed, y); }) == 0);
+  }
+}
+
+TEST_CASE("memory is constant where it was promised, and nowhere else") {
+  std::vector<float> memory(100);
+  const float* const m = memory.data();
+  detail::cpu::ConstantMemory constant;
+  CHECK_FALSE(constant.covers(m));
+  constant.promise(m + 50, 10, false);
+  constant.promise(m + 20, 5, true);
+  constant.promise(m + 60, 1, true);
+  const auto covered = [&](Index i) { return (i >= 20 && i < 25) || (i >= 50 && i < 61); };
+  for (Index i = 0; i < memory.size(); ++i) { CHECK(constant.covers(m + i) == covered(i)); }
+}
+
+TEST_CASE("pages of a file are given back once they were copied, whole ones and no others") {
+  Pages in_file(8), elsewhere(8);
+  const Index page = Pages::floats_each();
+  detail::cpu::ConstantMemory constant;
+  constant.promise(in_file.begin(), in_file.size(), true);
+  constant.promise(elsewhere.begin(), elsewhere.size(), false);
+  constant.copied(in_file.begin() + page / 2, 3 * page);      // the second and third page lie in it as a whole
+  constant.copied(in_file.begin() + 5 * page + 1, page - 2);  // none
+  constant.copied(elsewhere.begin(), elsewhere.size());
+  for (Index i = 0; i < in_file.size(); ++i) {
+    const bool given_back = i >= page && i < 3 * page;
+    if ((in_file.begin()[i] == 0) != given_back) { FAIL_CHECK("element " << i << " is " << in_file.begin()[i]); }
+  }
+  CHECK(std::all_of(elsewhere.begin(), elsewhere.end(), [](float x) { return x == 1; }));
+}
+
+TEST_CASE_TEMPLATE("a matrix in a file that has a packed copy takes no pages", Device, onednn, onednn_bf16) {
+  using A = activation_t<Device, float>;
+  const Index out = 64, in = Pages::floats_each() / 16, rows = 3;
+  Pages weight(4);
+  REQUIRE(weight.size() == out * in);
+  std::vector<A> x(rows * in, A(1.0F)), y(rows * out);
+  Device device;
+  device.promise_constant(weight.begin(), weight.size(), true);
+  bool packs = true;
+  if constexpr (std::is_same_v<Device, onednn_bf16>) { packs = onednn_bf16::multiplies_bf16(); }
+  for (int time = 0; time < 2; ++time) {
+    std::fill(y.begin(), y.end(), A(0.0F));
+    launch(device, op::linear_forward<A>{
+                       .y = {y.data(), rows, out}, .x = {x.data(), rows, in}, .weight = {weight.begin(), out, in}});
+    // Sums of ones: exact in bf16, too. The second time from the copy alone.
+    CHECK(std::all_of(y.begin(), y.end(), [&](A v) { return static_cast<float>(v) == static_cast<float>(in); }));
+    CHECK(std::all_of(weight.begin(), weight.end(), [&](float w) { return w == (packs ? 0.0F : 1.0F); }));
   }
 }
 

@@ -10,8 +10,7 @@
 #include "radapt/clip/captions.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/distinct_captions.hpp"
-#include "radapt/core/resident.hpp"
-#include "radapt/core/weights.hpp"
+#include "radapt/core/const_weights.hpp"
 #include "radapt/layer/boundary.hpp"
 #include "radapt/op/norm.hpp"
 
@@ -23,7 +22,8 @@ struct SessionSize {
   Index captions = 64;
   double adapter_alpha = 1.0;  ///< scale of unmerged adapters
   /// Whether the weights stay as they are while the session lives. A backend may then keep copies of the matrices that
-  /// it multiplies by in a layout of its own: less time for one or a few images, at most twice the memory of weights.
+  /// it multiplies by in a layout of its own: less time for one or a few images, at most twice the memory of weights,
+  /// and none beside the copies for matrices that lie in a mapped file (load_mapped).
   bool constant_weights = false;
 };
 
@@ -36,8 +36,9 @@ class Session {
   static constexpr Index embed = M::arch::embed;
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
-  /// `weights` must outlive the session.
-  explicit Session(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
+  /// Weights, which must outlive the session, those of load_mapped, or weights given away, which it keeps.
+  explicit Session(const ConstWeights<M, T>& weights, SessionSize size = {})
+      : weights_(weights), resident_(resident<Backend>(weights_)), size_(size) {
     using ImagePlan = Plan<typename M::Image, typename M::PixelRow, A, tune::nothing, false>;
     using TextPlan = Plan<typename M::Text, TokenRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
@@ -47,11 +48,7 @@ class Session {
                                     TextPlan::forward_scratch(captions) + TextBoundary::scratch(captions)),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
-    if constexpr (requires { context_.device.promise_constant(weights_->buffer().data(), Index{}); }) {
-      if (size.constant_weights) {
-        context_.device.promise_constant(weights_->buffer().data(), weights_->buffer().size());
-      }
-    }
+    if (size.constant_weights) { promise_constant(context_.device, resident_); }
     offsets_.resize(size.captions + 1);
   }
 
@@ -69,7 +66,7 @@ class Session {
       const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
-      ImageBoundary::forward(context_, weights_->tree().image,
+      ImageBoundary::forward(context_, resident_.tree().image,
                              View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
                              View<T, Row>{features.data() + first * embed, n}, none);
     }
@@ -91,7 +88,7 @@ class Session {
       const Index n = std::min(size_.captions, distinct.size() - first);
       context_.sequences = distinct.slice(first, n, offsets_);
       Unsaved none;
-      TextBoundary::forward(context_, weights_->tree().text,
+      TextBoundary::forward(context_, resident_.tree().text,
                             View<const std::int32_t, TokenRow>{distinct.ids(first), distinct.tokens(first, n)},
                             View<T, Row>{features.data() + first * embed, n}, none);
     }
@@ -112,7 +109,7 @@ class Session {
 
   /// exp(logit_scale): what cosines are multiplied with.
   T scale() const { return std::exp(*weights().tree().logit_scale.data); }
-  const Weights<M, T>& weights() const { return weights_.original(); }
+  const ConstWeights<M, T>& weights() const { return weights_; }
   Context<Backend>& context() { return context_; }
 
  private:
@@ -120,7 +117,7 @@ class Session {
   using ImageBoundary = Boundary<typename M::Image, typename M::PixelRow, A, T>;
   using TextBoundary = Boundary<typename M::Text, TokenRow, A, T>;
 
-  Resident<Backend, Weights<M, T>> weights_;
+  ConstWeights<M, T> weights_, resident_;  // as they came, and where the backend reads them
   SessionSize size_;
   Context<Backend> context_;
   std::vector<Index> offsets_;
@@ -133,18 +130,19 @@ class ClassifierSession {
  public:
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
-  /// `weights` must outlive the session.
-  explicit ClassifierSession(const Weights<M, T>& weights, SessionSize size = {}) : weights_(weights), size_(size) {
+  /// Weights, which must outlive the session, or weights given away, which it keeps.
+  explicit ClassifierSession(const ConstWeights<M, T>& weights, SessionSize size = {})
+      : weights_(resident<Backend>(weights)), size_(size) {
     using ModelPlan = Plan<M, typename M::PixelRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
-    context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights.classes()),
+    context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights_.classes()),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
   }
 
   /// Logits of normalised pixels (N, 3 S S) into (N, classes).
   void logits(std::span<const T> pixels, std::span<T> logits) {
-    const Index classes = weights_->classes(), count = logits.size() / classes;
+    const Index classes = weights_.classes(), count = logits.size() / classes;
     if (pixels.size() != count * pixels_per_image || logits.size() != count * classes) {
       fail({.what = "logits",
             .expected =
@@ -156,7 +154,7 @@ class ClassifierSession {
       const Index n = std::min(size_.images, count - first);
       context_.sequences = M::image_sequences(n);
       Unsaved none;
-      ModelBoundary::forward(context_, weights_->tree(),
+      ModelBoundary::forward(context_, weights_.tree(),
                              View<const T, typename M::PixelRow>{pixels.data() + first * pixels_per_image, n},
                              View<T, typename M::LogitRow>{logits.data() + first * classes, n, classes}, none);
     }
@@ -167,7 +165,7 @@ class ClassifierSession {
   using A = activation_t<Backend, T>;
   using ModelBoundary = Boundary<M, typename M::PixelRow, A, T>;
 
-  Resident<Backend, Weights<M, T>> weights_;
+  ConstWeights<M, T> weights_;
   SessionSize size_;
   Context<Backend> context_;
 };

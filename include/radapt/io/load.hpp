@@ -44,6 +44,39 @@ inline void check_config(const std::filesystem::path& path, const ClipConfig& ty
         .hint = "Choose the architecture that fits (arch::quickgelu<...> for QuickGELU), or set ignore_config"});
 }
 
+/// Writes a tensor as the checkpoint has it; position embeddings of another size are resized.
+template <class Arch, class T>
+void read_tensor(const Tensor<T>& tensor, const names::Assembly& assembly, GridResize rule) {
+  const Index size = assembly.stored_size(tensor.name());
+  if (size == tensor.size()) { return assembly.copy(tensor.name(), tensor.data); }
+  std::vector<T> stored(size);
+  assembly.copy(tensor.name(), stored.data());
+  const std::vector<T> resized =
+      tensor.name().starts_with("visual.")
+          ? resize_image_positions(std::span<const T>(stored), Arch::vision.width, Arch::image / Arch::patch, rule)
+          : resize_text_positions(std::span<const T>(stored), Arch::text.width, Arch::context);
+  std::copy(resized.begin(), resized.end(), tensor.data);
+}
+
+/// Opens a checkpoint of plain CLIP M, and compares its configuration with the type.
+template <class M>
+safetensors::File open_checkpoint(const std::filesystem::path& path, const LoadOptions& options) {
+  static_assert(
+      std::is_same_v<typename M::policy, NoAdapter>,
+      "radapt: a checkpoint holds a plain CLIP; to fix: load Clip<Arch> and use with_adapters<Policy>(weights).");
+  if (!options.ignore_config) { check_config(path, clip_config_of<typename M::arch>()); }
+  return safetensors::open(path);
+}
+
+/// The checkpoint's tensors compared with those of a model.
+template <class T>
+names::Assembly assemble(const safetensors::File& file, const std::vector<Tensor<T>>& tensors,
+                         const LoadOptions& options) {
+  std::vector<names::Wanted> wanted;
+  for (const Tensor<T>& tensor : tensors) { wanted.push_back({tensor.name(), safetensors::shape_of(tensor)}); }
+  return {file, options.origin.value_or(names::detect(file)), wanted};
+}
+
 }  // namespace detail
 
 /// Weights of plain CLIP `M` from a safetensors file, a sharded index, or a folder that holds either. All missing,
@@ -52,31 +85,12 @@ inline void check_config(const std::filesystem::path& path, const ClipConfig& ty
 /// (clip_compat.md 2.1).
 template <class M, class T = float>
 Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options = {}) {
-  static_assert(
-      std::is_same_v<typename M::policy, NoAdapter>,
-      "radapt: a checkpoint holds a plain CLIP; to fix: load Clip<Arch> and use with_adapters<Policy>(weights).");
-  using Arch = typename M::arch;
-  if (!options.ignore_config) { detail::check_config(path, clip_config_of<Arch>()); }
-  const safetensors::File file = safetensors::open(path);
+  const safetensors::File file = detail::open_checkpoint<M>(path, options);
   Weights<M, T> weights;
   const auto tensors = weights.tensors();
-  std::vector<names::Wanted> wanted;
-  for (const Tensor<T>& tensor : tensors) { wanted.push_back({tensor.name(), safetensors::shape_of(tensor)}); }
-  const names::Assembly assembly(file, options.origin.value_or(names::detect(file)), wanted);
+  const names::Assembly assembly = detail::assemble(file, tensors, options);
   for (const Tensor<T>& tensor : tensors) {
-    const Index size = assembly.stored_size(tensor.name());
-    if (size == tensor.size()) {
-      assembly.copy(tensor.name(), tensor.data);
-      continue;
-    }
-    std::vector<T> stored(size);
-    assembly.copy(tensor.name(), stored.data());
-    const std::vector<T> resized =
-        tensor.name().starts_with("visual.")
-            ? resize_image_positions(std::span<const T>(stored), Arch::vision.width, Arch::image / Arch::patch,
-                                     options.positions)
-            : resize_text_positions(std::span<const T>(stored), Arch::text.width, Arch::context);
-    std::copy(resized.begin(), resized.end(), tensor.data);
+    detail::read_tensor<typename M::arch>(tensor, assembly, options.positions);
   }
   return weights;
 }

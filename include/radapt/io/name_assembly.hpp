@@ -67,6 +67,18 @@ class Assembly {
     return size;
   }
 
+  /// Where our tensor `name` lies in the file as elements T in our order; null where it has to be copied: it is stored
+  /// in another type, in several parts, transposed, or where no T may begin. Error: `name` was not wanted.
+  template <class T>
+  requires std::is_same_v<T, float> || std::is_same_v<T, double>
+  const T* in_place(std::string_view name) const {
+    const Piece& found = piece(name);
+    constexpr auto type = std::is_same_v<T, float> ? safetensors::DType::F32 : safetensors::DType::F64;
+    if (found.parts.size() != 1 || found.transposed || found.parts[0].dtype != type) { return nullptr; }
+    const std::byte* const data = found.parts[0].data.data();
+    return reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0 ? reinterpret_cast<const T*>(data) : nullptr;
+  }
+
   /// Writes our tensor `name`, row-major, to `destination`, which holds `stored_size(name)` elements. Exact, or rounded
   /// to nearest even where F64 becomes float. Errors: `name` was not wanted; an F64 too large for a float.
   template <class T>

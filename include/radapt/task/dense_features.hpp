@@ -5,8 +5,7 @@
 #include <string>
 
 #include "radapt/clip/clip.hpp"
-#include "radapt/core/resident.hpp"
-#include "radapt/core/weights.hpp"
+#include "radapt/core/const_weights.hpp"
 
 namespace radapt::task {
 
@@ -33,8 +32,10 @@ class DenseSession<Clip<Arch>, Backend, T> {
   static constexpr Index patches = grid * grid;             ///< of an image
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
-  /// `weights` must outlive the session; `images` are worked on at once.
-  explicit DenseSession(const Weights<M, T>& weights, Index images = 8) : weights_(weights), images_(images) {
+  /// Weights, which must outlive the session, those of load_mapped, or weights given away, which it keeps; `images` are
+  /// worked on at once.
+  explicit DenseSession(const ConstWeights<M, T>& weights, Index images = 8)
+      : weights_(resident<Backend>(weights)), images_(images) {
     if (images == 0) {
       fail({.what = "DenseSession", .expected = "at least one image at once", .got = "0", .hint = {}});
     }
@@ -92,7 +93,7 @@ class DenseSession<Clip<Arch>, Backend, T> {
     Context<Backend>& c = context_;
     c.sequences = M::image_sequences(n);
     const Index rows = c.sequences.rows();
-    const auto& p = weights_->tree().image;
+    const auto& p = weights_.tree().image;
     View<T, Row> x{x_.data(), rows}, y{y_.data(), rows};
     PatchLayer::template forward<T, typename M::PixelRow>(c, radapt::detail::child_at<0>(p),
                                                           View<const T, typename M::PixelRow>{pixels, n}, y, none);
@@ -127,7 +128,7 @@ class DenseSession<Clip<Arch>, Backend, T> {
     run(context_, op::add<T>{.y = x, .x = free});
   }
 
-  Resident<Backend, Weights<M, T>> weights_;
+  ConstWeights<M, T> weights_;
   Index images_;
   Context<Backend> context_;
   Buffer<T> x_, y_, features_;

@@ -71,21 +71,24 @@ class onednn {
   Index* row_table(Index count) { return static_cast<Index*>(row_table_.bytes(count * sizeof(Index))); }
 
   /// The floats from `begin` on stay as they are, where they are, for as long as the device lives: products of few rows
-  /// then read packed copies of the matrices among them (PackedWeights).
-  void promise_constant(const float* begin, Index elements) { packed_.promise_constant(begin, elements); }
+  /// then read packed copies of the matrices among them (PackedWeights). Pages that lie `in_file`, a mapped one, are
+  /// given back when they have been copied.
+  void promise_constant(const float* begin, Index elements, bool in_file = false) {
+    constant_.promise(begin, elements, in_file);
+  }
   /// y = act(x W^T + b) from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
   bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight,
                        const float* bias, std::optional<Activation> activation = {}) {
-    if (rows == 0 || rows > PackedWeights::most_rows || !packed_.covers(weight)) { return false; }
+    if (rows == 0 || rows > PackedWeights::most_rows || !constant_.covers(weight)) { return false; }
     packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight, bias,
-                     {.bias = bias != nullptr, .activation = activation});
+                     {.bias = bias != nullptr, .activation = activation}, constant_);
     return true;
   }
 
   dnnl_engine_t engine() const { return engine_.get(); }
   dnnl_stream_t stream() const { return stream_.get(); }
-  /// Whether a pointer lies in memory that was promised to be constant.
-  bool is_constant(const float* weight) const { return packed_.covers(weight); }
+  /// What was promised to be constant.
+  const detail::cpu::ConstantMemory& constant() const { return constant_; }
 
   /// y = act(x), n elements; x and y may be the same memory.
   void activate(Activation kind, float* y, const float* x, Index n) {
@@ -151,6 +154,7 @@ class onednn {
 
   detail::cpu::OwnedEngine engine_;
   detail::cpu::OwnedStream stream_;
+  detail::cpu::ConstantMemory constant_;
   PackedWeights packed_;
   std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
   Room workspace_, widened_, row_table_;

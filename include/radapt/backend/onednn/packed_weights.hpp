@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "radapt/backend/onednn/constant_memory.hpp"
 #include "radapt/backend/onednn/matrix_product.hpp"
 
 namespace radapt {
@@ -19,24 +20,16 @@ class PackedWeights {
   /// image of L/14), 1.05 to 1.09 at 384, 1.07 at 400 (eight images of B/32, as a whole).
   static constexpr Index most_rows = 448;
 
-  /// The floats from `begin` on stay as they are, where they are, for as long as this object lives.
-  void promise_constant(const float* begin, Index elements) { constant_.push_back({begin, begin + elements}); }
-
-  bool covers(const float* weight) const {
-    for (const Range& range : constant_) {
-      if (weight >= range.begin && weight < range.end) { return true; }
-    }
-    return false;
-  }
-
-  /// y = act(x W^T + b) with x (rows, in), y (rows, out) and a constant W (out, in), all row-major; `epilogue` says
-  /// which of bias and activation there are.
+  /// y = act(x W^T + b) with x (rows, in), y (rows, out) and a W (out, in) that `constant` covers, all row-major;
+  /// `epilogue` says which of bias and activation there are.
   void multiply(dnnl_engine_t engine, dnnl_stream_t stream, float* y, const float* x, Index rows, Index in, Index out,
-                const float* weight, const float* bias, const detail::cpu::Epilogue& epilogue) {
+                const float* weight, const float* bias, const detail::cpu::Epilogue& epilogue,
+                const detail::cpu::ConstantMemory& constant) {
     using namespace detail::cpu;
     auto found = matrices_.find(weight);
     if (found == matrices_.end()) {
       found = matrices_.emplace(weight, pack(engine, stream, in, out, dnnl_ba, weight, dnnl_f32)).first;
+      constant.copied(weight, in * out);
     }
     const PackedMatrix& w = found->second;
     Product& product = recent_entry(
@@ -50,9 +43,6 @@ class PackedWeights {
   }
 
  private:
-  struct Range {
-    const float *begin, *end;
-  };
   struct Product {
     Index rows, in, out;
     detail::cpu::Epilogue epilogue;
@@ -60,7 +50,6 @@ class PackedWeights {
   };
 
   static constexpr Index most_products = 32;
-  std::vector<Range> constant_;
   std::unordered_map<const float*, detail::cpu::PackedMatrix> matrices_;
   std::vector<Product> products_;
   Index next_ = 0;

@@ -23,8 +23,7 @@ void map_gathered_rows(onednn& device, Matrix<T> y, Matrix<const T> x, const op:
 /// The product of a layer's forward pass, all rows of x.
 template <class T, class Op>
 void multiply_forward(onednn_bf16& device, const Op& o, const Result<T>& result, const T* x, Index rows) {
-  device.products().multiply(result, x, rows, o.x.columns, o.y.columns, o.weight.data, true,
-                             device.is_constant(o.weight.data));
+  device.products().multiply(result, x, rows, o.x.columns, o.y.columns, o.weight.data, true, device.constant());
 }
 
 template <class T>
@@ -50,8 +49,7 @@ template <class T>
 void run(onednn_bf16& device, const op::linear_backward_input<T>& o) {
   map_gathered_rows(device, o.dx, o.dy, o.kept, [&](T* dx, const T* dy, Index rows) {
     const Result<T> result{.y = dx, .stride = o.dx.columns};
-    device.products().multiply(result, dy, rows, o.dy.columns, o.dx.columns, o.weight.data, false,
-                               device.is_constant(o.weight.data));
+    device.products().multiply(result, dy, rows, o.dy.columns, o.dx.columns, o.weight.data, false, device.constant());
   });
 }
 

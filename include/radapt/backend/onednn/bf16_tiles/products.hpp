@@ -1,6 +1,7 @@
 #pragma once
 /// The products of a device that run on tiles, with the packed copies of constant weights and the memory they work in.
 #include "radapt/backend/onednn/bf16_tiles/product.hpp"
+#include "radapt/backend/onednn/constant_memory.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include <vector>
 
@@ -11,14 +12,15 @@ namespace radapt::detail::bf16_tiles {
 class Products {
  public:
   /// a b in the way of `result`, with a (rows, inner) row-major and b = W (inner, columns) or, `transposed`, W^T of
-  /// W (columns, inner). A `constant` weight is packed once for each direction, others in every call.
+  /// W (columns, inner). A weight that `constant` covers is packed once for each direction, others in every call.
   template <class C, class A>
   void multiply(const Result<C>& result, const A* a, Index rows, Index inner, Index columns, const float* weight,
-                bool transposed, bool constant) {
+                bool transposed, const cpu::ConstantMemory& constant) {
     if (rows == 0) { return; }
     const Blocking cut{inner, columns};
     const LeftFactor<A> left{a, rows, inner, inner};
-    const bf16* const right = constant ? packed(weight, cut, transposed) : taken(weight, cut, transposed);
+    const bf16* const right =
+        constant.covers(weight) ? packed(weight, cut, transposed, constant) : taken(weight, cut, transposed);
     bf16_tiles::multiply(result, left, right, cut, room_for(product_room(left, cut)));
   }
 
@@ -45,7 +47,7 @@ class Products {
     Buffer<bf16> tiles;
   };
 
-  const bf16* packed(const float* weight, const Blocking& cut, bool transposed) {
+  const bf16* packed(const float* weight, const Blocking& cut, bool transposed, const cpu::ConstantMemory& constant) {
     for (const Packed& p : packed_) {
       if (p.weight == weight && p.transposed == transposed && p.inner == cut.inner && p.columns == cut.columns) {
         return p.tiles.data();
@@ -54,6 +56,7 @@ class Products {
     packed_.push_back({weight, transposed, cut.inner, cut.columns, Buffer<bf16>(cut.elements())});
     bf16* const tiles = packed_.back().tiles.data();
     take_right_factor(tiles, cut, weight, transposed ? cut.inner : cut.columns, transposed);
+    constant.copied(weight, cut.inner * cut.columns);
     return tiles;
   }
   const bf16* taken(const float* weight, const Blocking& cut, bool transposed) {
