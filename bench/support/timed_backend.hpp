@@ -30,7 +30,7 @@ struct timed {
   Device device;
   std::map<std::string, OperationTime> times;
 
-  void promise_constant(const float* begin, radapt::Index elements, bool in_file) {
+  void promise_constant(const float* begin, radapt::Index elements, bool in_file = false) {
     device.promise_constant(begin, elements, in_file);
   }
 };

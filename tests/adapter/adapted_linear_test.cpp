@@ -12,10 +12,10 @@
 #include <type_traits>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "plan/counting_backend.hpp"
 #include "radapt/adapter/lora.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/clip.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/test/gradient_check.hpp"

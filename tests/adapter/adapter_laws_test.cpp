@@ -8,9 +8,9 @@
 #include <tuple>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/core/weights.hpp"
 #include "support/settings.hpp"
 #include "support/tolerance.hpp"

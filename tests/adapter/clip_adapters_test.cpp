@@ -8,12 +8,12 @@
 #include <tuple>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/adapt_former.hpp"
 #include "radapt/adapter/lora.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/transfer.hpp"

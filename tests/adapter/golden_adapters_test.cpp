@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/core/weights.hpp"
 #include "support/golden_tables.hpp"
 #include "support/settings.hpp"

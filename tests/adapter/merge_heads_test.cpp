@@ -1,7 +1,7 @@
 /// Adapters of models with a head fold as those of a Clip do.
 #include <doctest/doctest.h>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/zero_shot.hpp"

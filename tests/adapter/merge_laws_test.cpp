@@ -8,8 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/r_adapter.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/ensemble/product_average.hpp"

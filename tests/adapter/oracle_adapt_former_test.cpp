@@ -1,8 +1,8 @@
 /// AdaptFormer in the second half of a block against tests/oracle: forward and every gradient.
 #include "adapter/oracle_passes.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/adapt_former.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/block.hpp"
 
 using namespace radapt_test;

@@ -2,9 +2,9 @@
 #include <utility>
 
 #include "adapter/oracle_passes.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 
 using namespace radapt_test;
 

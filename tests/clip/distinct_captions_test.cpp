@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "support/caption_counter.hpp"

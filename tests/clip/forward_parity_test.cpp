@@ -1,9 +1,9 @@
 /// Forward passes against the PyTorch oracle: features, every block, logits, zero-shot heads.
 #include <doctest/doctest.h>
 
+#include "cases/reference_kernels.hpp"
 #include "clip/fixture_models.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "support/tolerance.hpp"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"

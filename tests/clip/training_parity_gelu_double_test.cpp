@@ -1,6 +1,6 @@
 /// Gradients and training runs of tiny_clip_gelu in double on the reference backend.
+#include "cases/reference_kernels.hpp"
 #include "clip/training_parity.hpp"
-#include "radapt/backend/reference/all.hpp"
 
 using namespace radapt_test;
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "cases/attention.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/cuda/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/core/element.hpp"
 #include "radapt/core/random.hpp"
 

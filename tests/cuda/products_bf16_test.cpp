@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 
 #include "cases/bf16_products.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/cuda/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 
 using namespace radapt_test::bf16_products;
 

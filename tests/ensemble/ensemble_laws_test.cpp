@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "ensemble/averaging.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/ensemble/interpolate.hpp"
 #include "radapt/io/load.hpp"

@@ -4,9 +4,9 @@
 #include <span>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "ensemble/averaging.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/ensemble/interpolate.hpp"
 #include "radapt/train/average.hpp"
 #include "support/golden_tables.hpp"

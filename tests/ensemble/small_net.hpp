@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/core/weights.hpp"
 #include "radapt/layer/activation.hpp"
 #include "radapt/layer/linear.hpp"

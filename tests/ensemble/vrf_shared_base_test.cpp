@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/r_adapter.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/ensemble/vrf.hpp"

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/core/random.hpp"
 #include "radapt/ensemble/output_pair.hpp"
 #include "radapt/ensemble/vrf.hpp"

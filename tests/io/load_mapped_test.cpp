@@ -8,10 +8,10 @@
 #include <fstream>
 #include <iterator>
 
+#include "cases/reference_kernels.hpp"
 #include "clip/fixture_models.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/onednn/bf16.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tolerance.hpp"
@@ -80,7 +80,8 @@ TEST_CASE("mapped weights are those of load, whatever the checkpoint") {
     CHECK(places.in_file == elements - places.copied);
   }
   SUBCASE("halves are widened, in one file or several") {
-    for (const char* name : {"tiny_clip_quickgelu_f16", "tiny_clip_quickgelu_bf16", "tiny_clip_quickgelu_f16_sharded"}) {
+    for (const char* name :
+         {"tiny_clip_quickgelu_f16", "tiny_clip_quickgelu_bf16", "tiny_clip_quickgelu_f16_sharded"}) {
       CHECK(of(shared_data(std::string("fixtures/") + name)).in_file == 0);
     }
   }
@@ -145,9 +146,7 @@ TEST_CASE("a checkpoint of another model is the error of load") {
   const auto error_of = [&](auto&& f) -> std::string {
     try {
       f();
-    } catch (const radapt::error& e) {
-      return e.what();
-    }
+    } catch (const radapt::error& e) { return e.what(); }
     return "none";
   };
   const std::string of_mapped = error_of([&] { radapt::load_mapped<Model>(path); });

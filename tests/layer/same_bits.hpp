@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/core/plan.hpp"
 #include "radapt/core/weights.hpp"
 

@@ -7,9 +7,9 @@
 #include <numeric>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "loss/contrastive_run.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/core/random.hpp"
 #include "radapt/loss/contrastive.hpp"
 #include "radapt/loss/mpm_nce.hpp"

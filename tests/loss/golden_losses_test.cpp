@@ -1,7 +1,7 @@
 /// Every loss of the golden table: value and gradients, in double on the reference and in f32 on oneDNN.
 #include "loss/golden_losses.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 
 using namespace radapt_test;
 

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/loss/margin_metric_softmax.hpp"
 #include "radapt/loss/spurious_alignment.hpp"
 #include "radapt/op/norm.hpp"

@@ -2,9 +2,9 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "oracle/cases.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/loss/contrastive_distillation.hpp"
 #include "radapt/loss/cross_fnorm.hpp"
 #include "radapt/loss/orthogonality.hpp"

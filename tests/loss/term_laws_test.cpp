@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/loss/contrastive_distillation.hpp"
 #include "radapt/loss/margin_metric_softmax.hpp"
 #include "radapt/loss/masked_distillation.hpp"

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "cases/blocks.hpp"
-#include "support/allocations.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/onednn/bf16.hpp"
+#include "support/allocations.hpp"
 
 namespace {
 using namespace radapt;

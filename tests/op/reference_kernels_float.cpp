@@ -2,5 +2,5 @@
 #include "cases/reference_kernels.hpp"
 
 namespace radapt {
-RADAPT_TEST_REFERENCE_KERNELS(, float);
+RADAPT_TEST_REFERENCE_KERNELS(, float)
 }  // namespace radapt

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/task/resolution.hpp"
 #include "task/tiny_clip.hpp"

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/task/accuracy.hpp"
 #include "radapt/test/gradient_check.hpp"

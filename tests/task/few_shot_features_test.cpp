@@ -14,7 +14,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/task/accuracy.hpp"

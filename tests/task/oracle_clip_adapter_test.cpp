@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "oracle/cases.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/task/feature_classifier.hpp"
 #include "radapt/train/held_out.hpp"

@@ -1,9 +1,9 @@
 /// Tip-Adapter and Tip-Adapter-F against tests/oracle: keys, logits, a gradient, and keys that are trained.
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "oracle/cases.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/task/tip_adapter.hpp"
 #include "support/settings.hpp"
 

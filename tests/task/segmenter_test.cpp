@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "task/tiny_clip.hpp"
 
 using radapt::Index;

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/test/central_difference.hpp"
 
 using radapt::Index;

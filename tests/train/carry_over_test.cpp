@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/clip/zero_shot.hpp"

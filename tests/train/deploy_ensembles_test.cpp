@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/train/deploy_transfer.hpp"
 #include "radapt/train/recipes.hpp"

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/train/trainer.hpp"
 #include "support/allocations.hpp"

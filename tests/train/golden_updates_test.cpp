@@ -2,8 +2,8 @@
 #include <cmath>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/backend/run.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/optimizer.hpp"

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/adapter/r_adapter.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/test/central_difference.hpp"
 #include "radapt/train/held_out.hpp"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/task/feature_recipes.hpp"
 #include "radapt/train/recipes.hpp"
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "cases/reference_kernels.hpp"
 #include "oracle/cases.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/loss/masked_distillation.hpp"
 #include "radapt/train/fill_masked.hpp"
 #include "support/settings.hpp"

@@ -1,5 +1,5 @@
 /// The relevance of patches against tests/oracle, in double on the reference.
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "train/oracle_relevance.hpp"
 
 TEST_CASE("relevance is that of the oracle, in double on the reference") {

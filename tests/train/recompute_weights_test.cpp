@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/io/adapter_file.hpp"
 #include "radapt/io/load.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/recipes.hpp"

@@ -11,8 +11,8 @@
 #include <omp.h>
 #endif
 
+#include "cases/reference_kernels.hpp"
 #include "radapt/backend/onednn/all.hpp"
-#include "radapt/backend/reference/all.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 #include "support/tolerance.hpp"

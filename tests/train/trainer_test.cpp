@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "radapt/backend/reference/all.hpp"
+#include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/train/checkpoint.hpp"
 #include "radapt/train/deploy.hpp"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "radapt/core/memory.hpp"
-#include "radapt/op/all.hpp"
+#include "radapt/op/lists.hpp"
 
 namespace radapt {
 
@@ -113,50 +113,35 @@ CudaAvailability cuda_availability();
 template <class T>
 concept cuda_element = std::same_as<T, float> || std::same_as<T, bf16>;
 
-// clang-format off
 /// On float and on bf16.
-#define RADAPT_CUDA_OPERATIONS(F)                                                                         \
-  F(linear_backward_bias) F(layer_norm_forward) F(layer_norm_backward_input) F(layer_norm_backward_weight) \
-  F(l2_normalize_forward) F(l2_normalize_backward) F(activation_forward) F(activation_backward)           \
-  F(extract_patches) F(assemble_tokens_forward) F(assemble_tokens_backward)                               \
-  F(embed_tokens_forward) F(embed_tokens_backward) F(pool_forward) F(pool_backward)                       \
-  F(pooled_attention_forward) F(pooled_attention_backward)                                                \
-  F(add) F(scaled_add) F(scaled_add_backward_scale) F(take_columns) F(add_columns)                        \
-  F(dropout) F(draw_mask) F(widen) F(narrow) F(clear)
+#define RADAPT_CUDA_OPERATIONS(F) RADAPT_PASS_OPERATIONS(F, )
 /// On float alone: what products and attention of `cuda` are, and what parameters and losses need.
-#define RADAPT_CUDA_FLOAT_OPERATIONS(F)                                                                   \
-  F(linear_forward) F(linear_activation_forward) F(linear_residual_forward)                               \
-  F(linear_backward_input) F(linear_backward_weight)                                                      \
-  F(attention_forward) F(attention_backward)                                                              \
-  F(contrastive_loss) F(cross_entropy) F(distillation) F(orthogonality_penalty)                           \
-  F(adamw) F(distance_penalty) F(sum_of_squares) F(clip_factor) F(kth_neighbour)
+#define RADAPT_CUDA_FLOAT_OPERATIONS(F) \
+  RADAPT_PRODUCT_OPERATIONS(F, ) RADAPT_ATTENTION_OPERATIONS(F, ) RADAPT_PARAMETER_OPERATIONS(F, )
 /// On the tensor cores: products of either, and attention on bf16.
-#define RADAPT_CUDA_BF16_PRODUCTS(F)                                                                      \
-  F(linear_forward) F(linear_activation_forward) F(linear_residual_forward)                               \
-  F(linear_backward_input) F(linear_backward_weight)
-#define RADAPT_CUDA_BF16_ATTENTION(F) F(attention_forward) F(attention_backward)
-// clang-format on
+#define RADAPT_CUDA_BF16_PRODUCTS(F) RADAPT_PRODUCT_OPERATIONS(F, )
+#define RADAPT_CUDA_BF16_ATTENTION(F) RADAPT_ATTENTION_OPERATIONS(F, )
 
-#define RADAPT_CUDA_DECLARE(operation) \
-  template <cuda_element T>            \
+#define RADAPT_CUDA_DECLARE(operation, ...) \
+  template <cuda_element T>                 \
   void launch(cuda&, const op::operation<T>&);
 RADAPT_CUDA_OPERATIONS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
-#define RADAPT_CUDA_DECLARE(operation) \
-  template <std::same_as<float> T>     \
+#define RADAPT_CUDA_DECLARE(operation, ...) \
+  template <std::same_as<float> T>          \
   void launch(cuda&, const op::operation<T>&);
 RADAPT_CUDA_FLOAT_OPERATIONS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
-#define RADAPT_CUDA_DECLARE(operation) \
-  template <cuda_element T>            \
+#define RADAPT_CUDA_DECLARE(operation, ...) \
+  template <cuda_element T>                 \
   void launch(cuda_bf16&, const op::operation<T>&);
 RADAPT_CUDA_BF16_PRODUCTS(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
 
-#define RADAPT_CUDA_DECLARE(operation) \
-  template <std::same_as<bf16> T>      \
+#define RADAPT_CUDA_DECLARE(operation, ...) \
+  template <std::same_as<bf16> T>           \
   void launch(cuda_bf16&, const op::operation<T>&);
 RADAPT_CUDA_BF16_ATTENTION(RADAPT_CUDA_DECLARE)
 #undef RADAPT_CUDA_DECLARE
