@@ -276,8 +276,7 @@ class Study {
   /// What scores images: holds weights and a session on them, is called with (pixels, scores).
   auto clip_score(radapt::Weights<Clip> weights) const {
     struct Held {
-      explicit Held(radapt::Weights<Clip> w) : weights(std::move(w)), session(weights, {.images = images_at_once}) {}
-      radapt::Weights<Clip> weights;
+      explicit Held(radapt::Weights<Clip> weights) : session(std::move(weights), {.images = images_at_once}) {}
       radapt::Session<Clip, Backend> session;
       std::vector<float> head, features;
     };
@@ -299,14 +298,9 @@ class Study {
   /// The same for a classifier, of a model with adapters as well.
   template <class M>
   auto classifier_score(radapt::Weights<radapt::Classifier<M>> weights) const {
-    struct Held {
-      explicit Held(radapt::Weights<radapt::Classifier<M>> w)
-          : weights(std::move(w)), session(weights, {.images = images_at_once}) {}
-      radapt::Weights<radapt::Classifier<M>> weights;
-      radapt::ClassifierSession<radapt::Classifier<M>, Backend> session;
-    };
-    const auto held = std::make_shared<Held>(std::move(weights));
-    return [held](std::span<const float> pixels, std::span<float> scores) { held->session.logits(pixels, scores); };
+    using Session = radapt::ClassifierSession<radapt::Classifier<M>, Backend>;
+    const auto session = std::make_shared<Session>(std::move(weights), radapt::SessionSize{.images = images_at_once});
+    return [session](std::span<const float> pixels, std::span<float> scores) { session->logits(pixels, scores); };
   }
 
   /// What score(pixels, scores) says of every image of a set, `width` numbers each: scores of classes, or features.

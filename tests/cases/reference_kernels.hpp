@@ -2,7 +2,7 @@
 /// The reference backend for tests, which is most of what a test would compile: its kernels are compiled once, into
 /// radapt_reference_kernels, and every source that includes this leaves them there.
 #include "radapt/backend/reference/all.hpp"
-#include "radapt/op/lists.hpp"
+#include "radapt/op/all.hpp"
 
 #define RADAPT_TEST_REFERENCE_KERNEL(operation, Extern, T) \
   Extern template void launch(reference&, const op::operation<T>&);

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "radapt/core/memory.hpp"
-#include "radapt/op/lists.hpp"
+#include "radapt/op/all.hpp"
 
 namespace radapt {
 
