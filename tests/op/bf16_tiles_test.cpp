@@ -243,7 +243,7 @@ TEST_CASE("what is not a number in a bf16 product stays in its row") {
     const std::vector<float> w(inner * columns, 0.5F);
     x[33 * inner + 39] = bf16(odd);
     const on_tiles::Result<bf16> result{.y = y.data(), .stride = columns, .activation = Activation::quick_gelu};
-    device.products().multiply(result, x.data(), rows, inner, columns, w.data(), false, false);
+    device.products().multiply(result, x.data(), rows, inner, columns, w.data(), false, device.constant());
     for (Index r = 0; r < rows; ++r) {
       for (Index c = 0; c < columns; ++c) {
         const float got = y[r * columns + c];
