@@ -310,20 +310,24 @@ inline void multiply_accumulate(float (&c)[4], const std::uint32_t (&a)[4], cons
   std::copy(b, b + 2, mine.b);
   auto& block = radapt_test::on_host::Block::current();
   const Fragments* const all = block.exchange(mine);
-  const auto half = [](std::uint32_t word, unsigned index) {
-    return static_cast<double>(
-        static_cast<float>(bf16::from_bits(static_cast<std::uint16_t>(index % 2 == 0 ? word : word >> 16))));
+  struct Pair {
+    double low, high;
+    explicit Pair(std::uint32_t word)
+        : low(std::bit_cast<float>(word << 16)), high(std::bit_cast<float>(word & 0xffff0000U)) {}
   };
-  const unsigned lane = block.lane();
-  for (unsigned i = 0; i < 4; ++i) {
-    const unsigned row = lane / 4 + (i / 2) * 8, column = lane % 4 * 2 + i % 2;
-    double sum = static_cast<double>(c[i]);
-    for (unsigned k = 0; k < 16; ++k) {
-      const double left = half(all[row % 8 * 4 + k % 8 / 2].a[row / 8 + 2 * (k / 8)], k);
-      sum += left * half(all[column * 4 + k % 8 / 2].b[k / 8], k);
-    }
-    c[i] = static_cast<float>(sum);
+  const unsigned g = block.lane() / 4, t = block.lane() % 4;
+  double sums[4] = {c[0], c[1], c[2], c[3]};
+  for (unsigned i = 0; i < 8; ++i) {  // two elements of each sum
+    const auto& left = all[g * 4 + i % 4].a;
+    const Pair upper(left[2 * (i / 4)]), lower(left[1 + 2 * (i / 4)]);
+    const Pair first(all[2 * t * 4 + i % 4].b[i / 4]), second(all[(2 * t + 1) * 4 + i % 4].b[i / 4]);
+    const auto add = [](double& sum, const Pair& x, const Pair& y) { sum = sum + x.low * y.low + x.high * y.high; };
+    add(sums[0], upper, first);
+    add(sums[1], upper, second);
+    add(sums[2], lower, first);
+    add(sums[3], lower, second);
   }
+  for (unsigned i = 0; i < 4; ++i) { c[i] = static_cast<float>(sums[i]); }
 }
 /// The row that each lane names, for all lanes: row r of matrix m is entry 8m + r.
 struct MatrixRow {
