@@ -10,7 +10,7 @@
 #include "radapt/clip/captions.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/distinct_captions.hpp"
-#include "radapt/core/const_weights.hpp"
+#include "radapt/core/resident.hpp"
 #include "radapt/layer/boundary.hpp"
 #include "radapt/op/norm.hpp"
 

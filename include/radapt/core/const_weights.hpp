@@ -97,16 +97,6 @@ class ConstWeights {
   std::vector<WeightRange<T>> ranges_;
 };
 
-/// `weights` where a backend's kernels read them: themselves, or a copy in the memory of a backend that has its own.
-template <class Backend, class M, class T>
-ConstWeights<M, T> resident(const ConstWeights<M, T>& weights) {
-  if constexpr (has_own_memory<Backend>) {
-    return weights.copy(Backend::memory());
-  } else {
-    return weights;
-  }
-}
-
 /// Promises a backend that wants to know that these weights stay as they are while `device` lives.
 template <class M, class T>
 void promise_constant(auto& device, const ConstWeights<M, T>& weights) {

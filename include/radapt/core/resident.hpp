@@ -3,11 +3,22 @@
 #include <optional>
 #include <type_traits>
 
+#include "radapt/core/const_weights.hpp"
 #include "radapt/core/memory.hpp"
 
 namespace radapt {
 
-/// Weights where a backend's kernels read them: the caller's own, or a copy in the memory of a backend that has its own.
+/// `weights` where a backend's kernels read them: themselves, or a copy in the memory of a backend that has its own.
+template <class Backend, class M, class T>
+ConstWeights<M, T> resident(const ConstWeights<M, T>& weights) {
+  if constexpr (has_own_memory<Backend>) {
+    return weights.copy(Backend::memory());
+  } else {
+    return weights;
+  }
+}
+
+/// The same for who needs Weights, one buffer, as a trainer does: the caller's own, or a copy.
 template <class Backend, class W>
 class Resident {
  public:

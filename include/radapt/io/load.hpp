@@ -82,7 +82,7 @@ names::Assembly assemble(const safetensors::File& file, const std::vector<Tensor
 /// Weights of plain CLIP `M` from a safetensors file, a sharded index, or a folder that holds either. All missing,
 /// unexpected and misshapen tensors are in one error. Where a configuration lies beside the weights it is compared with
 /// the type, the activation included. Position embeddings of another resolution or context are resized
-/// (clip_compat.md 2.1).
+/// (clip_compat.md 2.1). What is only run need not be copied: see load_mapped.
 template <class M, class T = float>
 Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   const safetensors::File file = detail::open_checkpoint<M>(path, options);

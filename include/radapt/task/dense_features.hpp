@@ -5,7 +5,7 @@
 #include <string>
 
 #include "radapt/clip/clip.hpp"
-#include "radapt/core/const_weights.hpp"
+#include "radapt/core/resident.hpp"
 
 namespace radapt::task {
 
