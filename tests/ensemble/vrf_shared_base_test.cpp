@@ -94,7 +94,8 @@ TEST_CASE(
   const Data data;
   radapt::Session<Adapted, radapt::reference, double> tuned(adapted, {.adapter_alpha = 1.0}),
       zero_shot(adapted, {.adapter_alpha = 0.0});
-  CHECK(&tuned.weights() == &zero_shot.weights());  // the frozen base is in memory once
+  // The frozen base is in memory once.
+  CHECK(tuned.weights().ranges()[0].begin == zero_shot.weights().ranges()[0].begin);
   radapt::Session<Plain, radapt::reference, double> of_merged(merged), of_plain(plain);
   const Said of_tuned = said(tuned, data), of_zero_shot = said(zero_shot, data);
   CHECK(of_zero_shot.features == said(of_plain, data).features);  // alpha 0 is the plain model, bit for bit
