@@ -13,6 +13,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/onednn/bf16.hpp"
 #include "radapt/clip/session.hpp"
+#include "support/error_text.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/tolerance.hpp"
 
@@ -143,12 +144,6 @@ TEST_CASE("mapped weights outlive their file's name, and a new file of that name
 
 TEST_CASE("a checkpoint of another model is the error of load") {
   const auto path = shared_data("fixtures/tiny_clip_gelu");
-  const auto error_of = [&](auto&& f) -> std::string {
-    try {
-      f();
-    } catch (const radapt::error& e) { return e.what(); }
-    return "none";
-  };
   const std::string of_mapped = error_of([&] { radapt::load_mapped<Model>(path); });
   CHECK(of_mapped == error_of([&] { radapt::load<Model>(path); }));
   CHECK(of_mapped.find("activation") != std::string::npos);
