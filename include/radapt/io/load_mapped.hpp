@@ -12,8 +12,8 @@ namespace radapt {
 
 /// The weights that `load` gives, for sessions: tensors that the file holds as T in radapt's order (all of an open_clip
 /// checkpoint in F32; of one from transformers all but queries, keys, values and projections) stay in the mapped file,
-/// others are copied. Nothing is read before it is used, so a program that runs one tower never reads the other, and
-/// several processes share the file's pages. Errors: those of `load`.
+/// others are copied, now and of both towers. What stays is not read before it is used, so a program that runs one
+/// tower never reads what stays of the other, and several processes share the file's pages. Errors: those of `load`.
 ///
 /// The file must stay as it is while the weights live: if it is shortened, reading them ends the program. Checkpoints
 /// that are replaced as a whole, as `save` and package managers do, are safe.
