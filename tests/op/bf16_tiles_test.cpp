@@ -54,7 +54,8 @@ template <class Y, class X>
 std::vector<Y> product(const Problem& p, on_tiles::Result<Y> result, Y begin) {
   const auto x = numbers<X>(p.rows * p.inner, 1);
   const auto w = numbers<float>(p.inner * p.columns, 2);
-  const on_tiles::Blocking cut{p.inner, p.columns};
+  on_tiles::Blocking cut{p.inner, p.columns};
+  cut.band_bytes = Index{1} << 20;  // so that extents of a test have several bands on tile registers, too
   Buffer<bf16> tiles(cut.elements());
   on_tiles::take_right_factor(tiles.data(), cut, w.data(), p.turned_right ? p.inner : p.columns, p.turned_right);
   const on_tiles::LeftFactor<X> left{x.data(), p.rows, p.inner, p.turned_left ? p.rows : p.inner, p.turned_left};

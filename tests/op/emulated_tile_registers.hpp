@@ -102,12 +102,14 @@ __attribute__((target("avx2,fma"))) inline void multiply(int sums, int left, int
 #undef _tile_release
 #undef _tile_zero
 #undef _tile_loadd
+#undef _tile_stream_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
 #define _tile_loadconfig(sizes) radapt_test::emulated_tiles::configure(sizes)
 #define _tile_release() radapt_test::emulated_tiles::release()
 #define _tile_zero(number) radapt_test::emulated_tiles::zero(number)
 #define _tile_loadd(number, base, stride) radapt_test::emulated_tiles::load(number, base, stride)
+#define _tile_stream_loadd(number, base, stride) radapt_test::emulated_tiles::load(number, base, stride)
 #define _tile_stored(number, base, stride) radapt_test::emulated_tiles::store(number, base, stride)
 #define _tile_dpbf16ps(sums, left, right) radapt_test::emulated_tiles::multiply(sums, left, right)
 

@@ -28,17 +28,9 @@ struct Ahead {
   Lines y;                      ///< where they will be written
   const bf16* right = nullptr;  ///< the panel of the right factor that is multiplied next, if it is in no cache
 
-  RADAPT_AVX512_PART void ask_for_all() const {
-    for (Index r = 0; r < next.rows; ++r) {
-      for (Index k = 0; k < next.lines; ++k) { _mm_prefetch(next.line(r, k), _MM_HINT_T1); }
-    }
-    for (Index r = 0; r < residual.rows; ++r) {
-      for (Index k = 0; k < residual.lines; ++k) { _mm_prefetch(residual.line(r, k), _MM_HINT_T0); }
-    }
-  }
-  /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes`: many at a time
-  /// would keep the block waiting.
-  RADAPT_AVX512_PART void ask_in_step(Index k, Index first, Index passes) const {
+  /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes` and write
+  /// `rows_a_step` rows of the result: many at a time would keep the block waiting.
+  RADAPT_AVX512_PART void ask_in_step(Index k, Index first, Index passes, Index rows_a_step) const {
     const Index pass = first / rows_on_vectors;
     const auto begin = [&](Index all, Index p) { return all * p / passes; };
     if (k < next.lines) {
@@ -52,12 +44,11 @@ struct Ahead {
         _mm_prefetch(step + line * line_bytes, _MM_HINT_T1);
       }
     }
-    if (k >= rows_on_vectors) { return; }
-    const Index row = first + k;
-    if (row < residual.rows) {
+    const Index begin_row = first + k * rows_a_step, end_row = begin_row + rows_a_step;
+    for (Index row = begin_row; row < std::min(end_row, residual.rows); ++row) {
       for (Index i = 0; i < residual.lines; ++i) { _mm_prefetch(residual.line(row, i), _MM_HINT_T0); }
     }
-    if (row < y.rows) {
+    for (Index row = begin_row; row < std::min(end_row, y.rows); ++row) {
       for (Index i = 0; i < y.lines; ++i) { __builtin_prefetch(y.line(row, i), 1, 3); }
     }
   }
@@ -72,11 +63,11 @@ struct BlockSize {
   Index last_pairs() const { return (inner - (steps() - 1) * tile_depth + 1) / 2; }
 };
 
-/// `Rows` rows of multiply_block on vectors of AVX512-BF16, from row `first` on. Their 2 Rows sums of sixteen stay in
+/// `Rows` rows of a block on vectors of AVX512-BF16, from row `first` on. Their 2 Rows sums of sixteen stay in
 /// registers: per pair of the inner extent two vectors of b are loaded, and `Rows` pairs of a spread over a vector.
 /// Without `Both` only the left sixteen columns.
 template <Index Rows, bool Both>
-RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
+RADAPT_AVX512 void multiply_rows_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
                                        const BlockSize& size, bool add, const Ahead* ahead) {
   const auto row_of_sums = [&](Index r) {
     const Index row = first + r;
@@ -92,7 +83,7 @@ RADAPT_AVX512 void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, In
   const char* rows = reinterpret_cast<const char*>(a.data) + first * row_bytes;
   const Index steps = size.steps(), passes = (size.rows + rows_on_vectors - 1) / rows_on_vectors;
   for (Index k = 0; k < steps; ++k) {
-    if (ahead != nullptr) { ahead->ask_in_step(k, first, passes); }
+    if (ahead != nullptr) { ahead->ask_in_step(k, first, passes, k < rows_on_vectors ? 1 : 0); }
     const Index pairs = k + 1 < steps ? tile_depth / 2 : size.last_pairs();
     for (Index pair = 0; pair < pairs; ++pair) {
       const __m512bh b_left = (__m512bh)_mm512_loadu_ps(b + pair * tile_depth);
@@ -121,19 +112,15 @@ template <bool Both>
 RADAPT_AVX512 void multiply_pass(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
                                  const BlockSize& size, bool add, const Ahead* ahead) {
   const Index rows = size.rows - first;
-  if (rows > 10) { return multiply_on_vectors<rows_on_vectors, Both>(c, a, first, b, size, add, ahead); }
-  if (rows > 7) { return multiply_on_vectors<10, Both>(c, a, first, b, size, add, ahead); }
-  if (rows > 4) { return multiply_on_vectors<7, Both>(c, a, first, b, size, add, ahead); }
-  multiply_on_vectors<4, Both>(c, a, first, b, size, add, ahead);
+  if (rows > 10) { return multiply_rows_on_vectors<rows_on_vectors, Both>(c, a, first, b, size, add, ahead); }
+  if (rows > 7) { return multiply_rows_on_vectors<10, Both>(c, a, first, b, size, add, ahead); }
+  if (rows > 4) { return multiply_rows_on_vectors<7, Both>(c, a, first, b, size, add, ahead); }
+  multiply_rows_on_vectors<4, Both>(c, a, first, b, size, add, ahead);
 }
 
-/// c = or += a b, with b [steps][2] pair tiles, where sums end with zeros of a or b: at least what is wanted of it.
-RADAPT_AVX512 inline void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size,
-                                         bool add, const Ahead* ahead = nullptr) {
-  if (has_tile_registers()) {
-    if (ahead != nullptr) { ahead->ask_for_all(); }
-    return multiply_on_registers(c, a, b, size.rows, size.steps(), add, ahead != nullptr && ahead->right != nullptr);
-  }
+/// The product on vectors, eleven rows at a time; `ahead` may be null.
+RADAPT_AVX512 inline void multiply_on_vectors(const SumBlock& c, const LeftTiles& a, const bf16* b,
+                                              const BlockSize& size, bool add, const Ahead* ahead) {
   for (Index first = 0; first < size.rows; first += rows_on_vectors) {
     if (size.columns > tile_columns) {
       multiply_pass<true>(c, a, first, b, size, add, ahead);
@@ -141,6 +128,21 @@ RADAPT_AVX512 inline void multiply_block(const SumBlock& c, const LeftTiles& a, 
       multiply_pass<false>(c, a, first, b, size, add, ahead);
     }
   }
+}
+
+/// The product on tile registers, in which `beside(k)` runs after step k. `Streams`: b is in the second cache.
+template <bool Streams, class Beside>
+RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size,
+                                      bool add, const Beside& beside) {
+  if (size.rows > tile_rows) { return multiply_on_registers<2, Streams>(c, a, b, size.steps(), add, beside); }
+  multiply_on_registers<1, Streams>(c, a, b, size.steps(), add, beside);
+}
+
+/// c = or += a b, with b [steps][2] pair tiles, where sums end with zeros of a or b: at least what is wanted of it.
+RADAPT_AVX512 inline void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size,
+                                         bool add) {
+  if (has_tile_registers()) { return multiply_on_registers<false>(c, a, b, size, add, [](Index) {}); }
+  multiply_on_vectors(c, a, b, size, add, nullptr);
 }
 
 }  // namespace radapt::detail::bf16_tiles

@@ -39,7 +39,7 @@ inline Unit unit_behind(const Unit& unit, Index first, Index end, const Blocking
   return end < part.end_block ? piece(end, 0) : Unit{};
 }
 
-/// Rows of a unit that will be read from where they lie.
+/// Rows of a unit that will be read from where they lie; of none where there is no unit.
 template <class T>
 Lines lines_of(const LeftFactor<T>& a, const Unit& unit) {
   if (!a.has_rows() || unit.steps == 0) { return {}; }
@@ -57,11 +57,27 @@ Lines lines_of(const Y* matrix, const Result<Y>& result, Index first_row, Index 
           static_cast<Index>(2 * tile_columns * sizeof(Y)) / line_bytes};
 }
 
+/// What vectors do while tile registers multiply: they write the block that was multiplied before, and ask for what
+/// comes next.
+template <class Y>
+struct BesideTiles {
+  const Ahead& ahead;
+  const Finish<Y>& before;
+  Index rows_a_step;
+
+  RADAPT_AVX512_PART void operator()(Index k) const {
+    ahead.ask_in_step(k, 0, 1, 0);
+    before.write(k * rows_a_step, (k + 1) * rows_a_step);
+  }
+};
+
 /// One unit with all columns of its part; `sums` are of its block. `cold`: the unit's part of b is in no cache.
+/// `before` is what waits to be written. Its sums may lie where the next ones will: they are read before those are put
+/// away.
 template <class Y>
 RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, Index rows, const bf16* b, float* sums,
-                                 const Blocking& cut, const Part& part, const Unit& unit, const Lines& next,
-                                 bool cold) {
+                                 const Blocking& cut, const Part& part, const Unit& unit, const Lines& next, bool cold,
+                                 Finish<Y>& before) {
   constexpr Index panel = 2 * tile_columns;
   const bool first_piece = unit.from == 0, last_piece = unit.from + cut.depth() >= cut.padded_inner();
   const Index first = unit.block * row_block, panels = (part.end - part.begin) / panel;
@@ -71,17 +87,25 @@ RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, In
   Ahead ahead;
   for (Index i = 0; i < panels; ++i) {
     const Index column = part.begin + i * panel;
-    ahead.next = next.part(i * rows_a_panel, rows_a_panel);
-    if (last_piece) {
-      ahead.residual = lines_of(result.residual, result, first, rows, column);
-      ahead.y = lines_of<Y>(result.y, result, first, rows, column);
-    }
     float* const s = sums + (first_piece && last_piece ? 0 : i * panel * row_block);
     const BlockSize size{rows, std::min(panel, cut.columns - column), inner};
+    const Finish<Y> done = last_piece ? Finish<Y>{&result, s, first, rows, column, cut.columns} : Finish<Y>{};
     const bf16* const behind = tiles + unit.steps * 2 * tile_elements;
+    ahead.next = next.part(i * rows_a_panel, rows_a_panel);
     ahead.right = cold ? behind : nullptr;
-    multiply_block(sums_of_tiles(s), a, tiles, size, !first_piece, &ahead);
-    if (last_piece) { finish_panel(result, s, first, rows, column, cut.columns); }
+    if (has_tile_registers()) {
+      const Index rows_a_step = (row_block + unit.steps - 1) / unit.steps;
+      multiply_on_registers<true>(sums_of_tiles(s), a, tiles, size, !first_piece,
+                                  BesideTiles<Y>{ahead, before, rows_a_step});
+      before = done;
+    } else {
+      if (last_piece) {
+        ahead.residual = lines_of(result.residual, result, first, rows, column);
+        ahead.y = lines_of<Y>(result.y, result, first, rows, column);
+      }
+      multiply_on_vectors(sums_of_tiles(s), a, tiles, size, !first_piece, &ahead);
+      done.write(0, done.rows);
+    }
     tiles = behind;
   }
 }
@@ -90,6 +114,7 @@ template <class Y, class T>
 RADAPT_AVX512 void multiply_part(const Result<Y>& result, const LeftFactor<T>& a, const bf16* b, const Blocking& cut,
                                  const Part& part) {
   TileRegisters registers;
+  Finish<Y> before;
   const bool in_place = a.lies_well(), all_stays = cut.pieces() == 1 || cut.span == 1;
   for (Index first = part.first_block, end; first < part.end_block; first = end) {
     end = std::min(first + cut.span, part.end_block);
@@ -107,10 +132,11 @@ RADAPT_AVX512 void multiply_part(const Result<Y>& result, const LeftFactor<T>& a
         const Lines next = lines_of(a, unit_behind(unit, first, end, cut, part));
         float* const sums = part.sums + (cut.pieces() == 1 ? 0 : (block - first) * cut.group() * row_block);
         const bool cold = block == first && (first == part.first_block || !all_stays);
-        multiply_unit(result, left, rows, b, sums, cut, part, unit, next, cold);
+        multiply_unit(result, left, rows, b, sums, cut, part, unit, next, cold, before);
       }
     }
   }
+  before.write(0, before.rows);
 }
 
 /// Bytes that one thread works in.
@@ -123,8 +149,7 @@ Index product_room(const LeftFactor<T>&, const Blocking& cut) {
 /// the third-level cache, where the next group finds them. Of spans a band has a few, since each reads all of b.
 template <class T>
 Index blocks_of_band(const LeftFactor<T>& a, const Blocking& cut) {
-  constexpr Index band_bytes = 1 << 20;
-  const Index blocks = band_bytes / (row_block * a.inner * static_cast<Index>(sizeof(T)));
+  const Index blocks = cut.band_bytes / (row_block * a.inner * sizeof(T));
   return std::max(blocks, cut.span == 1 ? 1 : 2 * cut.span * cut.pieces());
 }
 

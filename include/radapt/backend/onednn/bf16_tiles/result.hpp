@@ -45,36 +45,55 @@ RADAPT_AVX512_PART void store_halves(T* y, Halves v, Index n) {
   if (n > 16) { store_floats(y + 16, v.right, n - 16); }
 }
 
-/// Writes the sums of one block: `rows` of them, the columns from `column` on.
+/// A block of sums that is done and waits to be written: `rows` of it, the columns from `column` on.
 template <class Y>
-RADAPT_AVX512 void finish_panel(const Result<Y>& result, const float* sums, Index first_row, Index rows, Index column,
-                                Index columns) {
-  const Index n = columns - column;
-  const Halves bias =
-      result.bias == nullptr ? Halves{_mm512_setzero_ps(), _mm512_setzero_ps()} : load_halves(result.bias + column, n);
-  const __m512 factor = _mm512_set1_ps(result.factor);
-  for (Index r = 0; r < rows; ++r) {
-    const float* const from = sums + r / tile_rows * 2 * tile_sums + r % tile_rows * tile_columns;
-    const Index at = (first_row + r) * result.stride + column;
-    Halves v{_mm512_loadu_ps(from), _mm512_loadu_ps(from + tile_sums)};
-    if (result.add) {
-      const Halves y = load_halves(result.y + at, n);
-      v = {_mm512_fmadd_ps(v.left, factor, y.left), _mm512_fmadd_ps(v.right, factor, y.right)};
+struct Finish {
+  const Result<Y>* result = nullptr;
+  const float* sums = nullptr;  ///< as sums_of_tiles has them
+  Index first_row = 0, rows = 0, column = 0, columns = 0;
+
+  /// Writes rows `begin` to `end` of it.
+  RADAPT_AVX512_PART void write(Index begin, Index end) const {
+    end = std::min(end, rows);
+    if (begin >= end) { return; }
+    if (columns - column >= 2 * tile_columns) {
+      write_columns(begin, end, std::integral_constant<Index, 2 * tile_columns>{});
     } else {
-      v = {_mm512_add_ps(v.left, bias.left), _mm512_add_ps(v.right, bias.right)};
-      if (result.activation || result.residual != nullptr) { v = {rounded_to<Y>(v.left), rounded_to<Y>(v.right)}; }
-      if (result.activation) {
-        if (result.h != nullptr) { store_halves(result.h + at, v, n); }
-        v = {activated(*result.activation, v.left), activated(*result.activation, v.right)};
-      }
-      if (result.residual != nullptr) {
-        const Halves residual = load_halves(result.residual + at, n);
-        v = {_mm512_add_ps(v.left, residual.left), _mm512_add_ps(v.right, residual.right)};
-      }
+      write_columns(begin, end, columns - column);
     }
-    store_halves(result.y + at, v, n);
   }
-}
+
+ private:
+  /// `n` columns of them; a constant where it is all of a block, which takes no masks.
+  template <class Count>
+  RADAPT_AVX512_PART void write_columns(Index begin, Index end, Count n) const {
+    const Result<Y>& to = *result;
+    const Halves none{_mm512_setzero_ps(), _mm512_setzero_ps()};
+    const Halves bias = to.bias == nullptr ? none : load_halves(to.bias + column, n);
+    Index at = (first_row + begin) * to.stride + column;
+    for (Index r = begin; r < end; ++r, at += to.stride) {
+      const float* const from = sums + r / tile_rows * 2 * tile_sums + r % tile_rows * tile_columns;
+      Halves v{_mm512_loadu_ps(from), _mm512_loadu_ps(from + tile_sums)};
+      if (to.add) {
+        const __m512 factor = _mm512_set1_ps(to.factor);
+        const Halves y = load_halves(to.y + at, n);
+        v = {_mm512_fmadd_ps(v.left, factor, y.left), _mm512_fmadd_ps(v.right, factor, y.right)};
+      } else {
+        v = {_mm512_add_ps(v.left, bias.left), _mm512_add_ps(v.right, bias.right)};
+        if (to.activation || to.residual != nullptr) { v = {rounded_to<Y>(v.left), rounded_to<Y>(v.right)}; }
+        if (to.activation) {
+          if (to.h != nullptr) { store_halves(to.h + at, v, n); }
+          v = {activated(*to.activation, v.left), activated(*to.activation, v.right)};
+        }
+        if (to.residual != nullptr) {
+          const Halves residual = load_halves(to.residual + at, n);
+          v = {_mm512_add_ps(v.left, residual.left), _mm512_add_ps(v.right, residual.right)};
+        }
+      }
+      store_halves(to.y + at, v, n);
+    }
+  }
+};
 
 }  // namespace radapt::detail::bf16_tiles
 RADAPT_AVX512_END

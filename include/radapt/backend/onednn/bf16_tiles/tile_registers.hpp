@@ -55,19 +55,12 @@ class TileRegisters {
   Index rows_ = 0;
 };
 
-/// What is read for the first time by a product of few rows is asked for so many bytes ahead.
-inline constexpr Index bytes_ahead = 8192;
-
-/// Asks for what lies that far behind the two pair tiles of a step.
-RADAPT_AVX512_PART void ask_for_step_behind(const bf16* b) {
-  const char* const soon = reinterpret_cast<const char*>(b) + bytes_ahead;
-  for (Index line = 0; line < 2 * tile_rows; ++line) { _mm_prefetch(soon + line_bytes * line, _MM_HINT_T0); }
-}
-
-/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Cold`:
-/// the tiles of b are in no cache, and those of the next block follow.
-template <int Tiles, bool Cold>
-RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index steps, bool add) {
+/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Streams`: b
+/// comes from the second cache and passes by, so that a stays in the first. Calls `beside(k)` after step k: the tiles are
+/// multiplied while it runs.
+template <int Tiles, bool Streams, class Beside>
+RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index steps, bool add,
+                                      const Beside& beside) {
   const int row_bytes = static_cast<int>(c.stride * sizeof(float));
   if (add) {
     _tile_loadd(0, c.data, row_bytes);
@@ -87,8 +80,13 @@ RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, con
   const bf16 *upper = a.data, *lower = a.lower();
   for (Index k = 0; k < steps; ++k) {
     _tile_loadd(4, upper, a.row_bytes);
-    _tile_loadd(6, b, tile_row_bytes);
-    _tile_loadd(7, b + tile_elements, tile_row_bytes);
+    if constexpr (Streams) {
+      _tile_stream_loadd(6, b, tile_row_bytes);
+      _tile_stream_loadd(7, b + tile_elements, tile_row_bytes);
+    } else {
+      _tile_loadd(6, b, tile_row_bytes);
+      _tile_loadd(7, b + tile_elements, tile_row_bytes);
+    }
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
     if constexpr (Tiles == 2) {
@@ -96,7 +94,7 @@ RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, con
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
-    if constexpr (Cold) { ask_for_step_behind(b); }
+    beside(k);
     upper += a.step;
     lower += a.step;
     b += 2 * tile_elements;
@@ -107,17 +105,6 @@ RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, con
     _tile_stored(2, c.data + c.below, row_bytes);
     _tile_stored(3, c.data + c.below + c.right, row_bytes);
   }
-}
-
-/// The same for at least the upper `rows` of 32.
-RADAPT_AMX inline void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index rows,
-                                             Index steps, bool add, bool cold) {
-  if (rows > tile_rows) {
-    return cold ? multiply_on_registers<2, true>(c, a, b, steps, add)
-                : multiply_on_registers<2, false>(c, a, b, steps, add);
-  }
-  return cold ? multiply_on_registers<1, true>(c, a, b, steps, add)
-              : multiply_on_registers<1, false>(c, a, b, steps, add);
 }
 
 }  // namespace radapt::detail::bf16_tiles
