@@ -104,7 +104,7 @@ TEST_CASE("products with constant weights are those with plain ones, from copies
   for (float& b : bias) { b = static_cast<float>(random.normal()); }
   onednn plain, packed;
   packed.promise_constant(weight.data(), weight.size());
-  for (const Index rows : {Index{1}, Index{50}, Index{63}, PackedWeights::most_rows + 1}) {
+  for (const Index rows : {Index{1}, Index{50}, Index{63}, PackedWeights::most_rows() + 1}) {
     std::vector<float> x(rows * in), expected(rows * out), y(rows * out, NAN);
     for (float& v : x) { v = static_cast<float>(random.normal()); }
     const auto run_on = [&](onednn& device, std::vector<float>& to) {

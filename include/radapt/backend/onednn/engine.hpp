@@ -79,7 +79,7 @@ class onednn {
   /// y = act(x W^T + b) from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
   bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight,
                        const float* bias, std::optional<Activation> activation = {}) {
-    if (rows == 0 || rows > PackedWeights::most_rows || !constant_.covers(weight)) { return false; }
+    if (rows == 0 || rows > PackedWeights::most_rows() || !constant_.covers(weight)) { return false; }
     packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight, bias,
                      {.bias = bias != nullptr, .activation = activation}, constant_);
     return true;

@@ -62,6 +62,21 @@ void map_kept_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const
 inline void add_bias(float* y, const float* bias, Index rows, Index width) {
   parallel_for(rows, width, [&](Index r) { add_to(y + r * width, bias, width); });
 }
+/// h += bias, which may be null, and y = act(h); y may be h. On AVX-512 row by row, so that h passes once.
+inline void add_bias_and_activate(onednn& device, Activation kind, float* y, float* h, const float* bias, Index rows,
+                                  Index width) {
+#ifdef RADAPT_HAS_AVX512
+  if (avx512::available<float>()) {
+    return parallel_for(rows, 2 * width, [&](Index r) {
+      float* const row = h + r * width;
+      if (bias != nullptr) { add_to(row, bias, width); }
+      avx512::activate(kind, y + r * width, row, width);
+    });
+  }
+#endif
+  if (bias != nullptr) { add_bias(h, bias, rows, width); }
+  device.activate(kind, y, h, rows * width);
+}
 inline void add_bias_and_residual(float* y, const float* bias, const float* residual, Index rows, Index width) {
   parallel_for(rows, width, [&](Index r) {
     float* const row = y + r * width;
@@ -90,9 +105,10 @@ inline void launch(onednn& device, const op::linear_activation_forward<float>& o
   if (!keeps && device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) {
     return;
   }
-  const Matrix<float> h = keeps ? o.h : o.y;
-  launch(device, op::linear_forward<float>{.y = h, .x = o.x, .weight = o.weight, .bias = o.bias});
-  launch(device, op::activation_forward<float>{.y = o.y, .x = h, .kind = o.kind});
+  float* const h = keeps ? o.h.data : o.y.data;
+  const bool packed = keeps && device.multiply_packed(h, o.x.data, rows, in, out, o.weight.data, o.bias.data);
+  if (!packed) { check_product(product(h, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true})); }
+  add_bias_and_activate(device, o.kind, o.y.data, h, packed ? nullptr : o.bias.data, rows, out);
 }
 
 inline void launch(onednn& device, const op::linear_residual_forward<float>& o) {
