@@ -17,8 +17,8 @@ class PackedWeights {
  public:
   /// Rows up to which a packed matrix is multiplied by. Measured with AVX-512 on several matrices in turn, one thread,
   /// as ratios to dnnl_sgemm: 1.2 to 1.4 at 50 rows, 1.0 to 1.4 at 197; on Zen 5 1.15 at 197, 1.07 to 1.12 at 257 (an
-  /// image of L/14), 1.05 to 1.09 at 384, 1.07 at 400 (eight images of B/32, as a whole). On a Xeon with AMX 1.25 at 50,
-  /// 1.05 at 197, but 0.94 at 257, and 0.9 at 288.
+  /// image of L/14), 1.05 to 1.09 at 384, 1.07 at 400 (eight images of B/32, as a whole). On a Xeon with AMX 1.25 at
+  /// 50, 1.05 at 197, but 0.94 at 257, and 0.9 at 288.
   static Index most_rows() {
     constexpr unsigned amx = dnnl_cpu_isa_avx512_core_amx;
     static const bool has_amx = (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & amx) == amx;

@@ -68,7 +68,7 @@ struct BlockSize {
 /// Without `Both` only the left sixteen columns.
 template <Index Rows, bool Both>
 RADAPT_AVX512 void multiply_rows_on_vectors(const SumBlock& c, const LeftTiles& a, Index first, const bf16* b,
-                                       const BlockSize& size, bool add, const Ahead* ahead) {
+                                            const BlockSize& size, bool add, const Ahead* ahead) {
   const auto row_of_sums = [&](Index r) {
     const Index row = first + r;
     return c.data + row / tile_rows * c.below + row % tile_rows * c.stride;
@@ -141,7 +141,9 @@ RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, con
 /// c = or += a b, with b [steps][2] pair tiles, where sums end with zeros of a or b: at least what is wanted of it.
 RADAPT_AVX512 inline void multiply_block(const SumBlock& c, const LeftTiles& a, const bf16* b, const BlockSize& size,
                                          bool add) {
-  if (has_tile_registers()) { return multiply_on_registers<false>(c, a, b, size, add, [](Index) {}); }
+  if (has_tile_registers()) {
+    return multiply_on_registers<false>(c, a, b, size, add, [](Index) {});
+  }
   multiply_on_vectors(c, a, b, size, add, nullptr);
 }
 

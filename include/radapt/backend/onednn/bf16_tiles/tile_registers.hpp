@@ -55,9 +55,9 @@ class TileRegisters {
   Index rows_ = 0;
 };
 
-/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Streams`: b
-/// comes from the second cache and passes by, so that a stays in the first. Calls `beside(k)` after step k: the tiles are
-/// multiplied while it runs.
+/// c = or += a b over `steps` of 32, b being [steps][2] pair tiles. With `Tiles` = 1 only the upper 16 rows. `Streams`:
+/// b comes from the second cache and passes by, so that a stays in the first. Calls `beside(k)` after step k: the tiles
+/// are multiplied while it runs.
 template <int Tiles, bool Streams, class Beside>
 RADAPT_AMX void multiply_on_registers(const SumBlock& c, const LeftTiles& a, const bf16* b, Index steps, bool add,
                                       const Beside& beside) {
