@@ -9,9 +9,9 @@ RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
 
 /// Elements of a sum that are added up before it is put away: of a layer of ViT-L/14, 1,024 wide, all. Putting away
-/// counts for more than that the rows' piece, 64 KB, passes the first cache: on tile registers one piece was 1.1 times as
-/// good as pieces of 256, 1.25 times before an activation (Xeon with AMX, 768 and 1,024 wide), and on vectors 1024 was
-/// 1.02 to 1.03 times as good as 768, and 768 1.05 times as 256 (Zen 5).
+/// counts for more than that the rows' piece, 64 KB, passes the first cache: on tile registers one piece was 1.1 times
+/// as good as pieces of 256, 1.25 times before an activation (Xeon with AMX, 768 and 1,024 wide), and on vectors 1024
+/// was 1.02 to 1.03 times as good as 768, and 768 1.05 times as 256 (Zen 5).
 inline constexpr Index depth_of_sums = 1024;
 
 /// Blocks of 32 rows that pass through a piece of the right factor before the next piece comes. One where there are
