@@ -62,6 +62,7 @@ void map_kept_rows(onednn& device, Matrix<float> y, Matrix<const float> x, const
 inline void add_bias(float* y, const float* bias, Index rows, Index width) {
   parallel_for(rows, width, [&](Index r) { add_to(y + r * width, bias, width); });
 }
+
 /// h += bias, which may be null, and y = act(h); y may be h. On AVX-512 row by row, so that h passes once.
 inline void add_bias_and_activate(onednn& device, Activation kind, float* y, float* h, const float* bias, Index rows,
                                   Index width) {
@@ -77,6 +78,7 @@ inline void add_bias_and_activate(onednn& device, Activation kind, float* y, flo
   if (bias != nullptr) { add_bias(h, bias, rows, width); }
   device.activate(kind, y, h, rows * width);
 }
+
 inline void add_bias_and_residual(float* y, const float* bias, const float* residual, Index rows, Index width) {
   parallel_for(rows, width, [&](Index r) {
     float* const row = y + r * width;

@@ -28,9 +28,9 @@ struct Ahead {
   Lines y;                      ///< where they will be written
   const bf16* right = nullptr;  ///< the panel of the right factor that is multiplied next, if it is in no cache
 
-  /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes` and write
-  /// `rows_a_step` rows of the result: many at a time would keep the block waiting.
-  RADAPT_AVX512_PART void ask_in_step(Index k, Index first, Index passes, Index rows_a_step) const {
+  /// A share of each, in step `k` of the rows from `first` on, which are multiplied in one of `passes`: many at a time
+  /// would keep the block waiting.
+  RADAPT_AVX512_PART void ask_in_step(Index k, Index first, Index passes) const {
     const Index pass = first / rows_on_vectors;
     const auto begin = [&](Index all, Index p) { return all * p / passes; };
     if (k < next.lines) {
@@ -44,11 +44,12 @@ struct Ahead {
         _mm_prefetch(step + line * line_bytes, _MM_HINT_T1);
       }
     }
-    const Index begin_row = first + k * rows_a_step, end_row = begin_row + rows_a_step;
-    for (Index row = begin_row; row < std::min(end_row, residual.rows); ++row) {
+    if (k >= rows_on_vectors) { return; }
+    const Index row = first + k;
+    if (row < residual.rows) {
       for (Index i = 0; i < residual.lines; ++i) { _mm_prefetch(residual.line(row, i), _MM_HINT_T0); }
     }
-    for (Index row = begin_row; row < std::min(end_row, y.rows); ++row) {
+    if (row < y.rows) {
       for (Index i = 0; i < y.lines; ++i) { __builtin_prefetch(y.line(row, i), 1, 3); }
     }
   }
@@ -83,7 +84,7 @@ RADAPT_AVX512 void multiply_rows_on_vectors(const SumBlock& c, const LeftTiles& 
   const char* rows = reinterpret_cast<const char*>(a.data) + first * row_bytes;
   const Index steps = size.steps(), passes = (size.rows + rows_on_vectors - 1) / rows_on_vectors;
   for (Index k = 0; k < steps; ++k) {
-    if (ahead != nullptr) { ahead->ask_in_step(k, first, passes, k < rows_on_vectors ? 1 : 0); }
+    if (ahead != nullptr) { ahead->ask_in_step(k, first, passes); }
     const Index pairs = k + 1 < steps ? tile_depth / 2 : size.last_pairs();
     for (Index pair = 0; pair < pairs; ++pair) {
       const __m512bh b_left = (__m512bh)_mm512_loadu_ps(b + pair * tile_depth);

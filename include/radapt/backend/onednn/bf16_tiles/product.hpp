@@ -63,10 +63,10 @@ template <class Y>
 struct BesideTiles {
   const Ahead& ahead;
   const Finish<Y>& before;
-  Index rows_a_step;
+  Index rows_a_step;  ///< so many that all 32 are written when the last step is done
 
   RADAPT_AVX512_PART void operator()(Index k) const {
-    ahead.ask_in_step(k, 0, 1, 0);
+    ahead.ask_in_step(k, 0, 1);
     before.write(k * rows_a_step, (k + 1) * rows_a_step);
   }
 };
@@ -99,7 +99,7 @@ RADAPT_AVX512 void multiply_unit(const Result<Y>& result, const LeftTiles& a, In
                                   BesideTiles<Y>{ahead, before, rows_a_step});
       before = done;
     } else {
-      if (last_piece) {
+      if (last_piece) {  // with tile registers, asking for the lines of a result costs more than waiting for them
         ahead.residual = lines_of(result.residual, result, first, rows, column);
         ahead.y = lines_of<Y>(result.y, result, first, rows, column);
       }
