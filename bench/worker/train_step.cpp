@@ -5,7 +5,7 @@
 #include "bench/worker/files.hpp"
 #include "bench/worker/precision.hpp"
 #include "bench/worker/work.hpp"
-#include "radapt/io/load.hpp"
+#include "radapt/io/load_mapped.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
@@ -35,7 +35,7 @@ class Steps : public Work {
 
  private:
   Steps(const Request& request, const nlohmann::json& file)
-      : base_(radapt::with_adapters<radapt::RAdapter<>>(radapt::load<radapt::Clip<Arch>>(request.weights))),
+      : base_(radapt::with_adapters<radapt::RAdapter<>>(radapt::load_mapped<radapt::Clip<Arch>>(request.weights))),
         captions_(captions_of<Model>(file["captions"], request.batch)),
         trainer_(base_, options(request.batch, longest(captions_))),
         pixels_(request.batch * Model::PixelRow::width, radapt::memory_of<Backend>()) {
@@ -77,7 +77,7 @@ class Steps : public Work {
     trainer_.use_masks(nullptr);
   }
 
-  radapt::Weights<Model> base_;
+  radapt::ConstWeights<Model> base_;
   radapt::Captions captions_;
   Trainer trainer_;
   radapt::Buffer<float> pixels_;  // where the backend reads it best

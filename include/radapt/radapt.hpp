@@ -30,6 +30,7 @@
 #include "radapt/clip/spurious_phrases.hpp"
 #include "radapt/clip/transfer.hpp"
 #include "radapt/clip/transfer_between_shapes.hpp"
+#include "radapt/clip/with_adapters.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/core/concepts.hpp"
 #include "radapt/core/copy.hpp"

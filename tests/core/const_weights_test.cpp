@@ -115,6 +115,9 @@ TEST_CASE("tensors may lie anywhere: ranges are what touches and is of one kind,
       const auto original = weights.tensor(tensor.name());
       CHECK(std::equal(tensor.data, tensor.data + tensor.size(), original.data, original.data + original.size()));
     }
+    for (Index k = 0; k < places.size(); ++k) { CHECK(scattered.in_file(places[k]) == in_file[k]); }
+    CHECK_FALSE(scattered.in_file(file.data() + 16));  // between two ranges
+    CHECK(scattered.bytes() == (7 + 5 + 4 + 6) * sizeof(float));
     REQUIRE(scattered.ranges().size() == expected.size());
     for (Index k = 0; k < expected.size(); ++k) {
       CHECK(scattered.ranges()[k].begin == expected[k].begin);
@@ -124,6 +127,19 @@ TEST_CASE("tensors may lie anywhere: ranges are what touches and is of one kind,
   };
   check({true, true, true, true}, {{scale, 16, true}, {weight, 6, true}});
   check({true, true, false, true}, {{scale, 7, true}, {shift, 5, false}, {bias, 4, true}, {weight, 6, true}});
+}
+
+TEST_CASE("weights are the same where every tensor is, in one place or two") {
+  const auto weights = numbered<Model>();
+  auto others = numbered<Model>();
+  const ConstWeights<Model> a = weights, b = others;
+  CHECK(same_weights(a, a));
+  CHECK(same_weights(a, b));
+  others.tree().scale.data[6] = 0;
+  CHECK_FALSE(same_weights(a, b));
+  const auto two = numbered<Head>(2), three = numbered<Head>(3);
+  CHECK_FALSE(same_weights(ConstWeights<Head>(two), ConstWeights<Head>(three)));
+  CHECK(a.bytes() == weights.buffer().size() * sizeof(float));
 }
 
 TEST_CASE("a device that wants to know is told of every range, and whether it lies in a file") {

@@ -112,7 +112,7 @@ void output_ensemble(OracleCase& c) {
   const auto table = [&](const std::string& name) {
     return radapt::Scores<T>{.values = c.read<T>(name), .width = c.extent(name, 1)};
   };
-  using Pair = radapt::OutputEnsemblePair<Net<T>, Net<T>>;
+  using Pair = radapt::OutputEnsemblePair<Net<T>, SmallNet>;
   const auto mixture = Pair::probabilities(c.number("alpha"), table("tuned"), table("zero_shot"),
                                            c.number("tuned_temperature"), c.number("zero_shot_temperature"));
   // Probabilities are rounded to T, and their mixture again.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cases/reference_kernels.hpp"
+#include "ensemble/small_net.hpp"
 #include "radapt/core/random.hpp"
 #include "radapt/ensemble/output_pair.hpp"
 #include "radapt/ensemble/vrf.hpp"
@@ -225,14 +226,11 @@ TEST_CASE_TEMPLATE("distances on a backend are those of the call without one", T
 }
 
 TEST_CASE("VRF on a backend is VRF") {
-  struct Model {
-    using element = double;
-  };
   const World w;
   const auto o = options();
   const auto expected = w.predict(o);
   radapt::Context<radapt::reference> context;
-  const auto got = radapt::VariancePair<Model, Model>::predict(
+  const auto got = radapt::VariancePair<radapt::Weights<SmallNet, double>, SmallNet>::predict(
       context, w.failures(), rows_of(w.test_features, World::width), rows_of(w.test_tuned, World::classes),
       rows_of(w.test_zero_shot, World::classes), o);
   CHECK(got.k == expected.k);

@@ -82,6 +82,10 @@ template <class W>
 bool same_bits(const W& a, const W& b) {
   return std::equal(a.buffer().begin(), a.buffer().end(), b.buffer().begin(), b.buffer().end());
 }
+template <class M>
+bool reads_in_place(const radapt::ConstWeights<M, double>& view, const radapt::Weights<M, double>& weights) {
+  return view.ranges().size() == 1 && view.ranges()[0].begin == weights.buffer().data();
+}
 template <class W>
 W mean(const W& a, const W& b) {
   W out = a;
@@ -228,7 +232,7 @@ TEST_CASE("TPGM as a word is tpgm() on what the run leaves") {
   const auto pair = radapt::deploy(std::array{&first, &second}, 0.8, plain_loss, settings);
   const auto soup = mean(radapt::merge(0.8, first.averaged()), radapt::merge(0.8, second.averaged()));
   CHECK(same_bits(pair.tuned, radapt::tpgm(plain, soup, plain_loss, settings).weights));
-  CHECK(&pair.zero_shot() == &adapted);
+  CHECK(reads_in_place(pair.zero_shot, adapted));
 }
 
 TEST_CASE("OSE as a word leaves the tuned weights and the base, which is not copied, and mixes what they say") {
@@ -238,7 +242,7 @@ TEST_CASE("OSE as a word leaves the tuned weights and the base, which is not cop
   train(trainer, 1);
   const auto pair = radapt::deploy(trainer, 0.6);
   CHECK(same_bits(pair.tuned, radapt::interpolate(0.6, base, trainer.averaged())));
-  CHECK(&pair.zero_shot() == &base);
+  CHECK(reads_in_place(pair.zero_shot, base));
 
   std::vector<double> pixels(batch * Plain::PixelRow::width);
   radapt::Random random(1);
@@ -249,7 +253,7 @@ TEST_CASE("OSE as a word leaves the tuned weights and the base, which is not cop
     session.logits(pixels, z.values);
     return z;
   };
-  const auto tuned = logits(pair.tuned), zero_shot = logits(pair.zero_shot());
+  const auto tuned = logits(pair.tuned), zero_shot = logits(pair.zero_shot);
   REQUIRE(tuned.values != zero_shot.values);
   CHECK(pair.probabilities(0.0, tuned, zero_shot).values == radapt::probabilities(zero_shot).values);
   CHECK(pair.probabilities(1.0, tuned, zero_shot).values == radapt::probabilities(tuned).values);
@@ -266,7 +270,7 @@ TEST_CASE("VRF on an R-Adapter is a word: merged weights beside the base, and vr
   const auto pair = radapt::deploy(trainer, 0.5);
   static_assert(std::is_same_v<decltype(pair.tuned), radapt::Weights<Plain, double>>);
   CHECK(same_bits(pair.tuned, radapt::merge(0.5, trainer.averaged())));
-  CHECK(&pair.zero_shot() == &base);
+  CHECK(reads_in_place(pair.zero_shot, base));
 
   const std::vector<double> tuned{2, 0, 0, 0, 1, 0, 0, 0, 3, 1, 0, 0}, zero_shot{0, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 2};
   const std::vector<double> features{1, 0, 0, 1, 1, 1, 3, 1};
@@ -316,5 +320,5 @@ TEST_CASE("ProLoRA as a word moves the averaged adapters into another base") {
   train(other, 1);
   const auto pair = radapt::deploy(other, 0.8, target, how);
   CHECK(same_bits(pair.tuned, radapt::deploy(trainer, 0.8, target, how).weights));
-  CHECK(&pair.zero_shot() == &target);
+  CHECK(reads_in_place(pair.zero_shot, target));
 }

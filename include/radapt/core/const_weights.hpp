@@ -1,6 +1,7 @@
 #pragma once
 /// Weights that are only read, wherever they lie.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,6 +52,18 @@ class ConstWeights {
   Index classes() const { return classes_; }
   /// Where the elements are, in the order of their addresses; padding between tensors may be among them.
   const std::vector<WeightRange<T>>& ranges() const { return ranges_; }
+  /// Bytes of all ranges.
+  Index bytes() const {
+    Index elements = 0;
+    for (const WeightRange<T>& range : ranges_) { elements += range.elements; }
+    return elements * sizeof(T);
+  }
+  /// Whether an address is one of a mapped file.
+  bool in_file(const T* place) const {
+    return std::any_of(ranges_.begin(), ranges_.end(), [&](const WeightRange<T>& range) {
+      return range.in_file && place >= range.begin && place < range.begin + range.elements;
+    });
+  }
 
   /// The tensors by name, in the order of the tree.
   std::vector<Tensor<const T>> tensors() const {
@@ -96,6 +109,18 @@ class ConstWeights {
   Tree tree_{};
   std::vector<WeightRange<T>> ranges_;
 };
+
+/// Whether two weights of one model are equal, tensor by tensor, to the bit; those that lie in one place are not read.
+template <class M, class T>
+bool same_weights(const ConstWeights<M, T>& a, const ConstWeights<M, T>& b) {
+  if (a.classes() != b.classes()) { return false; }
+  const auto first = a.tensors(), second = b.tensors();
+  for (Index k = 0; k < first.size(); ++k) {
+    const T *const x = first[k].data, *const y = second[k].data;
+    if (x != y && std::memcmp(x, y, first[k].size() * sizeof(T)) != 0) { return false; }
+  }
+  return true;
+}
 
 /// Promises a backend that wants to know that these weights stay as they are while `device` lives.
 template <class M, class T>

@@ -1,6 +1,8 @@
 #pragma once
 /// WiSE-FT: a straight line between two weights of one model (methods.md 2.1).
-#include "radapt/core/weights.hpp"
+#include <utility>
+
+#include "radapt/core/const_weights.hpp"
 #include "radapt/ensemble/checks.hpp"
 
 namespace radapt {
@@ -9,21 +11,25 @@ namespace radapt {
 /// bit for bit, values outside 0 .. 1 extrapolate. Weights of two different models do not compile. An alpha that is no
 /// number and heads of different class sets are errors.
 template <class M, class T>
-Weights<M, T> interpolate(double alpha, const Weights<M, T>& zero_shot, const Weights<M, T>& tuned) {
+Weights<M, T> interpolate(double alpha, const ConstWeights<M, T>& zero_shot, Weights<M, T> tuned) {
   detail::check_finite("interpolate", "alpha", alpha);
   detail::check_same_classes("interpolate", zero_shot, tuned);
-  if (alpha == 0.0) { return zero_shot; }
+  if (alpha == 0.0) { return zero_shot.copy(); }
   if (alpha == 1.0) { return tuned; }
-  Weights<M, T> mixed = zero_shot;
-  each(
-      [&](auto& out, const auto& a, const auto& b) {
-        for (Index i = 0; i < out.size(); ++i) {
-          out.data[i] =
-              static_cast<T>((1.0 - alpha) * static_cast<double>(a.data[i]) + alpha * static_cast<double>(b.data[i]));
-        }
-      },
-      mixed.tree(), zero_shot.tree(), tuned.tree());
-  return mixed;
+  const auto to = tuned.tensors();
+  const auto from = zero_shot.tensors();
+  for (Index k = 0; k < to.size(); ++k) {
+    T* const out = to[k].data;
+    const T* const a = from[k].data;
+    for (Index i = 0; i < to[k].size(); ++i) {
+      out[i] = static_cast<T>((1.0 - alpha) * static_cast<double>(a[i]) + alpha * static_cast<double>(out[i]));
+    }
+  }
+  return tuned;
+}
+template <class M, class T>
+Weights<M, T> interpolate(double alpha, const Weights<M, T>& zero_shot, Weights<M, T> tuned) {
+  return interpolate(alpha, ConstWeights<M, T>(zero_shot), std::move(tuned));
 }
 
 /// The reason type of weights that do not belong together.

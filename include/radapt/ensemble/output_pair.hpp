@@ -3,26 +3,26 @@
 #include <cstdint>
 #include <vector>
 
+#include "radapt/core/const_weights.hpp"
 #include "radapt/ensemble/output.hpp"
 #include "radapt/ensemble/vrf.hpp"
 
 namespace radapt {
 
-/// The fine-tuned weights, and those that the run began with, which stay where they are and must outlive this object.
-/// Where adapters were folded in, the latter still have theirs, as the identity: a session on them with
+/// The fine-tuned weights, and those that the run began with, read where they lie: Weights that the run was given must
+/// outlive this object. Where adapters were folded in, they still have theirs, as the identity: a session on them with
 /// `{.adapter_alpha = 0}` is the zero-shot model.
-template <class Tuned, class ZeroShot>
+template <class Tuned, class Base>
 struct ModelPair {
   using element = typename Tuned::element;
   Tuned tuned;
-  const ZeroShot* base;
-  const ZeroShot& zero_shot() const { return *base; }
+  ConstWeights<Base, element> zero_shot;
 };
 
 /// OSE: the probabilities of both, mixed with one constant. Logits are tables (samples, classes), of a session on
-/// `tuned` and of one on `zero_shot()`.
-template <class Tuned, class ZeroShot>
-struct OutputEnsemblePair : ModelPair<Tuned, ZeroShot> {
+/// `tuned` and of one on `zero_shot`.
+template <class Tuned, class Base>
+struct OutputEnsemblePair : ModelPair<Tuned, Base> {
   /// alpha softmax(tuned / its temperature) + (1 - alpha) softmax(zero_shot / its temperature), alpha from 0 to 1. It
   /// is another number than that of deploy(), and is chosen on in-distribution validation data as well. Errors: as
   /// probabilities() and mix_probabilities().
@@ -36,8 +36,8 @@ struct OutputEnsemblePair : ModelPair<Tuned, ZeroShot> {
 
 /// VRF: the same with a weight for every sample. Features (samples, width) are those of `tuned`, the tower that is
 /// deployed, both for the failure set and for what is predicted (methods.md 8, constraint 4).
-template <class Tuned, class ZeroShot>
-struct VariancePair : ModelPair<Tuned, ZeroShot> {
+template <class Tuned, class Base>
+struct VariancePair : ModelPair<Tuned, Base> {
   /// What the fine-tuned model has learned, from training samples and their class ids.
   template <score_table F, score_table A, score_table B>
   static FailureSet<typename Tuned::element> failure_set(const F& features, const A& tuned_logits,

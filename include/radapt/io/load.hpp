@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "radapt/clip/clip.hpp"
-#include "radapt/core/copy.hpp"
+#include "radapt/clip/with_adapters.hpp"  // what comes next, for who trains
 #include "radapt/io/clip_config.hpp"
 #include "radapt/io/names.hpp"
 #include "radapt/io/position_embedding.hpp"
@@ -93,17 +93,6 @@ Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options
     detail::read_tensor<typename M::arch>(tensor, assembly, options.positions);
   }
   return weights;
-}
-
-/// The same CLIP with the adapters of Policy at their first values: it computes what `plain` computes.
-template <class Policy, class Arch, class Unlock, class T>
-Weights<Clip<Arch, Policy, Unlock>, T> with_adapters(const Weights<Clip<Arch, NoAdapter, Unlock>, T>& plain,
-                                                     std::uint64_t seed = 0) {
-  Weights<Clip<Arch, Policy, Unlock>, T> out;
-  copy_by_name(out, plain);
-  Random random(seed);
-  Clip<Arch, Policy, Unlock>::initialise(out.tree(), random);
-  return out;
 }
 
 /// Writes weights under the names of `origin`, stored as F32, F16 or BF16, with the configuration that goes with them:

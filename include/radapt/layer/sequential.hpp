@@ -99,12 +99,12 @@ struct Sequential : layer_defaults {
   template <template <class, class> class Slot, Index... I>
   struct ParamsOf<Slot, std::index_sequence<I...>>
       : detail::Child<I, typename detail::layer_of<Ls>::template Params<Slot>>... {
-    static constexpr void each(auto&& f, auto&... t) {
+    [[gnu::always_inline]] static constexpr void each(auto&& f, auto&... t) {
       (each_child<I>(f, Label(detail::unnamed<Ls>::label), t...), ...);
     }
     static constexpr Index size = sizeof...(I);
     template <Index J>
-    static constexpr void each_child(auto&& f, Label label, auto&... t) {
+    [[gnu::always_inline]] static constexpr void each_child(auto&& f, Label label, auto&... t) {
       f(label, detail::child_at<J>(t)...);
     }
     /// Position of the child with that name, or the number of children.

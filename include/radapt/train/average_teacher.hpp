@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "radapt/backend/run.hpp"
-#include "radapt/core/weights.hpp"
 #include "radapt/loss/terms.hpp"
 #include "radapt/op/elementwise.hpp"
 
@@ -13,12 +12,12 @@ namespace radapt {
 template <class Model, class T>
 class AverageTeacher {
  public:
-  /// Begins at the trained tensors as they are. `base` and `state` are those of the trainer.
+  /// Begins at the trained tensors of `state`, the trainer's, as they are.
   template <class State>
-  void begin(const Weights<Model, T>& base, State& state, const MemorySource& source = host_memory) {
+  void begin(State& state, const MemorySource& source = host_memory) {
     buffer_ = Buffer<T>(state.size(), source);
     std::copy(state.parameter_buffer().begin(), state.parameter_buffer().end(), buffer_.begin());
-    values_ = base.tree();
+    values_ = state.base_values();
     const auto places = leaves<T>(values_);
     for (const auto& slot : state.slots()) { places[slot.position].place->data = buffer_.data() + slot.offset; }
   }

@@ -2,6 +2,7 @@
 /// From a trained state to what is deployed: average, alpha, merge, head, in that order (methods.md 8, constraint 4).
 /// What takes more than one run and alpha is in radapt/train/deploy_ensembles.hpp and radapt/train/deploy_transfer.hpp.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "radapt/clip/zero_shot.hpp"
@@ -79,7 +80,7 @@ template <class R, class Backend, class T>
 auto folded(Trainer<R, Backend, T>& trainer, double alpha) {
   if constexpr (deploys_with<R, Rescale>) {
     if constexpr (Trainer<R, Backend, T>::has_products) {
-      if (trainer.products().has_value()) { return trainer.products()->merge(alpha, trainer.base()); }
+      if (trainer.products().has_value()) { return trainer.products()->merge(alpha, trainer.base().copy()); }
     }
     return merge(alpha, trainer.averaged());
   } else {
@@ -89,9 +90,9 @@ auto folded(Trainer<R, Backend, T>& trainer, double alpha) {
 
 /// What alpha does to weights that are folded already: Interpolate, or nothing.
 template <class R, class M, class T, class W>
-W interpolated(double alpha, const Weights<M, T>& base, W weights) {
+W interpolated(double alpha, const ConstWeights<M, T>& base, W weights) {
   if constexpr (deploys_with<R, Interpolate>) {
-    return interpolate(alpha, base, weights);
+    return interpolate(alpha, base, std::move(weights));
   } else {
     if constexpr (!deploys_with<R, Rescale>) { check_no_alpha(alpha); }
     return weights;

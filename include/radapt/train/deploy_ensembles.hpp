@@ -138,11 +138,7 @@ std::vector<weights_of<Runs>*> checked_runs(const Runs& runs) {
   }
   const auto& first = list.front()->base();
   for (Index i = 1; i < list.size(); ++i) {
-    const auto& base = list[i]->base();
-    const bool same = &base == &first ||
-                      (base.classes() == first.classes() && std::equal(base.buffer().begin(), base.buffer().end(),
-                                                                       first.buffer().begin(), first.buffer().end()));
-    if (!same) {
+    if (!same_weights(list[i]->base(), first)) {
       fail({.what = "deploy, run " + std::to_string(i) + " of a soup",
             .expected = "a run that began with the same weights as the first",
             .got = "another base",
@@ -153,9 +149,18 @@ std::vector<weights_of<Runs>*> checked_runs(const Runs& runs) {
   return list;
 }
 
+template <trainer_list Runs>
+auto base_of(const Runs& runs) {
+  return (*std::begin(runs))->base();
+}
+template <class R, class T>
+ConstWeights<typename R::trained, T> base_of(const SavedRuns<R, T>& saved) {
+  return *saved.base;
+}
+
 /// What Soup and alpha make of weights that the runs left, and of the base.
 template <class R, class M, class T, class W>
-W soup_of(double alpha, const Weights<M, T>& base, const std::vector<W>& finished) {
+W soup_of(double alpha, const ConstWeights<M, T>& base, const std::vector<W>& finished) {
   std::vector<const W*> list;
   for (const W& weights : finished) { list.push_back(&weights); }
   return interpolated<R>(alpha, base, uniform_soup(list));
@@ -175,39 +180,30 @@ auto tuned_of(const SavedRuns<R, T>& saved, double alpha) {
   if constexpr (deploys_with<R, Rescale>) {
     std::vector<decltype(merge(alpha, *list.front()))> finished;
     for (const auto* weights : list) { finished.push_back(merge(alpha, *weights)); }
-    return soup_of<R>(alpha, *saved.base, finished);
+    return soup_of<R>(alpha, base_of(saved), finished);
   } else {
-    return interpolated<R>(alpha, *saved.base, uniform_soup(list));
+    return interpolated<R>(alpha, base_of(saved), uniform_soup(list));
   }
 }
-template <trainer_list Runs>
-const auto& base_of(const Runs& runs) {
-  return (*std::begin(runs))->base();
-}
-template <class R, class T>
-const auto& base_of(const SavedRuns<R, T>& saved) {
-  return *saved.base;
-}
-
 /// The weights, or the two models where the recipe mixes outputs.
 template <class R, class M, class T, class W>
-auto with_outputs(const Weights<M, T>& base, W tuned) {
+auto with_outputs(const ConstWeights<M, T>& base, W tuned) {
   if constexpr (deploys_with<R, OutputEnsemble>) {
-    return OutputEnsemblePair<W, Weights<M, T>>{{std::move(tuned), &base}};
+    return OutputEnsemblePair<W, M>{{std::move(tuned), base}};
   } else if constexpr (deploys_with<R, VarianceReduction>) {
-    return VariancePair<W, Weights<M, T>>{{std::move(tuned), &base}};
+    return VariancePair<W, M>{{std::move(tuned), base}};
   } else {
     return tuned;
   }
 }
 
 template <class R, class M, class T, class W, class Loss>
-auto projected(const Weights<M, T>& base, const W& tuned, Loss&& loss, const TpgmOptions& options) {
+auto projected(const ConstWeights<M, T>& base, const W& tuned, Loss&& loss, const TpgmOptions& options) {
   const auto result = [&] {
     if constexpr (std::is_same_v<W, Weights<M, T>>) {
-      return tpgm(base, tuned, loss, options);
+      return tpgm(base.copy(), tuned, loss, options);
     } else {
-      return tpgm(merge(0.0, base), tuned, loss, options);  // adapters are folded in: the anchor is the base without
+      return tpgm(merge(0.0, base.copy()), tuned, loss, options);  // adapters are folded in: the anchor is without
     }
   };
   if constexpr (mixes_outputs<R>) {

@@ -44,7 +44,7 @@ auto deploy(Trainer<R, Backend, T>& trainer, double alpha,
     }
     auto moved = transfer_adapters(alpha, trainer.averaged(), target, options, spaces_of);
     if constexpr (detail::mixes_outputs<R>) {
-      return detail::with_outputs<R>(target, std::move(moved.weights));
+      return detail::with_outputs<R>(ConstWeights(target), std::move(moved.weights));
     } else {
       return moved;
     }

@@ -1,12 +1,13 @@
 #pragma once
 /// The trainable side of a model: flat buffers in one layout for parameters, gradients, moments and average, and the
-/// trees that point into them. Frozen leaves of the parameter tree point into the base weights, which are shared and
+/// trees that point into them. Frozen leaves of the parameter tree point to the base weights, which are shared and
 /// not copied.
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "radapt/core/const_weights.hpp"
 #include "radapt/core/error.hpp"
-#include "radapt/core/weights.hpp"
 #include "radapt/train/optimizer.hpp"
 
 namespace radapt {
@@ -38,10 +39,16 @@ class Trainable : check_tuning<Model, Tune> {
     return bind<T>(tree, nullptr, classes);
   }
 
-  /// Copies the trainable tensors of `base`; `base` must outlive this object and is never written.
-  Trainable(const Weights<Model, T>& base, DecayRule rule, const MemorySource& source = host_memory)
-      : base_(&base), values_(base.tree()) {
-    const auto tensors = base.tensors();
+  /// Copies the trainable tensors of `base`, which is never written.
+  Trainable(ConstWeights<Model, T> base, DecayRule rule, const MemorySource& source = host_memory)
+      : base_(std::move(base)) {
+    const auto tensors = base_.tensors();
+    const auto frozen = leaves<T>(base_values_);
+    for (Index k = 0; k < tensors.size(); ++k) {
+      // One type of tree for what is frozen and what is trained: nothing that takes it writes to what is frozen.
+      *frozen[k].place = {const_cast<T*>(tensors[k].data), base_.classes()};
+    }
+    values_ = base_values_;
     const auto gradients = leaves<T>(gradient_tree_);  // null where the policy freezes
     for (const bool decayed : {true, false}) {
       for (Index k = 0; k < tensors.size(); ++k) {
@@ -52,22 +59,25 @@ class Trainable : check_tuning<Model, Tune> {
       }
       if (decayed) { decayed_ = size_; }
     }
-    for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) {
-      *b = Buffer<T>(size_, source);
-    }
+    for (Buffer<T>* b : {&parameters_, &gradients_, &first_moment_, &second_moment_}) { *b = Buffer<T>(size_, source); }
     const auto values = leaves<T>(values_);
     for (const Slot& slot : slots_) {
       const T* from = tensors[slot.position].data;
       T* own = parameters_.data() + slot.offset;
       std::copy(from, from + slot.size, own);
       values[slot.position].place->data = own;
-      *gradients[slot.position].place = {gradients_.data() + slot.offset, base.classes()};
+      *gradients[slot.position].place = {gradients_.data() + slot.offset, base_.classes()};
     }
   }
   Trainable(const Trainable&) = delete;
   Trainable& operator=(const Trainable&) = delete;
 
+  /// The trained tensors, and the others of the base.
   const Values<Model, T>& values() const { return values_; }
+  /// The base, where a backend's kernels read it.
+  const ConstWeights<Model, T>& base() const { return base_; }
+  /// All its tensors, to read only.
+  const Values<Model, T>& base_values() const { return base_values_; }
   Gradients<Model, Tune, T>& gradients() { return gradient_tree_; }
   const std::vector<Slot>& slots() const { return slots_; }
   Index size() const { return size_; }
@@ -81,7 +91,7 @@ class Trainable : check_tuning<Model, Tune> {
 
   /// The base weights with the trained tensors of `from`, a buffer of this layout, in their places.
   Weights<Model, T> assemble(const Buffer<T>& from) const {
-    Weights<Model, T> out = *base_;
+    Weights<Model, T> out = base_.copy();
     const auto tensors = out.tensors();
     for (const Slot& slot : slots_) {
       std::copy(from.data() + slot.offset, from.data() + slot.offset + slot.size, tensors[slot.position].data);
@@ -100,11 +110,11 @@ class Trainable : check_tuning<Model, Tune> {
   }
 
  private:
-  const Weights<Model, T>* base_;
+  ConstWeights<Model, T> base_;
   std::vector<Slot> slots_;
   Index size_ = 0, decayed_ = 0;
   Buffer<T> parameters_, gradients_, first_moment_, second_moment_;
-  Values<Model, T> values_;
+  Values<Model, T> base_values_{}, values_{};
   Gradients<Model, Tune, T> gradient_tree_{};
 };
 

@@ -93,14 +93,15 @@ struct lazy_products<false, Model, T> {
 };
 }  // namespace detail
 
-/// Trains recipe R on a backend in element type T. The base weights are shared and never written; only trainable
-/// tensors are copied. A step is a pure function of the state, the batch and (seed, step): equal runs give equal bits.
+/// Trains recipe R on a backend in element type T. The base weights are read where they lie and never written; only
+/// trainable tensors are copied. A step is a pure function of the state, the batch and (seed, step): equal runs give
+/// equal bits.
 template <class R, class Backend, class T = float>
 class Trainer {
  public:
   using recipe = R;
   using Model = typename R::trained;
-  using Base = Weights<Model, T>;
+  using Base = ConstWeights<Model, T>;
   using Objective = typename detail::objective_of<R, T, Backend>::type;
   using Batch = typename Objective::Batch;
   using State = Trainable<Model, typename R::tune, T>;
@@ -110,11 +111,12 @@ class Trainer {
   static constexpr bool has_products =
       accumulates && R::after::template has<Rescale> && std::is_same_v<Model, typename R::model>;
 
-  /// Takes all memory. `base` must outlive the trainer.
+  /// Takes all memory. `base` are Weights, which must outlive the trainer, weights given away, which it keeps, or those
+  /// of a mapped file: with_adapters<Policy>(load_mapped<Clip<Arch>>(path)).
   Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
       : base_(base),
         options_(checked(options)),
-        state_(*base_, options.optimizer.rule, memory_of<Backend>()),
+        state_(resident<Backend>(base), options.optimizer.rule, memory_of<Backend>()),
         measured_(1 + Terms::count, input_memory_of<Backend>()),
         clip_(1, memory_of<Backend>()),
         objective_(loss, options.size, base.classes()) {
@@ -122,22 +124,17 @@ class Trainer {
     const MemoryNeed need = memory_need(options_.size, base, loss);
     context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>(), need.shared);
     if constexpr (requires { Backend::packs_frozen_weights(); }) {
-      if (Backend::packs_frozen_weights()) {
-        context_.device.promise_constant(base_->buffer().data(), base_->buffer().size());
-      }
+      if (Backend::packs_frozen_weights()) { promise_constant(context_.device, state_.base()); }
     }
     if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size(), memory_of<Backend>());
       std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());
     }
-    if constexpr (Terms::average_teacher) { teacher_.begin(*base_, state_, memory_of<Backend>()); }
+    if constexpr (Terms::average_teacher) { teacher_.begin(state_, memory_of<Backend>()); }
     if constexpr (has_products) {
       if (averages() && options_.average.target == Average::Target::product) { products_.emplace(state_.values()); }
     }
   }
-
-  /// Weights that nobody holds would be gone before the first step.
-  Trainer(Base&&, TrainOptions, typename R::loss = {}) = delete;
 
   /// Bytes of a run with these options, without running or allocating it.
   static MemoryReport memory(const Base& base, const TrainOptions& options, const typename R::loss& loss = {}) {
@@ -150,7 +147,7 @@ class Trainer {
         average = ProductAverage<Model, T>::bytes();
       }
     }
-    return {.base = base.buffer().size() * sizeof(T),
+    return {.base = base.bytes(),
             .trainable = 4 * buffer + average + teacher,
             .activations = need.kept,
             .scratch = need.scratch,
@@ -203,12 +200,13 @@ class Trainer {
   State& state() { return state_; }
   Objective& objective() { return objective_; }
   Context<Backend>& context() { return context_; }
-  const Base& base() const { return base_.original(); }
+  /// The weights that the run began with.
+  const Base& base() const { return base_; }
 
   /// The model as trained so far.
-  Base weights() { return state_.assemble(state_.parameter_buffer()); }
+  Weights<Model, T> weights() { return state_.assemble(state_.parameter_buffer()); }
   /// The model with the moving averages in the places of the trained tensors; as trained where the recipe has none.
-  Base averaged() { return state_.assemble(average_.size() > 0 ? average_ : state_.parameter_buffer()); }
+  Weights<Model, T> averaged() { return state_.assemble(average_.size() > 0 ? average_ : state_.parameter_buffer()); }
 
   bool averages() const { return accumulates && options_.average.kind != Average::Kind::none; }
   /// The average of products, when that is what the run follows.
@@ -268,11 +266,11 @@ class Trainer {
   /// Launches what finds the loss, the gradients and what clips them.
   void find_gradients(const Batch& batch, StepReport& report) {
     const auto step = [&](const auto&... average) {
-      objective_.read_parameters(state_.values(), base_->tree(), average...);
+      objective_.read_parameters(state_.values(), state_.base_values(), average...);
       std::fill(measured_.begin(), measured_.end(), 0.0);
       begin_step(context_);
       run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
-      objective_.step(context_, state_.values(), state_.gradients(), batch, base_->tree(),
+      objective_.step(context_, state_.values(), state_.gradients(), batch, state_.base_values(),
                       {.step = step_, .total = options_.schedule.total}, average...);
     };
     if constexpr (Terms::average_teacher) {
@@ -291,7 +289,7 @@ class Trainer {
 
   /// Adds the terms on parameters to the gradients, and lists what every term adds to the loss.
   void add_terms(StepReport& report) {
-    const auto frozen = base_->tensors();
+    const auto frozen = state_.base().tensors();
     objective_.loss().each_term([&]<class Term>(const Term& term) {
       double value = 0;
       if constexpr (loss::parameter_term<Term>) {
@@ -378,7 +376,7 @@ class Trainer {
               "batch for non-finite pixels; f16 checkpoints must be trained in f32"});
   }
 
-  Resident<Backend, Base> base_;
+  Base base_;
   TrainOptions options_;
   Context<Backend> context_;
   State state_;
