@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "radapt/clip/with_adapters.hpp"
 #include "radapt/ensemble/output.hpp"
 #include "radapt/ensemble/temperature.hpp"
 #include "radapt/ensemble/vrf.hpp"
@@ -200,16 +201,12 @@ class MethodStudy : public Study<Arch, Backend> {
     return r;
   }
 
-  /// R-Adapter's recipe with other words, measured along alpha: the weights that it began with, and the trainer.
+  /// The trainer of R-Adapter's recipe with other words, measured along alpha.
   template <class Loss, class... During>
   auto r_adapter_with(MethodResult& r) {
     using Recipe = radapt::Recipe<radapt::Clip<Arch, radapt::RAdapter<>>, radapt::tune::only<radapt::role::adapter>,
                                   radapt::ensemble::During<During...>, radapt::ensemble::After<radapt::Rescale>, Loss>;
-    // A trainer refers to the weights that it began with, so they go with it.
-    auto start = std::make_unique<radapt::Weights<typename Recipe::trained>>();
-    radapt::copy_by_name(*start, base_);
-    radapt::Random random(options_.seed);
-    Recipe::trained::initialise(start->tree(), random);
+    const auto start = radapt::with_adapters<radapt::RAdapter<>>(radapt::ConstWeights<Clip>(base_), options_.seed);
     auto options = this->train_options(0.0);
     options.average.momentum = options_.momentum;
     Loss loss;
@@ -217,7 +214,7 @@ class MethodStudy : public Study<Arch, Backend> {
       loss.tau = options_.tau > 0 ? options_.tau : std::exp(-static_cast<double>(*base_.tree().logit_scale.data));
     }
     auto trainer =
-        trained<Recipe>(r, *start, rates_.adapter, options, loss, pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>),
+        trained<Recipe>(r, start, rates_.adapter, options, loss, pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>),
                         [&](auto& t) { return this->on_validation(this->clip_score(radapt::deploy(t, 1.0))); });
     std::vector<std::vector<std::int32_t>> samples;
     this->follow_alpha(r, samples, [&](double alpha, CurvePoint& point, std::vector<std::int32_t>& said) {
@@ -226,7 +223,7 @@ class MethodStudy : public Study<Arch, Backend> {
       point.validation = this->on_validation(score);
     });
     last_samples_ = samples.back();
-    return std::pair(std::move(start), std::move(trainer));
+    return trainer;
   }
   template <class Loss, class... During>
   std::function<std::vector<MethodResult>()> variant(const std::string& name, const std::string& type) {
@@ -238,7 +235,7 @@ class MethodStudy : public Study<Arch, Backend> {
   }
   std::vector<MethodResult> r_adapter_and_vrf() {
     MethodResult r{.name = "R-Adapter", .type = "recipe::r_adapter<Arch>"};
-    const auto [start, trainer] = r_adapter_with<radapt::loss::MpmNce, radapt::AdapterDrop, radapt::Accumulate>(r);
+    const auto trainer = r_adapter_with<radapt::loss::MpmNce, radapt::AdapterDrop, radapt::Accumulate>(r);
     this->adapted_.emplace(trainer->averaged());
     MethodResult whole = ensemble_of(r, "R-Adapter, alpha 1", "recipe::r_adapter<Arch>");
     whole.accuracies = r.curve.back().accuracies;

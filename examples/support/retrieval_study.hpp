@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/clip/with_adapters.hpp"
 #include "radapt/task/retrieval.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/recipes.hpp"
@@ -99,10 +100,8 @@ class RetrievalStudy {
     RetrievalMethod m{.name = "R-Adapter",
                       .type = "recipe::r_adapter<Arch>",
                       .trained_parameters = radapt::count<Adapted, typename Recipe::tune>()};
-    radapt::Weights<Adapted> start;
-    radapt::copy_by_name(start, base_);
-    radapt::Random random(options_.drawing.seed);
-    Adapted::initialise(start.tree(), random);
+    const auto start =
+        radapt::with_adapters<typename Adapted::policy>(radapt::ConstWeights<Clip>(base_), options_.drawing.seed);
     radapt::TrainOptions o = train_options(0.0);
     o.clip_norm = 0;
     o.average.momentum = options_.momentum;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "radapt/backend/onednn/all.hpp"
+#include "radapt/clip/with_adapters.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/progress.hpp"
@@ -146,10 +147,8 @@ class Study {
   MethodResult r_adapter() {
     using Recipe = radapt::recipe::r_adapter<Arch>;
     MethodResult r{.name = "R-Adapter", .type = "recipe::r_adapter<Arch>"};
-    radapt::Weights<Adapted> start;
-    radapt::copy_by_name(start, base_);
-    radapt::Random random(options_.seed);
-    Adapted::initialise(start.tree(), random);
+    const auto start =
+        radapt::with_adapters<typename Adapted::policy>(radapt::ConstWeights<Clip>(base_), options_.seed);
     auto options = train_options(0.0);
     options.average.momentum = options_.momentum;
     radapt::loss::MpmNce loss;
