@@ -129,6 +129,34 @@ TEST_CASE_TEMPLATE("sessions on mapped weights give what they give on loaded one
   }
 }
 
+TEST_CASE_TEMPLATE("in bf16 sessions on mapped weights take them for constant, and no others, unless they are told",
+                   Backend, radapt::onednn, radapt::onednn_bf16) {
+  const auto loaded = radapt::load<Model>(shared_data("fixtures/tiny_clip_quickgelu"));
+  const auto promised = [](const radapt::ConstWeights<Model>& weights, radapt::SessionSize size = {}) {
+    radapt::Session<Model, Backend> session(weights, size);
+    const auto tensors = weights.tensors();
+    const auto is_covered = [&](const auto& tensor) { return session.context().device.constant().covers(tensor.data); };
+    const bool all = std::all_of(tensors.begin(), tensors.end(), is_covered);
+    CHECK(all == std::any_of(tensors.begin(), tensors.end(), is_covered));
+    return all;
+  };
+  for (const char* name : {"open_clip_model.safetensors", "model.safetensors"}) {  // of the second a part is copied
+    const auto mapped = radapt::load_mapped<Model>(shared_data("fixtures/tiny_clip_quickgelu") / name);
+    CHECK(promised(mapped) == radapt::packs_weights<Backend>());
+    CHECK(promised(mapped, {.constant_weights = true}));
+    CHECK_FALSE(promised(mapped, {.constant_weights = false}));
+  }
+  CHECK_FALSE(promised(loaded));
+  CHECK(promised(loaded, {.constant_weights = true}));
+
+  using Head = radapt::Classifier<Model>;
+  const radapt::Weights<Head> classifier(3);
+  for (const bool constant : {false, true}) {
+    radapt::ClassifierSession<Head, Backend> session(classifier, {.constant_weights = constant});
+    CHECK(session.context().device.constant().covers(classifier.buffer().data()) == constant);
+  }
+}
+
 TEST_CASE("mapped weights outlive their file's name, and a new file of that name") {
   const TemporaryFolder folder;
   const auto original = radapt::load<Model>(shared_data("fixtures/tiny_clip_quickgelu"));

@@ -2,6 +2,7 @@
 /// Running a model without training it: features of images and of captions.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,10 +23,22 @@ struct SessionSize {
   Index captions = 64;
   double adapter_alpha = 1.0;  ///< scale of unmerged adapters
   /// Whether the weights stay as they are while the session lives. A backend may then keep copies of the matrices that
-  /// it multiplies by in a layout of its own: less time for one or a few images, at most twice the memory of weights,
-  /// and none beside the copies for matrices that lie in a mapped file (load_mapped).
-  bool constant_weights = false;
+  /// it multiplies by in a layout of its own: less time for one or a few images from the second pass on, at most twice
+  /// the memory of weights, and none beside the copies for matrices that lie in a mapped file. Not set, it is so for
+  /// weights of load_mapped on backends that copy a matrix for every product anyway, which are those in bf16.
+  std::optional<bool> constant_weights{};
 };
+
+namespace detail {
+/// Tells a session's device what stays as it is; `resident` are the weights `given`, where the backend reads them.
+template <class M, class Backend, class T>
+void promise_constant_weights(Context<Backend>& context, const SessionSize& size, const ConstWeights<M, T>& given,
+                              const ConstWeights<M, T>& resident) {
+  if (size.constant_weights.value_or(given.mapped() && packs_weights<Backend>())) {
+    promise_constant(context.device, resident);
+  }
+}
+}  // namespace detail
 
 /// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction, but a copy of the
 /// ids of the captions. What a call returns is there: it has waited for the backend.
@@ -48,7 +61,7 @@ class Session {
                                     TextPlan::forward_scratch(captions) + TextBoundary::scratch(captions)),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
-    if (size.constant_weights) { promise_constant(context_.device, resident_); }
+    detail::promise_constant_weights(context_, size, weights_, resident_);
     offsets_.resize(size.captions + 1);
   }
 
@@ -138,6 +151,7 @@ class ClassifierSession {
     context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights_.classes()),
                            memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
+    detail::promise_constant_weights(context_, size, weights, weights_);
   }
 
   /// Logits of normalised pixels (N, 3 S S) into (N, classes).
@@ -160,6 +174,8 @@ class ClassifierSession {
     }
     finish(context_);
   }
+
+  Context<Backend>& context() { return context_; }
 
  private:
   using A = activation_t<Backend, T>;

@@ -58,6 +58,10 @@ class ConstWeights {
     for (const WeightRange<T>& range : ranges_) { elements += range.elements; }
     return elements * sizeof(T);
   }
+  /// Whether any of them lies in a mapped file: then nobody can write to the others either.
+  bool mapped() const {
+    return std::any_of(ranges_.begin(), ranges_.end(), [](const WeightRange<T>& range) { return range.in_file; });
+  }
   /// Whether an address is one of a mapped file.
   bool in_file(const T* place) const {
     return std::any_of(ranges_.begin(), ranges_.end(), [&](const WeightRange<T>& range) {
@@ -120,6 +124,16 @@ bool same_weights(const ConstWeights<M, T>& a, const ConstWeights<M, T>& b) {
     if (x != y && std::memcmp(x, y, first[k].size() * sizeof(T)) != 0) { return false; }
   }
   return true;
+}
+
+/// Whether a backend copies a matrix of weights for every product of which it does not know that they stay: in bf16.
+template <class Backend>
+bool packs_weights() {
+  if constexpr (requires { Backend::packs_frozen_weights(); }) {
+    return Backend::packs_frozen_weights();
+  } else {
+    return false;
+  }
 }
 
 /// Promises a backend that wants to know that these weights stay as they are while `device` lives.

@@ -123,9 +123,7 @@ class Trainer {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
     context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>(), need.shared);
-    if constexpr (requires { Backend::packs_frozen_weights(); }) {
-      if (Backend::packs_frozen_weights()) { promise_constant(context_.device, state_.base()); }
-    }
+    if (packs_weights<Backend>()) { promise_constant(context_.device, state_.base()); }
     if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size(), memory_of<Backend>());
       std::copy(state_.parameter_buffer().begin(), state_.parameter_buffer().end(), average_.begin());

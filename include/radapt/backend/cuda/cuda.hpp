@@ -96,7 +96,7 @@ class cuda_bf16 : public cuda {
   using activation = bf16;                      ///< what passes over float parameters store
   static constexpr bool rounds_factors = true;  ///< of products, to bf16
 
-  /// Whether a trainer shall promise that its frozen weights stay.
+  /// Whether it is worth promising that weights stay: a matrix is rounded for every product, or once.
   static constexpr bool packs_frozen_weights() { return true; }
   /// Nothing writes to these `elements`, or gives their memory back, while this backend lives.
   void promise_constant(const float* begin, Index elements);

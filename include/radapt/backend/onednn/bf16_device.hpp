@@ -29,7 +29,7 @@ class onednn_bf16 : public onednn {
     return false;
 #endif
   }
-  /// Whether a trainer shall promise that its frozen weights stay.
+  /// Whether it is worth promising that weights stay: a matrix is packed for every product, or once.
   static bool packs_frozen_weights() { return multiplies_bf16(); }
 
 #ifdef RADAPT_HAS_AVX512
