@@ -122,7 +122,7 @@ struct Sequential : layer_defaults {
   /// Calls `f.template operator()<L>(path, parameters)` for every layer that is no combinator, in order.
   template <class... P>
   static void each_layer(auto&& f, const std::string& path, P&... p) {
-    [&]<Index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       (visit_child<I>(f, join(path, Label(detail::unnamed<Ls>::label)), p...), ...);
     }
     (std::make_index_sequence<size>{});
@@ -133,7 +133,7 @@ struct Sequential : layer_defaults {
   static constexpr bool drops_elements = (detail::layer_of<Ls>::drops_elements || ...);
   static constexpr bool adds_to_stream = layer_at<size - 1>::adds_to_stream;
   static void initialise(auto& p, Random& random) {
-    [&]<Index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       (detail::layer_of<Ls>::initialise(detail::child_at<I>(p), random), ...);
     }
     (std::make_index_sequence<size>{});
@@ -149,25 +149,25 @@ struct Sequential : layer_defaults {
   template <class X, class Tune, bool Dx>
   static constexpr Rebuild rebuilds = Chain<X, float, Tune, Dx>::layers::rebuilds();
   template <class T, class X, class Tune, bool Dx>
-  static constexpr Index rebuild_scratch(Extent e) {
+  [[gnu::always_inline]] static constexpr Index rebuild_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::rebuild_scratch(e);
   }
   template <class T, class X, class Tune, bool Dx>
   using Saved = typename Chain<X, T, Tune, Dx>::layers::Saved;
   template <class T, class X, class Tune, bool Dx>
-  static constexpr Index forward_scratch(Extent e) {
+  [[gnu::always_inline]] static constexpr Index forward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::forward_scratch(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr Index backward_scratch(Extent e) {
+  [[gnu::always_inline]] static constexpr Index backward_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::backward_scratch(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr Index backward_kept(Extent e) {
+  [[gnu::always_inline]] static constexpr Index backward_kept(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::backward_kept(e);
   }
   template <class T, class X, class Tune, bool Dx>
-  static constexpr Index run_again_scratch(Extent e) {
+  [[gnu::always_inline]] static constexpr Index run_again_scratch(Extent e) {
     return Chain<X, T, Tune, Dx>::layers::run_again_scratch(e);
   }
 
@@ -186,7 +186,7 @@ struct Sequential : layer_defaults {
   static void run_again(auto& c, const auto& p, auto x, auto& saved) {
     EdgesOf<T, X> edges;
     Arena::Mark marks[size];
-    [&]<Index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       (run_again_step<I, T, X>(c, detail::child_at<I>(p), x, saved, edges, marks), ...);
     }
     (std::make_index_sequence<size>{});
@@ -206,7 +206,7 @@ struct Sequential : layer_defaults {
                        auto dx) {
     EdgesOf<T, X> gradients;
     Arena::Mark marks[size];
-    [&]<Index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       (backward_step<size - 1 - I, T, X>(c, detail::child_at<size - 1 - I>(p), detail::child_at<size - 1 - I>(g), x, y,
                                          saved, dy, dx, gradients, marks),
        ...);
@@ -225,10 +225,11 @@ struct Sequential : layer_defaults {
   using edge = typename detail::edge_type<I, X, detail::layer_of<Ls>...>::type;
 
   template <class T, class X>
-  static void forward_all(auto& c, const auto& p, auto x, auto stream, View<T, output<X>> y, auto& saved) {
+  [[gnu::always_inline]] static void forward_all(auto& c, const auto& p, auto x, auto stream, View<T, output<X>> y,
+                                                 auto& saved) {
     EdgesOf<T, X> edges;
     Arena::Mark marks[size];
-    [&]<Index... I>(std::index_sequence<I...>) {
+    [&]<Index... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
       (forward_step<I, T, X>(c, detail::child_at<I>(p), x, stream, y, saved, edges, marks), ...);
     }
     (std::make_index_sequence<size>{});
@@ -236,7 +237,8 @@ struct Sequential : layer_defaults {
 
   /// Layer I; the last one adds to the stream, if there is one.
   template <Index I, class T, class X>
-  static void forward_layer(auto& c, const auto& p, auto in, auto stream, auto out, auto& saved) {
+  [[gnu::always_inline]] static void forward_layer(auto& c, const auto& p, auto in, auto stream, auto out,
+                                                   auto& saved) {
     if constexpr (I + 1 == size && !std::is_same_v<decltype(stream), detail::NoStream>) {
       detail::forward_onto<layer_at<I>, T, edge<X, I>>(c, p, in, stream, out, saved);
     } else {
@@ -245,8 +247,8 @@ struct Sequential : layer_defaults {
   }
 
   template <Index I, class T, class X, class Saved>
-  static void forward_step(auto& c, const auto& p, auto x, auto stream, auto y, Saved& saved, auto& edges,
-                           auto& marks) {
+  [[gnu::always_inline]] static void forward_step(auto& c, const auto& p, auto x, auto stream, auto y, Saved& saved,
+                                                  auto& edges, auto& marks) {
     constexpr bool last = I + 1 == size;
     if constexpr (!last) {
       const Extent e = c.sequences.extent();
@@ -272,7 +274,8 @@ struct Sequential : layer_defaults {
   }
 
   template <Index I, class T, class X, class Saved>
-  static void run_again_step(auto& c, const auto& p, auto x, Saved& saved, auto& edges, auto& marks) {
+  [[gnu::always_inline]] static void run_again_step(auto& c, const auto& p, auto x, Saved& saved, auto& edges,
+                                                    auto& marks) {
     using plan = typename Saved::plan;
     if constexpr (plan::ends_run_again(I)) {
       const auto in = detail::edge_or<I == 0, I>(x, edges);
@@ -287,7 +290,7 @@ struct Sequential : layer_defaults {
 
   /// Where layer I writes the gradient of its input: the caller's place, a new edge, or nowhere.
   template <Index I, bool Wanted, class T, class In>
-  static auto input_gradient(auto& c, auto dx, auto& gradients, auto& marks) {
+  [[gnu::always_inline]] static auto input_gradient(auto& c, auto dx, auto& gradients, auto& marks) {
     if constexpr (I == 0) {
       return dx;
     } else if constexpr (Wanted) {
@@ -300,8 +303,8 @@ struct Sequential : layer_defaults {
   }
 
   template <Index I, class T, class X, class Saved>
-  static void backward_step(auto& c, const auto& p, auto& g, auto x, auto y, const Saved& saved, auto dy, auto dx,
-                            auto& gradients, auto& marks) {
+  [[gnu::always_inline]] static void backward_step(auto& c, const auto& p, auto& g, auto x, auto y, const Saved& saved,
+                                                   auto dy, auto dx, auto& gradients, auto& marks) {
     constexpr bool last = I + 1 == size;
     using plan = typename Saved::plan;
     if constexpr (plan::runs_backward[I]) {
