@@ -52,30 +52,24 @@ using Gradients = typename L::template Params<detail::gradient_slot<T, Tune>::te
 template <class L>
 using Descriptions = typename L::template Params<Description>;
 
-// A walk is inlined at any level of optimisation: of a CLIP it would else leave hundreds of functions to the compiler,
-// and as many to step through.
-
 /// Calls f(leaf...) for corresponding leaves of trees that were declared by the same layer.
 template <class F, class First, class... Rest>
-[[gnu::always_inline]] constexpr void each(F&& f, First& first, Rest&... rest) {
+constexpr void each(F&& f, First& first, Rest&... rest) {
   if constexpr (is_leaf<First>) {
     f(first, rest...);
   } else {
-    std::remove_const_t<First>::each(
-        [&](Label, auto&... child) __attribute__((always_inline)) { radapt::each(f, child...); }, first, rest...);
+    std::remove_const_t<First>::each([&](Label, auto&... child) { radapt::each(f, child...); }, first, rest...);
   }
 }
 
 /// Calls f(name, leaf...); names are open_clip's, e.g. `visual.transformer.resblocks.0.attn.in_proj_weight`.
 template <class F, class First, class... Rest>
-[[gnu::always_inline]] inline void each_named(F&& f, const std::string& path, First& first, Rest&... rest) {
+void each_named(F&& f, const std::string& path, First& first, Rest&... rest) {
   if constexpr (is_leaf<First>) {
     f(path, first, rest...);
   } else {
     std::remove_const_t<First>::each(
-        [&](Label label, auto&... child)
-            __attribute__((always_inline)) { radapt::each_named(f, join(path, label), child...); },
-        first, rest...);
+        [&](Label label, auto&... child) { radapt::each_named(f, join(path, label), child...); }, first, rest...);
   }
 }
 
