@@ -23,7 +23,7 @@ Weights<Clip<Arch, Policy, Unlock>, T> with_adapters(const Weights<Clip<Arch, No
 }
 
 /// The same without copying: tensors of `plain` are read where they lie, such as in a mapped file (load_mapped), and
-/// the result holds the adapters alone. What a trainer begins with.
+/// the result holds the adapters alone, which is all that a layer's `initialise` may write. What a trainer begins with.
 template <class Policy, class Arch, class Unlock, class T>
 ConstWeights<Clip<Arch, Policy, Unlock>, T> with_adapters(const ConstWeights<Clip<Arch, NoAdapter, Unlock>, T>& plain,
                                                           std::uint64_t seed = 0) {
