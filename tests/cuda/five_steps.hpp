@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/clip/initialise.hpp"
+#include "radapt/clip/with_adapters.hpp"
 #include "radapt/core/input_queue.hpp"
 #include "radapt/train/trainer.hpp"
 #include "train/small_pairs.hpp"
@@ -23,18 +25,17 @@ struct Graphs : Backend {
 struct FiveSteps {
   bool parts = false;   ///< in two micro-batches
   bool queued = false;  ///< pixels go through an input queue
+  bool apart = false;   ///< adapters lie beside the weights of a plain CLIP, and not in one buffer with them
   bool fails = false;   ///< before the second step come one that is refused, half launched, and one that is not finite
 
   /// Losses, norms and parameters, as they are left.
   template <class Recipe, class Backend>
   std::vector<double> run() const {
     constexpr std::uint64_t steps = 5;
-    radapt::Weights<typename Recipe::trained> weights;
-    radapt::initialise_clip(weights, 1);
     radapt::TrainOptions options{.size = {.batch = SmallPairs::batch}};
     if (parts) { options.size.micro_batch = SmallPairs::batch / 2; }
     options.schedule = {.base = 1e-3, .warmup = 0, .total = 10, .minimum = 0};
-    radapt::Trainer<Recipe, Backend> trainer(weights, options);
+    radapt::Trainer<Recipe, Backend> trainer(base<typename Recipe::trained>(), options);
     std::vector<SmallPairs> pairs;  // with captions of other lengths each
     for (std::uint64_t i = 0; i < steps; ++i) { pairs.emplace_back(i); }
     radapt::InputQueue<Backend> queue(trainer.context(), pairs[0].pixels.size());
@@ -60,6 +61,22 @@ struct FiveSteps {
   }
 
  private:
+  template <class Model>
+  radapt::ConstWeights<Model> base() const {
+    if constexpr (!std::is_same_v<typename Model::policy, radapt::NoAdapter>) {
+      using Plain = radapt::Clip<typename Model::arch>;
+      if (apart) {
+        return radapt::with_adapters<typename Model::policy>(radapt::ConstWeights<Plain>(drawn<Plain>()), 1);
+      }
+    }
+    return drawn<Model>();
+  }
+  template <class Model>
+  static radapt::Weights<Model> drawn() {
+    radapt::Weights<Model> weights;
+    radapt::initialise_clip(weights, 1);
+    return weights;
+  }
   static void fail_twice(auto& trainer) {
     SmallPairs bad;
     bad.groups.pop_back();

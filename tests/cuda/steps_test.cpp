@@ -14,6 +14,12 @@ TEST_CASE("cuda: a run whose pixels go through an input queue has the bits of on
   CHECK(queued.run<SmallPairs::Recipe, radapt::cuda>() == whole.run<SmallPairs::Recipe, radapt::cuda>());
 }
 
+TEST_CASE_TEMPLATE("cuda: a run on adapters beside a plain CLIP has the bits of one on weights in one buffer", Backend,
+                   radapt::cuda, radapt::cuda_bf16) {
+  const FiveSteps whole, apart{.apart = true};
+  CHECK(apart.run<SmallPairs::Recipe, Backend>() == whole.run<SmallPairs::Recipe, Backend>());
+}
+
 TEST_CASE("cuda: a run whose steps are graphs has the bits of one whose kernels are launched") {
   const auto compare = []<class Recipe, class Backend>(std::type_identity<Recipe>, std::type_identity<Backend>,
                                                        FiveSteps steps) {
