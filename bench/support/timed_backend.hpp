@@ -6,6 +6,7 @@
 
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/run.hpp"
+#include "radapt/core/const_weights.hpp"
 
 namespace radapt_bench {
 
@@ -20,13 +21,7 @@ template <class Device>
 struct timed {
   static constexpr auto name = "timed";
   using activation = radapt::activation_t<Device, float>;
-  static bool packs_frozen_weights() {
-    if constexpr (requires { Device::packs_frozen_weights(); }) {
-      return Device::packs_frozen_weights();
-    } else {
-      return false;
-    }
-  }
+  static bool packs_weights() { return radapt::packs_weights<Device>(); }
   Device device;
   std::map<std::string, OperationTime> times;
 

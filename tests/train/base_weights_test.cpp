@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -28,14 +27,6 @@ constexpr Index batch = 4;
 
 std::filesystem::path checkpoint() { return shared_data("fixtures/tiny_clip_quickgelu/open_clip_model.safetensors"); }
 radapt::ConstWeights<Plain> mapped() { return radapt::load_mapped<Plain>(checkpoint()); }
-
-template <class M>
-bool same_bits(const radapt::ConstWeights<M>& a, const radapt::ConstWeights<M>& b) {
-  const auto first = a.tensors(), second = b.tensors();
-  return std::equal(first.begin(), first.end(), second.begin(), second.end(), [](const auto& x, const auto& y) {
-    return x.size() == y.size() && std::memcmp(x.data, y.data, x.size() * sizeof(float)) == 0;
-  });
-}
 
 radapt::TrainOptions options() {
   radapt::TrainOptions o;
@@ -74,11 +65,11 @@ TEST_CASE_TEMPLATE("adapters beside weights that stay where they are begin as in
   const auto loaded = radapt::load<Plain>(checkpoint());
   const auto copied = radapt::with_adapters<Policy>(loaded, 5);
   const radapt::ConstWeights<Plain> view = loaded;
-  CHECK(same_bits<typename Adapters<Rank>::trained>(radapt::with_adapters<Policy>(view, 5), copied));
+  CHECK(radapt::same_weights<typename Adapters<Rank>::trained, float>(radapt::with_adapters<Policy>(view, 5), copied));
 
   // In the file, of which nobody else holds the mapping.
   const auto shared = radapt::with_adapters<Policy>(mapped(), 5);
-  CHECK(same_bits<typename Adapters<Rank>::trained>(shared, copied));
+  CHECK(radapt::same_weights<typename Adapters<Rank>::trained, float>(shared, copied));
   Index in_file = 0;
   for (const auto& range : shared.ranges()) { in_file += range.in_file ? range.elements : 0; }
   CHECK(in_file == radapt::count<Plain>());
@@ -100,8 +91,8 @@ TEST_CASE_TEMPLATE("a run on mapped weights is that on loaded ones", Backend, ra
   // AdamW divides each gradient by its own size: where that is near zero a parameter may move the other way.
   CHECK(normalised_error(std::vector<float>(got.buffer().begin(), got.buffer().end()),
                          std::vector<float>(expected.buffer().begin(), expected.buffer().end())) < 1e-3);
-  CHECK(same_bits<Plain>(mapped(), loaded));  // nothing was written to the file
-  CHECK(same_bits<typename Trainer::Model>(on_mapped.base(), start));
+  CHECK(radapt::same_weights<Plain, float>(mapped(), loaded));  // nothing was written to the file
+  CHECK(radapt::same_weights<typename Trainer::Model, float>(on_mapped.base(), start));
   CHECK(Trainer::memory(on_mapped.base(), options()).base == on_mapped.base().bytes());
 }
 
@@ -116,5 +107,5 @@ TEST_CASE("a base that is given away lives as long as the trainer, and as what i
   CHECK(three_steps(*given) == three_steps(held));
   const auto pair = radapt::deploy(*given, 0.5);
   given.reset();
-  CHECK(same_bits<typename Recipe::trained>(pair.zero_shot, start));
+  CHECK(radapt::same_weights<typename Recipe::trained, float>(pair.zero_shot, start));
 }

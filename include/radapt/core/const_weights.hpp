@@ -129,8 +129,8 @@ bool same_weights(const ConstWeights<M, T>& a, const ConstWeights<M, T>& b) {
 /// Whether a backend copies a matrix of weights for every product of which it does not know that they stay: in bf16.
 template <class Backend>
 bool packs_weights() {
-  if constexpr (requires { Backend::packs_frozen_weights(); }) {
-    return Backend::packs_frozen_weights();
+  if constexpr (requires { Backend::packs_weights(); }) {
+    return Backend::packs_weights();
   } else {
     return false;
   }

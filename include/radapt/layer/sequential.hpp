@@ -82,6 +82,9 @@ struct chain_output : check_layers<typename first_misfit<0, X, Ls...>::type> {
 }  // namespace detail
 
 /// y = L_n(... L_1(x)). Every element is a layer, or Named<"name", layer> when it has parameters.
+///
+/// What is called from one place, or only passes on what it was asked, is inlined at any level of optimisation: a
+/// program that trains has chains by the dozen, and each such function would be compiled, named and kept by itself.
 template <class... Ls>
 struct Sequential : layer_defaults {
   static constexpr auto name = "sequential";

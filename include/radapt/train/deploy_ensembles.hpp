@@ -149,6 +149,7 @@ std::vector<weights_of<Runs>*> checked_runs(const Runs& runs) {
   return list;
 }
 
+/// What all runs began with.
 template <trainer_list Runs>
 auto base_of(const Runs& runs) {
   return (*std::begin(runs))->base();
@@ -185,6 +186,7 @@ auto tuned_of(const SavedRuns<R, T>& saved, double alpha) {
     return interpolated<R>(alpha, base_of(saved), uniform_soup(list));
   }
 }
+
 /// The weights, or the two models where the recipe mixes outputs.
 template <class R, class M, class T, class W>
 auto with_outputs(const ConstWeights<M, T>& base, W tuned) {

@@ -51,7 +51,7 @@ struct StepReport {
 
 /// Bytes of a run, printable before it.
 struct MemoryReport {
-  Index base = 0;         ///< weights the trainer reads and does not own
+  Index base = 0;         ///< weights that the run begins with: read, and never written
   Index trainable = 0;    ///< parameters, gradients, two moments, the average and the teacher of FromAverage
   Index activations = 0;  ///< kept for backward
   Index scratch = 0;      ///< of intermediate results

@@ -97,7 +97,7 @@ class cuda_bf16 : public cuda {
   static constexpr bool rounds_factors = true;  ///< of products, to bf16
 
   /// Whether it is worth promising that weights stay: a matrix is rounded for every product, or once.
-  static constexpr bool packs_frozen_weights() { return true; }
+  static constexpr bool packs_weights() { return true; }
   /// Nothing writes to these `elements`, or gives their memory back, while this backend lives.
   void promise_constant(const float* begin, Index elements);
 };

@@ -30,7 +30,7 @@ class onednn_bf16 : public onednn {
 #endif
   }
   /// Whether it is worth promising that weights stay: a matrix is packed for every product, or once.
-  static bool packs_frozen_weights() { return multiplies_bf16(); }
+  static bool packs_weights() { return multiplies_bf16(); }
 
 #ifdef RADAPT_HAS_AVX512
   /// Products, where multiplies_bf16.
