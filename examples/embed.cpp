@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "compiled_architectures.hpp"
 #include "radapt/clip/session.hpp"
 #include "radapt/io/image.hpp"
 #include "radapt/io/npy.hpp"
@@ -190,7 +191,7 @@ int main(int argc, char** argv) try {
   app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   example::check_output_file(job.out);
-  example::with_architecture(example::AllArchitectures{}, job.model, job);
+  example::with_architecture(example::RunArchitectures{}, job.model, job, example::add_an_architecture);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 
+#include "compiled_architectures.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/io/json_lines.hpp"
@@ -326,7 +327,7 @@ int main(int argc, char** argv) try {
   app.add_option("--baseline", job.baseline, "What --out has written of other models, for effective robustness");
   app.add_option("--out", job.out, "Adds the results as a line to this file");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
-  example::with_architecture(example::AllArchitectures{}, job.model, job);
+  example::with_architecture(example::RunArchitectures{}, job.model, job, example::add_an_architecture);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

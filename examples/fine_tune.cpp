@@ -4,11 +4,11 @@
 ///
 ///     fine_tune --data pacs --id photo --ood art_painting,cartoon,sketch --vocabulary clip_bpe
 ///     fine_tune --data pacs --id photo --ood sketch --from clip-vit-base-patch32 --lr 1e-5,3e-5 --adapter-lr 1e-3
+#include "compiled_architectures.hpp"
 #include "support/command_line.hpp"
 #include "support/fine_tune_job.hpp"
 #include "support/outputs.hpp"
 #include "support/study_options.hpp"
-#include "trained_architectures.hpp"
 
 int main(int argc, char** argv) try {
   example::FineTuneSettings s;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compiled_architectures.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/session.hpp"
@@ -118,7 +119,7 @@ int main(int argc, char** argv) try {
   app.add_flag("--any-base", job.any_base, "Merge although the adapters were trained with other frozen weights");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   example::check_output_folder(job.out);
-  example::with_architecture(example::AllArchitectures{}, job.base, job);
+  example::with_architecture(example::RunArchitectures{}, job.base, job, example::add_an_architecture);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

@@ -3,10 +3,10 @@
 ///
 ///     retrieval --data dataset_flickr8k.json --images flickr8k/images --vocabulary clip_bpe
 ///     retrieval --data captions.csv --images images --from clip-vit-base-patch32 --flyp-lr 1e-5 --adapter-lr 5e-4
+#include "compiled_architectures.hpp"
 #include "support/command_line.hpp"
 #include "support/outputs.hpp"
 #include "support/retrieval_job.hpp"
-#include "trained_architectures.hpp"
 
 int main(int argc, char** argv) try {
   example::RetrievalSettings s;

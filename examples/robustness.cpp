@@ -3,12 +3,12 @@
 /// stopped goes on where it was: what is in --results is not done again.
 ///
 ///     robustness --data pacs --id photo --ood art_painting,cartoon,sketch --vocabulary clip_bpe --seeds 3
+#include "compiled_architectures.hpp"
 #include "support/command_line.hpp"
 #include "support/outputs.hpp"
 #include "support/robustness_job.hpp"
 #include "support/small_clip.hpp"
 #include "support/study_options.hpp"
-#include "trained_architectures.hpp"
 
 int main(int argc, char** argv) try {
   example::RobustnessSettings s;

@@ -4,6 +4,7 @@
 ///
 ///     segment --images street.jpg --labels "car,road,tree,sky" --from clip-vit-base-patch16 --overlays out
 ///     segment --images coco/images --truth coco/labels --labels coco_names.json --from clip-vit-base-patch16
+#include "compiled_architectures.hpp"
 #include "support/command_line.hpp"
 #include "support/outputs.hpp"
 #include "support/segment_job.hpp"
@@ -67,8 +68,9 @@ int main(int argc, char** argv) try {
   if (s.from.empty()) {
     models = example::pretrained_models<example::SmallClip>(s, labels, images.pretraining);
   } else {
-    example::with_architecture(example::AllArchitectures{}, s.from,
-                               [&]<class Arch>() { models = example::loaded_models<Arch>(s, labels); });
+    example::with_architecture(
+        example::RunArchitectures{}, s.from, [&]<class Arch>() { models = example::loaded_models<Arch>(s, labels); },
+        example::add_an_architecture);
   }
   example::segment(s, labels, images.test, models, start);
   return 0;

@@ -2,12 +2,12 @@
 /// left of them there, beside copying them, doing nothing, and training them anew.
 ///
 ///     transfer --data pacs --id photo --ood art_painting,cartoon,sketch --vocabulary clip_bpe
+#include "compiled_architectures.hpp"
 #include "support/command_line.hpp"
 #include "support/outputs.hpp"
 #include "support/small_clip.hpp"
 #include "support/study_options.hpp"
 #include "support/transfer_job.hpp"
-#include "trained_architectures.hpp"
 
 int main(int argc, char** argv) try {
   example::TransferSettings s;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "compiled_architectures.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
 #include "radapt/io/image.hpp"
@@ -74,7 +75,7 @@ int main(int argc, char** argv) try {
       ->allow_extra_args(false);
   app.add_option("images", job.images, "Image files")->required();
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
-  example::with_architecture(example::AllArchitectures{}, job.model, job);
+  example::with_architecture(example::RunArchitectures{}, job.model, job, example::add_an_architecture);
   return 0;
 } catch (const std::exception& e) {
   fmt::print(stderr, "{}\n", e.what());

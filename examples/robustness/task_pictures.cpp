@@ -12,7 +12,7 @@
 #include "radapt/io/adapter_file.hpp"
 #include "support/retrieval_report.hpp"
 #include "support/segment_job.hpp"
-#include "trained_architectures.hpp"
+#include "compiled_architectures.hpp"
 
 namespace example {
 

@@ -1,5 +1,5 @@
 #pragma once
-/// The architectures that the example programs were compiled for, and finding the one of a checkpoint.
+/// Small architectures beside those of radapt::arch, and finding the one of a checkpoint in a list.
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -36,22 +36,10 @@ struct TinyVocabulary : radapt::arch::Defaults {
   static constexpr radapt::Activation activation = radapt::Activation::quick_gelu;
 };
 
-/// To use another model, add its type here; it is one line.
-using AllArchitectures =
-    ArchitectureList<Known<"ViT-B-32", radapt::arch::ViT_B_32>,
-                     Known<"ViT-B-32-quickgelu", radapt::arch::quickgelu<radapt::arch::ViT_B_32>>,
-                     Known<"ViT-B-16", radapt::arch::ViT_B_16>,
-                     Known<"ViT-B-16-quickgelu", radapt::arch::quickgelu<radapt::arch::ViT_B_16>>,
-                     Known<"ViT-L-14", radapt::arch::ViT_L_14>,
-                     Known<"ViT-L-14-quickgelu", radapt::arch::quickgelu<radapt::arch::ViT_L_14>>,
-                     Known<"SmallClip (fine_tune's own)", SmallClip>, Known<"tiny_clip_quickgelu", TinyQuickGelu>,
-                     Known<"tiny_clip_gelu", TinyGelu>, Known<"tiny_clip_vocab49408", TinyVocabulary>>;
-
 /// Calls f.operator()<Arch>() for the architecture that the configuration in `folder` states. Errors: no configuration
-/// (tensors alone do not tell the activation); none of the list, with what differs from the closest one.
+/// (tensors alone do not tell the activation); none of the list, with what differs from the closest one, and the hint.
 template <class... Each, class F>
-void with_architecture(ArchitectureList<Each...>, const std::filesystem::path& folder, F&& f,
-                       const std::string& hint = "Add its type to examples/support/architectures.hpp; it is one line") {
+void with_architecture(ArchitectureList<Each...>, const std::filesystem::path& folder, F&& f, const std::string& hint) {
   const radapt::ClipConfig config = radapt::read_clip_config(folder);
   std::string list, closest;
   std::size_t fewest = 0;

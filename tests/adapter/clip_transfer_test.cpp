@@ -92,7 +92,7 @@ template <class W>
 auto tensors(W& weights) {
   return radapt::detail::leaves_by_name(weights.tensors());
 }
-radapt::detail::DoubleMatrix copy_of(const radapt::Matrix<double>& m) { return radapt::detail::in_double(m); }
+radapt::detail::EigenMatrix copy_of(const radapt::Matrix<double>& m) { return radapt::detail::eigen_matrix(m); }
 
 // Numbers near one through a decomposition that is orthogonal to 1e-15.
 constexpr double exact = 1e-13;
@@ -134,10 +134,10 @@ TEST_CASE("a transfer to another model adds the transferred update of each modul
     return radapt::leading_subspaces(tensors(w).at(host + ".weight"), RankRule::energy(0.8));
   };
   auto whole = radapt::merge(0.5, adapted);
-  const radapt::detail::DoubleMatrix dW =
+  const radapt::detail::EigenMatrix dW =
       copy_of(tensors(whole).at(host + ".weight")) - copy_of(tensors(source).at(host + ".weight"));
   const auto expected = radapt::transfer(dW, spaces_of(source), spaces_of(target));
-  const radapt::detail::DoubleMatrix got =
+  const radapt::detail::EigenMatrix got =
       copy_of(tensors(moved.weights).at(host + ".weight")) - copy_of(tensors(target).at(host + ".weight"));
   CHECK(expected.norm() > 0.1);
   CHECK((got - expected).cwiseAbs().maxCoeff() < exact);
@@ -176,7 +176,7 @@ TEST_CASE("a transfer to another model adds the transferred update of each modul
   o.update_rank = 2;
   auto cut = radapt::transfer_adapters(0.5, adapted, target, o);
   CHECK(cut.factors.at(host + ".weight").rank() == 2);
-  const radapt::detail::DoubleMatrix of_cut =
+  const radapt::detail::EigenMatrix of_cut =
       copy_of(tensors(cut.weights).at(host + ".weight")) - copy_of(tensors(target).at(host + ".weight"));
   CHECK((of_cut - radapt::dense(radapt::recompress(expected, 2))).cwiseAbs().maxCoeff() < exact);
 }
@@ -190,7 +190,7 @@ TEST_CASE("full adapters have factors too, of the rank that is asked for") {
   for (const auto& entry : moved.factors) {
     const std::string& name = entry.first;
     CAPTURE(name);
-    const radapt::detail::DoubleMatrix added =
+    const radapt::detail::EigenMatrix added =
         copy_of(tensors(moved.weights).at(name)) - copy_of(tensors(target).at(name));
     CHECK((radapt::dense(entry.second) - added).cwiseAbs().maxCoeff() < exact);
   }

@@ -134,10 +134,13 @@ TEST_CASE_TEMPLATE_DEFINE("the average of constant products is theirs and m^T of
     const std::string& path = entry.first;
     const radapt::detail::DoubleMatrix& got = entry.second;
     CAPTURE(path);
-    const radapt::detail::DoubleMatrix expected =
-        target.at(path) + std::pow(0.9, steps) * (start.at(path) - target.at(path));
+    const radapt::detail::DoubleMatrix &from = start.at(path), &to = target.at(path);
+    radapt::detail::DoubleMatrix expected(got.rows(), got.columns());
+    for (radapt::Index i = 0; i < expected.size(); ++i) {
+      expected.data()[i] = to.data()[i] + std::pow(0.9, steps) * (from.data()[i] - to.data()[i]);
+    }
     // Products are averaged in double whatever T is: five steps of one rounding each.
-    CHECK(normalised_error(got.data(), expected.data(), static_cast<std::size_t>(got.size())) < 1e-14);
+    CHECK(normalised_error(got.data(), expected.data(), got.size()) < 1e-14);
   }
   // An average that is the product of one model merges to what that model merges to.
   const radapt::ProductAverage<typename K::Model, T> single(then.tree());
@@ -149,26 +152,26 @@ TEST_CASE_TEMPLATE_DEFINE("the average of constant products is theirs and m^T of
 TEST_CASE_TEMPLATE_APPLY(products, EveryKind);
 
 TEST_CASE("the product that a merge takes is exact on integers, at the edges of its tiles and blocks as inside") {
-  const auto integers = [](Eigen::Index rows, Eigen::Index columns, std::uint64_t seed) {
+  const auto integers = [](radapt::Index rows, radapt::Index columns, std::uint64_t seed) {
     radapt::detail::DoubleMatrix m(rows, columns);
     radapt::Random random(seed);
-    for (Eigen::Index i = 0; i < m.size(); ++i) { m.data()[i] = static_cast<double>(random.below(19)) - 9.0; }
+    for (radapt::Index i = 0; i < m.size(); ++i) { m.data()[i] = static_cast<double>(random.below(19)) - 9.0; }
     return m;
   };
   // Tiles are of 4 by 8, blocks of 64 rows and of 256 numbers to add up.
-  for (const Eigen::Index rows : {1, 3, 4, 5, 63, 64, 65, 130}) {
-    for (const Eigen::Index inner : {0, 1, 255, 256, 257, 600}) {
-      for (const Eigen::Index columns : {1, 7, 8, 9, 33}) {
+  for (const radapt::Index rows : {1U, 3U, 4U, 5U, 63U, 64U, 65U, 130U}) {
+    for (const radapt::Index inner : {0U, 1U, 255U, 256U, 257U, 600U}) {
+      for (const radapt::Index columns : {1U, 7U, 8U, 9U, 33U}) {
         const auto a = integers(rows, inner, 1), b = integers(inner, columns, 2);
         const auto c = radapt::detail::multiply(a, b);
-        REQUIRE(c.rows() == a.rows());
-        REQUIRE(c.cols() == b.cols());
+        REQUIRE(c.rows() == rows);
+        REQUIRE(c.columns() == columns);
         bool exact = true;  // sums below 600 * 81 are integers that a double holds, in any order
-        for (Eigen::Index i = 0; i < a.rows(); ++i) {
-          for (Eigen::Index j = 0; j < b.cols(); ++j) {
+        for (radapt::Index i = 0; i < rows; ++i) {
+          for (radapt::Index j = 0; j < columns; ++j) {
             double sum = 0;
-            for (Eigen::Index k = 0; k < a.cols(); ++k) { sum += a(i, k) * b(k, j); }
-            exact = exact && c(i, j) == sum;
+            for (radapt::Index k = 0; k < inner; ++k) { sum += a.data()[i * inner + k] * b.data()[k * columns + j]; }
+            exact = exact && c.data()[i * columns + j] == sum;
           }
         }
         CAPTURE(rows);

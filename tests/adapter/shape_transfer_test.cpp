@@ -15,7 +15,7 @@
 using namespace radapt_test;
 using radapt::Index;
 using radapt::RankRule;
-using radapt::detail::DoubleMatrix;
+using radapt::detail::EigenMatrix;
 using radapt::experimental::transfer_adapters_between_shapes;
 
 namespace {
@@ -109,8 +109,8 @@ TEST_CASE("between equal shapes and to the own base it is the parallel part of t
     CAPTURE(update.host);
     const auto weight = before.at(update.host + ".weight");
     const auto spaces = radapt::leading_subspaces(weight, rank);
-    const DoubleMatrix change = radapt::dense(update.compute().factors);
-    const DoubleMatrix expected = radapt::parallel_part(change, spaces);
+    const EigenMatrix change = radapt::dense(update.compute().factors);
+    const EigenMatrix expected = radapt::parallel_part(change, spaces);
     const auto to = after.at(update.host + ".weight");
     double worst = 0;
     for (Index i = 0; i < to.size(); ++i) {

@@ -18,7 +18,7 @@ using radapt::Index;
 using radapt::LowRankUpdate;
 using radapt::RankRule;
 using radapt::Subspaces;
-using Dense = radapt::detail::DoubleMatrix;
+using Dense = radapt::detail::EigenMatrix;
 using Algebra = radapt::detail::SpaceAlgebra<double>;
 
 namespace {

@@ -201,9 +201,7 @@ TEST_CASE_TEMPLATE("the trainable state takes the bytes that were reported befor
     n += trainer.state().gradient_buffer().size() * sizeof(typename R::Element);
     if constexpr (Trainer::has_products) {
       if (trainer.products().has_value()) {
-        for (const auto& [path, product] : trainer.products()->products()) {
-          n += static_cast<Index>(product.size()) * sizeof(double);
-        }
+        for (const auto& [path, product] : trainer.products()->products()) { n += product.size() * sizeof(double); }
       }
     }
     return n;

@@ -1,7 +1,6 @@
 #pragma once
 /// Products that fold a linear map into a linear layer beside it. In double: a merge happens once, and its rounding
 /// stays.
-#include <Eigen/Core>
 #include <algorithm>
 #include <vector>
 
@@ -17,7 +16,24 @@ enum class Host {
 
 namespace detail {
 
-using DoubleMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+/// A matrix of doubles, row after row, zeros at first. Not Eigen's: every program that trains or merges compiles this
+/// header, and Eigen's costs it more than all the rest of it. Where more than products is wanted: eigen_matrix.hpp.
+class DoubleMatrix {
+ public:
+  DoubleMatrix() = default;
+  DoubleMatrix(Index rows, Index columns) : rows_(rows), columns_(columns), elements_(rows * columns) {}
+
+  Index rows() const { return rows_; }
+  Index columns() const { return columns_; }
+  Index size() const { return elements_.size(); }
+  double* data() { return elements_.data(); }
+  const double* data() const { return elements_.data(); }
+  bool operator==(const DoubleMatrix&) const = default;
+
+ private:
+  Index rows_ = 0, columns_ = 0;
+  std::vector<double> elements_{};
+};
 
 template <class T, class S>
 Matrix<T> matrix_of(const Parameter<T, S>& p) {
@@ -26,7 +42,7 @@ Matrix<T> matrix_of(const Parameter<T, S>& p) {
 
 template <class T>
 DoubleMatrix in_double(Matrix<T> m) {
-  DoubleMatrix out(static_cast<Eigen::Index>(m.rows), static_cast<Eigen::Index>(m.columns));
+  DoubleMatrix out(m.rows, m.columns);
   for (Index i = 0; i < m.size(); ++i) { out.data()[i] = static_cast<double>(m.data[i]); }
   return out;
 }
@@ -36,10 +52,8 @@ DoubleMatrix in_double(Matrix<T> m) {
 /// Loops and not Eigen's product, which costs every program that merges a second of compilation.
 inline DoubleMatrix multiply(const DoubleMatrix& a, const DoubleMatrix& b) {
   constexpr Index tall = 4, wide = 8, deep = 256, high = 64;
-  const auto rows = static_cast<Index>(a.rows()), inner = static_cast<Index>(a.cols());
-  const auto columns = static_cast<Index>(b.cols());
-  DoubleMatrix c(a.rows(), b.cols());
-  std::fill(c.data(), c.data() + rows * columns, 0.0);
+  const Index rows = a.rows(), inner = a.columns(), columns = b.columns();
+  DoubleMatrix c(rows, columns);
   const Index panels = (columns + wide - 1) / wide;
   std::vector<double> tall_rows(std::min(deep, inner) * high), wide_columns(std::min(deep, inner) * panels * wide);
   for (Index first = 0; first < inner; first += deep) {
@@ -89,7 +103,7 @@ inline DoubleMatrix multiply(const DoubleMatrix& a, const DoubleMatrix& b) {
 }
 
 inline DoubleMatrix scaled(double factor, DoubleMatrix m) {
-  for (Eigen::Index i = 0; i < m.size(); ++i) { m.data()[i] *= factor; }
+  for (Index i = 0; i < m.size(); ++i) { m.data()[i] *= factor; }
   return m;
 }
 

@@ -76,7 +76,7 @@ DoubleMatrix product_of_layer(const auto& p, Index rows, Index columns) {
   if constexpr (requires { L::product(p); }) {
     return L::product(p);
   } else {
-    DoubleMatrix folded = DoubleMatrix::Zero(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(columns));
+    DoubleMatrix folded(rows, columns);
     for (Index i = 0; i < rows; ++i) { folded.data()[i * (columns + 1)] = 1.0; }
     L::fold(1.0, p, Matrix<double>(folded.data(), rows, columns), Vector<double>{});
     for (Index i = 0; i < rows; ++i) { folded.data()[i * (columns + 1)] -= 1.0; }

@@ -91,8 +91,7 @@ struct LoraLinear : detail::AdapterBranch {
   /// What is added to W as factors: s B (Out, adapted R), zero off the slices, and A (adapted R, In), in double.
   static ProductFactors factors(const auto& p) {
     const auto s = static_cast<double>(*p.lora_scaling.data);
-    ProductFactors f{detail::DoubleMatrix::Zero(static_cast<Eigen::Index>(Out), static_cast<Eigen::Index>(adapted * R)),
-                     detail::DoubleMatrix(static_cast<Eigen::Index>(adapted * R), static_cast<Eigen::Index>(In))};
+    ProductFactors f{detail::DoubleMatrix(Out, adapted * R), detail::DoubleMatrix(adapted * R, In)};
     for (Index n = 0; n < adapted; ++n) {
       for (Index i = 0; i < R * In; ++i) { f.A.data()[n * R * In + i] = static_cast<double>(p.lora_A[n].data[i]); }
       for (Index i = 0; i < slice_width; ++i) {

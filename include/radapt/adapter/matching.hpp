@@ -16,7 +16,7 @@ namespace radapt {
 /// |A^T B|^2 / min(columns) of two orthonormal bases of one space: from 0 to 1, and 1 where the smaller space lies in
 /// the larger one. 0 where one of them is empty.
 template <class S = double>
-double subspace_similarity(const detail::DoubleMatrix& a, const detail::DoubleMatrix& b) {
+double subspace_similarity(const detail::EigenMatrix& a, const detail::EigenMatrix& b) {
   if (a.rows() != b.rows()) {
     fail({.what = "subspace_similarity",
           .expected = "bases of one space, of " + std::to_string(a.rows()) + " rows",

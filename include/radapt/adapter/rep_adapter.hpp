@@ -68,8 +68,7 @@ struct RepAdapterLinear : detail::AdapterBranch {
   static void fold(double alpha, const auto& p, Matrix<T> weight, Vector<T> bias) {
     if (alpha == 0.0) { return; }
     const double coefficient = alpha * static_cast<double>(*p.adapter_scale.data);
-    const auto rows = static_cast<Eigen::Index>(In);
-    detail::DoubleMatrix B = detail::DoubleMatrix::Zero(rows, static_cast<Eigen::Index>(Hidden));
+    detail::DoubleMatrix B(In, Hidden);
     for (Index i = 0; i < In; ++i) {
       for (Index j = 0; j < group_in; ++j) {
         B.data()[i * Hidden + i / group_out * group_in + j] = static_cast<double>(p.conv_B.data[i * group_in + j]);

@@ -2,7 +2,7 @@
 /// Projections onto the leading spaces of a weight and their complements, applied to columns.
 #include <string>
 
-#include "radapt/adapter/fold.hpp"
+#include "radapt/adapter/eigen_matrix.hpp"
 #include "radapt/core/error.hpp"
 
 namespace radapt::detail {

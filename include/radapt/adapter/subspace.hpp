@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "radapt/adapter/fold.hpp"
+#include "radapt/adapter/eigen_matrix.hpp"
 #include "radapt/adapter/thin_svd.hpp"
 #include "radapt/core/error.hpp"
 
@@ -50,8 +50,8 @@ inline Index effective_rank(const std::vector<double>& singular, RankRule rule) 
 
 /// Orthonormal columns that span the leading singular spaces of one weight (m, n), with its singular values.
 struct Subspaces {
-  detail::DoubleMatrix left;       ///< (m, k)
-  detail::DoubleMatrix right;      ///< (n, k)
+  detail::EigenMatrix left;        ///< (m, k)
+  detail::EigenMatrix right;       ///< (n, k)
   std::vector<double> singular{};  ///< all min(m, n) of them, falling
   Index rank() const { return static_cast<Index>(left.cols()); }
 };
@@ -68,7 +68,7 @@ Subspaces leading_subspaces(Matrix<T> weight, RankRule rule) {
             .hint = ""});
     }
   }
-  const detail::ThinSvd<> svd(detail::in_double(weight));
+  const detail::ThinSvd<> svd(detail::eigen_matrix(weight));
   const auto k = static_cast<Eigen::Index>(effective_rank(svd.singular, rule));
   return {.left = svd.u.leftCols(k), .right = svd.v.leftCols(k), .singular = svd.singular};
 }

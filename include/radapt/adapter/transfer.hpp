@@ -14,8 +14,8 @@ namespace radapt {
 
 /// An update of low rank: dW = B A. A LoRA's factors with the scale multiplied into one of them.
 struct LowRankUpdate {
-  detail::DoubleMatrix B;  ///< (m, r)
-  detail::DoubleMatrix A;  ///< (r, n)
+  detail::EigenMatrix B;  ///< (m, r)
+  detail::EigenMatrix A;  ///< (r, n)
   Index rank() const { return static_cast<Index>(B.cols()); }
 };
 
@@ -72,13 +72,13 @@ LowRankUpdate balanced_factors(typename ThinSvd<S>::Plain u, typename ThinSvd<S>
 
 /// B A as one matrix (m, n).
 template <class S = double>
-detail::DoubleMatrix dense(const LowRankUpdate& update) {
+detail::EigenMatrix dense(const LowRankUpdate& update) {
   return detail::SpaceAlgebra<S>::product(update.B, update.A);
 }
 
 /// P_U dW P_V: the part of an update inside the leading spaces on both sides. It is all that LoRA-X keeps.
 template <class S = double>
-detail::DoubleMatrix parallel_part(const detail::DoubleMatrix& update, const Subspaces& spaces) {
+detail::EigenMatrix parallel_part(const detail::EigenMatrix& update, const Subspaces& spaces) {
   using Algebra = detail::SpaceAlgebra<S>;
   detail::check_update("parallel_part", update.rows(), update.cols(), spaces);
   const auto left = Algebra::inside(spaces.left, update);
@@ -86,7 +86,7 @@ detail::DoubleMatrix parallel_part(const detail::DoubleMatrix& update, const Sub
 }
 /// (1 - P_U) dW (1 - P_V): the part outside on both sides.
 template <class S = double>
-detail::DoubleMatrix perpendicular_part(const detail::DoubleMatrix& update, const Subspaces& spaces) {
+detail::EigenMatrix perpendicular_part(const detail::EigenMatrix& update, const Subspaces& spaces) {
   using Algebra = detail::SpaceAlgebra<S>;
   detail::check_update("perpendicular_part", update.rows(), update.cols(), spaces);
   const auto left = Algebra::outside(spaces.left, update);
@@ -112,7 +112,7 @@ UpdateEnergy update_energy(const LowRankUpdate& update, const Subspaces& spaces)
 
 /// The same for an update of any rank, given as a matrix (m, n).
 template <class S = double>
-UpdateEnergy update_energy(const detail::DoubleMatrix& update, const Subspaces& spaces) {
+UpdateEnergy update_energy(const detail::EigenMatrix& update, const Subspaces& spaces) {
   using Algebra = detail::SpaceAlgebra<S>;
   detail::check_update("update_energy", update.rows(), update.cols(), spaces);
   const double total = update.squaredNorm();
@@ -152,8 +152,8 @@ LowRankUpdate transfer(const LowRankUpdate& update, const Subspaces& source, con
 
 /// The same for an update of any rank, given as a matrix (m, n).
 template <class S = double>
-detail::DoubleMatrix transfer(const detail::DoubleMatrix& update, const Subspaces& source, const Subspaces& target,
-                              TransferOptions options = {}) {
+detail::EigenMatrix transfer(const detail::EigenMatrix& update, const Subspaces& source, const Subspaces& target,
+                             TransferOptions options = {}) {
   using Algebra = detail::SpaceAlgebra<S>;
   detail::check_update("transfer from the source", update.rows(), update.cols(), source);
   detail::check_update("transfer to the target", update.rows(), update.cols(), target);
@@ -194,7 +194,7 @@ LowRankUpdate recompress(const LowRankUpdate& update, Index rank) {
 
 /// The same for an update given as a matrix (m, n).
 template <class S = double>
-LowRankUpdate recompress(const detail::DoubleMatrix& update, Index rank) {
+LowRankUpdate recompress(const detail::EigenMatrix& update, Index rank) {
   if (rank == 0) { fail({.what = "recompress", .expected = "a rank of at least 1", .got = "0", .hint = ""}); }
   using Plain = typename detail::ThinSvd<S>::Plain;
   const detail::ThinSvd<S> svd{Plain(update)};

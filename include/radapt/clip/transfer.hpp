@@ -51,8 +51,8 @@ namespace detail {
 /// where P is low-rank.
 struct HostUpdate {
   LowRankUpdate factors{};  ///< empty if the adapter is of full rank
-  DoubleMatrix matrix{};    ///< empty if it is not
-  DoubleMatrix bias{};      ///< (out, 1)
+  EigenMatrix matrix{};     ///< empty if it is not
+  EigenMatrix bias{};       ///< (out, 1)
   bool is_factored() const { return matrix.size() == 0; }
 };
 
@@ -61,15 +61,16 @@ HostUpdate host_update(double alpha, const FoldableLayer<T>& layer, Matrix<const
   using Algebra = SpaceAlgebra<double>;
   HostUpdate update;
   const bool in_front = layer.host == Host::in_front;
-  update.bias = scaled(0.0, in_double(Matrix<const T>(bias.data, bias.size(), 1)));
-  const DoubleMatrix W = in_double(weight), b = in_double(Matrix<const T>(bias.data, bias.size(), 1));
+  const EigenMatrix W = eigen_matrix(weight), b = eigen_matrix(Matrix<const T>(bias.data, bias.size(), 1));
+  update.bias = EigenMatrix::Zero(b.rows(), 1);
   if (layer.has_factors()) {
-    ProductFactors factors = layer.factors();
-    update.factors.B = scaled(alpha, std::move(factors.B));
-    update.factors.A = in_front ? Algebra::product(factors.A, W) : factors.A;
-    if (in_front) { update.bias = Algebra::product(update.factors.B, Algebra::product(factors.A, b)); }
+    const ProductFactors factors = layer.factors();
+    const EigenMatrix A = eigen_matrix(factors.A);
+    update.factors.B = alpha * eigen_matrix(factors.B);
+    update.factors.A = in_front ? Algebra::product(A, W) : A;
+    if (in_front) { update.bias = Algebra::product(update.factors.B, Algebra::product(A, b)); }
   } else {
-    const DoubleMatrix P = scaled(alpha, layer.product());
+    const EigenMatrix P = alpha * eigen_matrix(layer.product());
     update.matrix = in_front ? Algebra::product(P, W) : P;
     if (in_front) { update.bias = Algebra::product(P, b); }
   }
@@ -126,7 +127,7 @@ LowRankUpdate add_transferred(const HostUpdate& update, const Subspaces& source,
   using Algebra = SpaceAlgebra<double>;
   const TransferOptions how{.keep_cross = options.keep_cross};
   LowRankUpdate factors;
-  DoubleMatrix moved;
+  EigenMatrix moved;
   if (update.is_factored()) {
     factors = transfer(update.factors, source, target, how);
     if (options.update_rank > 0) { factors = recompress(factors, options.update_rank); }
@@ -139,14 +140,9 @@ LowRankUpdate add_transferred(const HostUpdate& update, const Subspaces& source,
     }
     if (options.update_rank > 0) { moved = dense(factors); }
   }
-  const DoubleMatrix moved_bias = Algebra::both(source.left, target.left, update.bias);
-  const auto add = [](const Matrix<T>& to, const DoubleMatrix& what) {
-    for (Index i = 0; i < to.size(); ++i) {
-      to.data[i] = static_cast<T>(static_cast<double>(to.data[i]) + what.data()[i]);
-    }
-  };
-  add(weight, moved);
-  add(bias, moved_bias);
+  const EigenMatrix moved_bias = Algebra::both(source.left, target.left, update.bias);
+  add_to(weight, moved);
+  add_to(bias, moved_bias);
   return factors;
 }
 

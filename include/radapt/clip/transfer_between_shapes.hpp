@@ -36,16 +36,16 @@ struct AdapterShapeTransfer {
 
 namespace detail {
 
-using radapt::detail::DoubleMatrix;
+using radapt::detail::EigenMatrix;
 
 /// U_t U_s^T x of leading columns: coordinates in one frame read in the other. A template for the reason that
 /// SpaceAlgebra is one.
 template <class S = double>
-DoubleMatrix between_frames(const DoubleMatrix& source, const DoubleMatrix& target, const DoubleMatrix& x) {
+EigenMatrix between_frames(const EigenMatrix& source, const EigenMatrix& target, const EigenMatrix& x) {
   using Algebra = radapt::detail::SpaceAlgebra<S>;
   const Eigen::Index k = std::min(source.cols(), target.cols());
-  return Algebra::product(DoubleMatrix(target.leftCols(k)),
-                          Algebra::transposed_product(DoubleMatrix(source.leftCols(k)), x));
+  return Algebra::product(EigenMatrix(target.leftCols(k)),
+                          Algebra::transposed_product(EigenMatrix(source.leftCols(k)), x));
 }
 
 }  // namespace detail
@@ -103,8 +103,8 @@ AdapterShapeTransfer<Weights<Clip<TargetArch, NoAdapter, TargetUnlock>, T>> tran
       const LowRankUpdate moved = transfer_between_shapes(factors, from, into);
       const double kept = radapt::detail::SpaceAlgebra<double>::product_energy(moved.B, moved.A);
       if (alpha != 0.0) {
-        radapt::detail::add_to(to, 1.0, dense(moved));
-        radapt::detail::add_to(to_bias, 1.0, detail::between_frames(from.left, into.left, change.bias));
+        radapt::detail::add_to(to, dense(moved));
+        radapt::detail::add_to(to_bias, detail::between_frames(from.left, into.left, change.bias));
       }
       out.modules.push_back({.host = update.host,
                              .source_rank = from.rank(),

@@ -24,7 +24,7 @@ class ProductAverage {
     for (const FoldableLayer<T>& layer : with_products(values)) {
       const detail::DoubleMatrix product = layer.product();
       detail::DoubleMatrix& average = products_.at(layer.path);
-      for (Eigen::Index i = 0; i < average.size(); ++i) {
+      for (Index i = 0; i < average.size(); ++i) {
         average.data()[i] = momentum * average.data()[i] + (1.0 - momentum) * product.data()[i];
       }
     }

@@ -206,12 +206,11 @@ class AdapterReader {
   std::vector<T> read(const std::string& name) const {
     if (!expands(name)) { return file_.read<T>(name); }
     const auto up = file_.read<double>(factor(name, 'U')), down = file_.read<double>(factor(name, 'D'));
-    const auto rank = static_cast<Eigen::Index>(expanded_rank_);
-    const auto rows = static_cast<Eigen::Index>(up.size()) / rank;
-    const DoubleMatrix product = multiply(Eigen::Map<const DoubleMatrix>(up.data(), rows, rank),
-                                          Eigen::Map<const DoubleMatrix>(down.data(), rank, rows));
+    const Index rank = expanded_rank_, rows = up.size() / rank;
+    const DoubleMatrix product = multiply(in_double(Matrix<const double>(up.data(), rows, rank)),
+                                          in_double(Matrix<const double>(down.data(), rank, rows)));
     std::vector<T> values;
-    for (Eigen::Index i = 0; i < product.size(); ++i) { values.push_back(static_cast<T>(product.data()[i])); }
+    for (Index i = 0; i < product.size(); ++i) { values.push_back(static_cast<T>(product.data()[i])); }
     return values;
   }
 

@@ -64,7 +64,7 @@ class SubspaceCache {
                        .shape = std::move(shape),
                        .data = std::as_bytes(std::span<const double>(data, size))};
     };
-    const auto extents = [](const detail::DoubleMatrix& m) {
+    const auto extents = [](const detail::EigenMatrix& m) {
       return std::vector<std::uint64_t>{static_cast<std::uint64_t>(m.rows()), static_cast<std::uint64_t>(m.cols())};
     };
     for (const auto& [key, spaces] : entries_) {
@@ -87,11 +87,11 @@ class SubspaceCache {
           .got = got,
           .hint = "Delete it; it is made again"});
   }
-  detail::DoubleMatrix matrix(const safetensors::File& file, const std::string& name) const {
+  detail::EigenMatrix matrix(const safetensors::File& file, const std::string& name) const {
     if (!file.contains(name) || file.at(name).shape.size() != 2) { damaged("no matrix '" + name + "'"); }
     const auto& shape = file.at(name).shape;
     const std::vector<double> values = file.read<double>(name);
-    detail::DoubleMatrix m(static_cast<Eigen::Index>(shape[0]), static_cast<Eigen::Index>(shape[1]));
+    detail::EigenMatrix m(static_cast<Eigen::Index>(shape[0]), static_cast<Eigen::Index>(shape[1]));
     std::copy(values.begin(), values.end(), m.data());
     return m;
   }

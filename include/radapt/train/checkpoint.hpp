@@ -47,10 +47,9 @@ void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& 
   if constexpr (Trainer<R, Backend, T>::has_products) {
     if (trainer.products().has_value()) {
       for (const auto& [name, product] : trainer.products()->products()) {
-        tensors["product/" + name] = {
-            .dtype = safetensors::DType::F64,
-            .shape = {static_cast<std::uint64_t>(product.rows()), static_cast<std::uint64_t>(product.cols())},
-            .data = std::as_bytes(std::span<const double>(product.data(), static_cast<std::size_t>(product.size())))};
+        tensors["product/" + name] = {.dtype = safetensors::DType::F64,
+                                      .shape = {product.rows(), product.columns()},
+                                      .data = std::as_bytes(std::span<const double>(product.data(), product.size()))};
       }
     }
   }
@@ -104,7 +103,7 @@ void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) 
     if (trainer.products().has_value()) {
       for (auto& [name, product] : trainer.products()->products()) {
         const auto values = file.read<double>("product/" + name);
-        if (values.size() != static_cast<std::size_t>(product.size())) {
+        if (values.size() != product.size()) {
           fail({.what = what + ": tensor 'product/" + name + "'",
                 .expected = std::to_string(product.size()) + " elements",
                 .got = std::to_string(values.size()),

@@ -1,27 +1,15 @@
 #pragma once
 /// How this backend's own loops run: over rows or blocks in parallel, with sums whose order no thread count changes.
-#include <Eigen/Core>
 #include <array>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+#include "radapt/backend/onednn/elementary.hpp"
 #include "radapt/backend/onednn/engine.hpp"
 #include "radapt/core/element.hpp"
 #include "radapt/core/view.hpp"
 #include "radapt/op/kept_rows.hpp"
-
-// In front of a loop whose turns do not depend on each other, but for a sum or a maximum.
-#ifdef _OPENMP
-#define RADAPT_PRAGMA(...) _Pragma(#__VA_ARGS__)
-#define RADAPT_VECTOR_LOOP RADAPT_PRAGMA(omp simd)
-#define RADAPT_VECTOR_SUM(...) RADAPT_PRAGMA(omp simd reduction(+ : __VA_ARGS__))
-#define RADAPT_VECTOR_MAX(variable) RADAPT_PRAGMA(omp simd reduction(max : variable))
-#else
-#define RADAPT_VECTOR_LOOP
-#define RADAPT_VECTOR_SUM(...)
-#define RADAPT_VECTOR_MAX(variable)
-#endif
 
 namespace radapt {
 
@@ -58,28 +46,7 @@ template <class T>
 }
 
 // Loops over runs of floats, in vector registers at any level of optimisation but -O0 (RADAPT_VECTOR_LOOP). Expressions
-// of Eigen say the same in less text, at forty functions each for the compiler of every program: they stand where the
-// standard library keeps a loop out of vector registers, which is for exponentials and roots.
-
-/// Runs of `n` floats as Eigen arrays.
-inline auto array(float* data, Index n) { return Eigen::Map<Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n)); }
-inline auto array(const float* data, Index n) {
-  return Eigen::Map<const Eigen::ArrayXf>(data, static_cast<Eigen::Index>(n));
-}
-
-/// y = the square root of x.
-inline void square_roots(float* y, const float* x, Index n) { array(y, n) = array(x, n).sqrt(); }
-
-/// y = exp(x - shift); y may be x.
-inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
-  array(y, n) = (array(x, n) - shift).exp();
-}
-
-/// `first ? a : b` as a mask of bits: GCC keeps a loop with a condition out of vector registers.
-[[gnu::always_inline]] inline float choose(bool first, float a, float b) {
-  const std::uint32_t mask = 0U - static_cast<std::uint32_t>(first);
-  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(a) & mask) | (std::bit_cast<std::uint32_t>(b) & ~mask));
-}
+// of Eigen say the same in less text, at half a second for the compiler of every program.
 
 /// y += x.
 template <class Y, class X>

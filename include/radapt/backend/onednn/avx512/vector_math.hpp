@@ -1,6 +1,7 @@
 #pragma once
 /// Exponentials and activations of sixteen floats at a time.
 #include "radapt/backend/onednn/avx512/registers.hpp"
+#include "radapt/backend/onednn/elementary.hpp"
 #ifdef RADAPT_HAS_AVX512
 #include "radapt/op/activation.hpp"
 
@@ -13,14 +14,10 @@ RADAPT_AVX512_PART __m512 exp2_of(__m512 x) {
   // Of operands that are not ordered these take the second. A subnormal result would cost a hundred times as much.
   x = _mm512_max_ps(_mm512_set1_ps(-126.0F), _mm512_min_ps(_mm512_set1_ps(126.0F), x));
   const __m512 n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT), r = _mm512_sub_ps(x, n);
-  // Of the polynomials that are 1 at 0 the best for |r| <= 1/2: off by 9.2e-8 of 2^r at most.
-  __m512 p = _mm512_set1_ps(0.0013264726F);
-  for (const float c : {0.009671515F, 0.05550734F, 0.24022242F, 0.693147F, 1.0F}) {
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(c));
-  }
+  __m512 p = _mm512_set1_ps(exp2_coefficients[0]);
+  for (int i = 1; i < 6; ++i) { p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(exp2_coefficients[i])); }
   return _mm512_scalef_ps(p, n);
 }
-inline constexpr float log2_of_e = 1.44269504F;
 
 /// 1 / x to 2 units in the last place, for normal numbers whose inverses are: a division takes three times as long.
 RADAPT_AVX512_PART __m512 inverse_of(__m512 x) {
