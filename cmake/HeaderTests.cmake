@@ -1,6 +1,6 @@
 # Every header compiles alone and included twice: one generated source per header, compiled by the configured compiler; and
 # all of them together in one, where two headers that define the same name are found out.
-# With nvcc, the same headers again as CUDA, in a few sources, since nvcc needs seconds to start and more for each time Eigen is read.
+# With nvcc, the same headers again as CUDA, in two sources, since nvcc needs seconds to start and more for each time Eigen is read.
 
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/radapt/*.hpp")
 list(SORT headers)
@@ -54,11 +54,13 @@ if(nvcc_absent)
   set_tests_properties(headers.nvcc PROPERTIES DISABLED TRUE LABELS headers)
 else()
   list(REMOVE_DUPLICATES folders)
+  list(LENGTH folders number)
+  math(EXPR folders_per_source "(${number} + 1) / 2")
   set(nvcc_sources "")
   set(content "")
   set(folders_in_source 0)
   foreach(folder IN LISTS folders ITEMS end)
-    if(folder STREQUAL "end" OR folders_in_source EQUAL 5)
+    if(folder STREQUAL "end" OR folders_in_source EQUAL folders_per_source)
       list(LENGTH nvcc_sources number)
       set(source "${CMAKE_CURRENT_BINARY_DIR}/header_tests/headers_${number}.cu")
       file(CONFIGURE OUTPUT "${source}" CONTENT "${content}")

@@ -38,6 +38,11 @@ function(radapt_own_target target)
   endif()
 endfunction()
 
+# radapt_vectorised(NAME): for tests of kernels in a debug build, whose loops stay out of vector registers at -Og.
+function(radapt_vectorised target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Debug>:-O1>)
+endfunction()
+
 # radapt_optimised(NAME): what examples and benchmarks add: full optimisation, but in a debug build, where they only have to run.
 function(radapt_optimised target)
   # g++ 12 warns of its own AVX-512 intrinsics, which begin with an undefined register (GCC bug 105593).

@@ -7,7 +7,6 @@
 /// memory that was handed to a kernel (see HostOnly), shared memory read before it is written, results that are read
 /// without waiting for them (see Queue), accesses of several elements that are not aligned. What it cannot find:
 /// races inside a warp, too many registers, anything about time.
-#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -51,9 +50,8 @@ struct Thread {
   dim3 index;
   unsigned linear = 0;
   enum class State { ready, at_block_barrier, at_warp_barrier, finished } state = State::finished;
-  ucontext_t start;
-  jmp_buf resume;
   bool started = false;
+  void* resume[5];  ///< of __builtin_setjmp
 };
 
 /// A block of threads, and the only one that runs.
@@ -62,10 +60,7 @@ class Block {
   static constexpr unsigned warp_size = 32, most_threads = 1024;
   static constexpr Index stack_bytes = 128 * 1024;
 
-  static Block& current() {
-    static Block block;
-    return block;
-  }
+  static Block& current() { return only_; }
 
   void run(dim3 grid, unsigned threads, const std::function<void()>& body) {
     if (threads == 0 || threads > most_threads) { die("a block has 1 to 1024 threads"); }
@@ -159,17 +154,23 @@ class Block {
     for (unsigned i = begin; i < end; ++i) { threads_[i].state = Thread::State::ready; }
   }
 
-  void resume(Thread& t) {
+  // The compiler's own jumps: those of the C library check and scramble what they keep, a third of all time here. They
+  // have to leave from another function than the one where they arrive.
+  [[noreturn]] [[gnu::noinline]] static void jump(void** to) { __builtin_longjmp(to, 1); }
+
+  [[gnu::noinline]] void resume(Thread& t) {
     thread_ = &t;
-    if (_setjmp(scheduler_) != 0) { return; }
-    if (t.started) { _longjmp(t.resume, 1); }
+    if (__builtin_setjmp(scheduler_) != 0) { return; }
+    if (t.started) { jump(t.resume); }
     t.started = true;  // once: a fiber then runs one thread after the other
-    getcontext(&t.start);
-    t.start.uc_stack.ss_sp = stacks_[t.linear].get();
-    t.start.uc_stack.ss_size = stack_bytes;
-    t.start.uc_link = nullptr;
-    makecontext(&t.start, enter, 0);
-    setcontext(&t.start);
+    ucontext_t start;
+    getcontext(&start);
+    start.uc_stack.ss_sp = stacks_[t.linear].get();
+    // Stacks that end at the same place of a page would share one set of the first cache.
+    start.uc_stack.ss_size = stack_bytes - t.linear % 64 * 64;
+    start.uc_link = nullptr;
+    makecontext(&start, enter, 0);
+    setcontext(&start);
   }
   static void enter() {
     Block& block = current();
@@ -178,11 +179,24 @@ class Block {
       block.wait(Thread::State::finished);
     }
   }
-  void wait(Thread::State state) {
+  [[gnu::noinline]] void wait(Thread::State state) {
     Thread& t = *thread_;
     t.state = state;
-    if (_setjmp(t.resume) == 0) { _longjmp(scheduler_, 1); }
+    if (__builtin_setjmp(t.resume) == 0) { jump(behind(t)); }
   }
+  /// Where to go on behind thread t: in the next one of its warp that is ready, as the scheduler would, or there.
+  void** behind(const Thread& t) {
+    const unsigned end = std::min((t.linear / warp_size + 1) * warp_size, count_);
+    for (unsigned i = t.linear + 1; i < end; ++i) {
+      if (threads_[i].state != Thread::State::ready) { continue; }
+      if (!threads_[i].started) { break; }
+      thread_ = &threads_[i];
+      return thread_->resume;
+    }
+    return scheduler_;
+  }
+
+  static Block only_;
 
   const std::function<void()>* body_ = nullptr;
   Thread* thread_ = nullptr;
@@ -191,8 +205,9 @@ class Block {
   std::vector<Thread> threads_ = std::vector<Thread>(most_threads);
   std::vector<std::unique_ptr<char[]>> stacks_;
   std::vector<Warp> warps_ = std::vector<Warp>(most_threads / warp_size);
-  jmp_buf scheduler_;
+  void* scheduler_[5];
 };
+inline Block Block::only_;
 
 }  // namespace radapt_test::on_host
 
