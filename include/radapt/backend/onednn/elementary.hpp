@@ -67,6 +67,9 @@ inline void exp_of_difference(float* y, const float* x, float shift, Index n) {
 /// y = the square root of x; y may be x.
 inline void square_roots(float* y, const float* x, Index n) {
   Index i = 0;
+#ifdef __AVX__
+  for (; i + 8 <= n; i += 8) { _mm256_storeu_ps(y + i, _mm256_sqrt_ps(_mm256_loadu_ps(x + i))); }
+#endif
 #ifdef __SSE__
   for (; i + 4 <= n; i += 4) { _mm_storeu_ps(y + i, _mm_sqrt_ps(_mm_loadu_ps(x + i))); }
 #endif
