@@ -92,7 +92,7 @@ __device__ __forceinline__ void load_tile(Staged<T>& staged, const T* x, Index s
   const Position first_row = Transposed ? first_k : first_m, end_row = Transposed ? end_k : end_m;
   const Position first_column = Transposed ? first_m : first_k, end_column = Transposed ? end_m : end_k;
   const Position column = first_column + threadIdx.x % in_row * pack<T>, first = threadIdx.x / in_row;
-  const T* const rows = x + Index{first_row + first} * stride;
+  const Index row = Index{first_row + first} * stride;  // of x, which is null where there are no rows
   const auto exists = [&](Position below) {
     return first_row + first + below < end_row && (!Transposed || keeps == nullptr || keeps[first + below]);
   };
@@ -101,15 +101,17 @@ __device__ __forceinline__ void load_tile(Staged<T>& staged, const T* x, Index s
     for (Position j = 0; j < Staged<T>::count; ++j) {
       const Position below = j * (threads / in_row);
       using Read = Pack<typename Staged<T>::Word, 4>;
-      staged.packs[j] =
-          exists(below) && column < end_column ? *as_pack<const Read>(rows + Index{below} * stride + column) : Read{};
+      staged.packs[j] = exists(below) && column < end_column
+                            ? *as_pack<const Read>(x + (row + Index{below} * stride + column))
+                            : Read{};
     }
     return;
   }
   RADAPT_UNROLL
   for (Position j = 0; j < Staged<T>::count; ++j) {
     const Position below = j * (threads / in_row);
-    staged.packs[j] = load_singly(rows + Index{below} * stride, column, exists(below) ? end_column : 0);
+    const bool here = exists(below);
+    staged.packs[j] = load_singly(here ? x + (row + Index{below} * stride) : x, column, here ? end_column : 0);
   }
 }
 
