@@ -1,5 +1,6 @@
 #pragma once
-/// Small architectures beside those of radapt::arch, and finding the one of a checkpoint in a list.
+/// Architectures beside those of radapt::arch, and finding the one of a checkpoint in a list. One of your own goes
+/// here, and its name into RADAPT_RUN_ARCHITECTURES or RADAPT_TRAINED_ARCHITECTURES (docs/building.md).
 #include <cstddef>
 #include <filesystem>
 #include <string>
