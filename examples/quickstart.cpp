@@ -103,9 +103,9 @@ void run_seed(const SeedJob& job, StudyOutcome& outcome) {
   const std::uint64_t seed = job.options.seed, pictures = job.pretrain_steps * job.options.batch;
   const Split split = job.world.pretraining();
   std::uint64_t drawn = 0;
-  const PairSource source{[&](std::size_t row, std::vector<float>& pixels) {
+  const PairSource source{[&](std::span<float> pixels) {
     const Sample sample = job.world.sample(split, seed * pictures + drawn);
-    normalise(sample.picture, pixels.data() + row * 3 * WorldClip::image * WorldClip::image);
+    normalise(sample.picture, pixels.data());
     // The first half of the captions names the object alone: colours and styles are easier, and would be learned first.
     const bool object_alone = 2 * drawn++ < pictures;
     return job.tokenizer.encode(object_alone ? fill_in("{a} {object}", sample.facts) : sample.caption);

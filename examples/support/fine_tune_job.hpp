@@ -91,10 +91,8 @@ class DomainStudyData {
       std::vector<std::pair<std::size_t, std::size_t>> at;  // domain and picture
       Sampler sampler{0, 0};
       std::uint64_t drawn = 0;
-      std::size_t width = 0;
     };
     const auto state = std::make_shared<State>();
-    state->width = rules_.elements();
     for (std::size_t d = 0; d < pretraining_.size(); ++d) {
       state->sets.push_back(train_set(domain_names[d], pretraining_[d], rules_, settings_.pretraining_crop));
       for (std::size_t i = 0; i < pretraining_[d].labels.size(); ++i) { state->at.emplace_back(d, i); }
@@ -107,11 +105,11 @@ class DomainStudyData {
       }
     }
     state->sampler = Sampler(state->at.size(), seed);
-    return {[state, seed](std::size_t row, std::vector<float>& pixels) {
+    return {[state, seed](std::span<float> pixels) {
       const auto& [domain, picture] = state->at[state->sampler.next()];
       const ImageSet& set = state->sets[domain];
       const std::uint64_t draw = seed << 32U | state->drawn++;
-      set.copy(picture, draw, std::span<float>(pixels).subspan(row * state->width, state->width));
+      set.copy(picture, draw, pixels);
       const Texts& texts = state->captions[domain][static_cast<std::size_t>(set.labels[picture])];
       radapt::Random random(seed, draw);
       return texts[random.below(static_cast<std::uint32_t>(texts.size()))];

@@ -83,25 +83,20 @@ class MethodStudy : public Study<Arch, Backend> {
   /// Trains `Recipe` at the rates of the family, or at the one that was chosen before.
   template <class Recipe, class Start, class Step, class Validate>
   auto trained(MethodResult& result, const Start& start, const std::vector<double>& family,
-               const radapt::TrainOptions& options, typename Recipe::loss loss, Step&& step, Validate&& validate) {
+               const radapt::TrainOptions& options, typename Recipe::loss loss, BatchContent content, Step&& step,
+               Validate&& validate) {
     const auto found = chosen_.find(result.name);
     const std::vector<double> rates = found == chosen_.end() ? family : std::vector<double>{found->second};
-    auto trainer = Base::template best_trainer<Recipe>(result, start, rates, options, loss, step, validate);
+    auto trainer = Base::template best_trainer<Recipe>(result, start, rates, options, loss, content, step, validate);
     chosen_[result.name] = result.lr;
     result.trained_parameters = radapt::count<typename Recipe::trained, typename Recipe::tune>(start.classes());
     return trainer;
   }
   static auto labelled_step() {
-    return [](auto& t, auto& batches, std::uint64_t step) {
-      batches.fill(step, false);
-      return t.step(batches.labelled());
-    };
+    return [](auto& t, const StudyBatch& batch) { return t.step(batch.labelled()); };
   }
   static auto pair_step(bool grouped) {
-    return [grouped](auto& t, auto& batches, std::uint64_t step) {
-      batches.fill(step, true);
-      return t.step(batches.pairs(grouped));
-    };
+    return [grouped](auto& t, const StudyBatch& batch) { return t.step(batch.pairs(grouped)); };
   }
   /// The zero-shot head of `weights`, as the classifier that fine-tuning begins with.
   radapt::Weights<Classifier> zero_shot_classifier(const radapt::Weights<Clip>& weights) {
@@ -130,11 +125,12 @@ class MethodStudy : public Study<Arch, Backend> {
     const auto score = [&](auto& t) { return this->on_validation(this->classifier_score(t.weights())); };
     const auto zero_shot = zero_shot_classifier(base_);
     const auto head =
-        trained<Probe>(probe, zero_shot, rates_.head, this->train_options(0.0), {}, labelled_step(), score);
+        trained<Probe>(probe, zero_shot, rates_.head, this->train_options(0.0), {}, {}, labelled_step(), score);
     measure_at_end(probe, this->classifier_score(head->weights()));
     MethodResult both{.name = "LP-FT", .type = "recipe::linear_probe<Arch>, recipe::full_fine_tuning<Arch>"};
     const auto start = radapt::carry_over<Full>(*head);
-    const auto tuned = trained<Full>(both, start, rates_.full, this->train_options(0.1), {}, labelled_step(), score);
+    const auto tuned =
+        trained<Full>(both, start, rates_.full, this->train_options(0.1), {}, {}, labelled_step(), score);
     measure_at_end(both, this->classifier_score(tuned->weights()));
     return {probe, both};
   }
@@ -145,7 +141,7 @@ class MethodStudy : public Study<Arch, Backend> {
     MethodResult full{.name = "full fine-tuning", .type = "recipe::full_fine_tuning<Arch>"};
     const auto zero_shot = zero_shot_classifier(base_);
     const auto trainer =
-        trained<Full>(full, zero_shot, rates_.full, this->train_options(0.1), {}, labelled_step(),
+        trained<Full>(full, zero_shot, rates_.full, this->train_options(0.1), {}, {}, labelled_step(),
                       [&](auto& t) { return this->on_validation(this->classifier_score(t.weights())); });
     const auto tuned = trainer->weights();
     measure_at_end(full, this->classifier_score(tuned));
@@ -167,14 +163,9 @@ class MethodStudy : public Study<Arch, Backend> {
   template <class Recipe>
   MethodResult contrastive(const std::string& name, const std::string& type, bool spurious) {
     MethodResult r{.name = name, .type = type};
-    const auto trainer = trained<Recipe>(
-        r, base_, rates_.full, this->train_options(0.1), {},
-        [spurious](auto& t, auto& batches, std::uint64_t step) {
-          batches.fill(step, true);
-          if (spurious) { batches.add_spurious(step); }
-          return t.step(batches.pairs(spurious));
-        },
-        [&](auto& t) { return this->on_validation(this->clip_score(t.weights())); });
+    const auto trainer = trained<Recipe>(r, base_, rates_.full, this->train_options(0.1), {},
+                                         {.captions = true, .spurious = spurious}, pair_step(spurious),
+                                         [&](auto& t) { return this->on_validation(this->clip_score(t.weights())); });
     this->measure_clip(trainer->weights(), r.accuracies, &r.sample_predictions);
     return r;
   }
@@ -184,7 +175,7 @@ class MethodStudy : public Study<Arch, Backend> {
     MethodResult r{.name = "LoRA", .type = "recipe::lora<Arch>"};
     const auto start = adapted_classifier<radapt::Lora<8>>();
     const auto score = [&](auto& t) { return this->classifier_score(radapt::deploy(t, 1.0)); };
-    const auto trainer = trained<Recipe>(r, start, rates_.adapter, this->train_options(0.0), {}, labelled_step(),
+    const auto trainer = trained<Recipe>(r, start, rates_.adapter, this->train_options(0.0), {}, {}, labelled_step(),
                                          [&](auto& t) { return this->on_validation(score(t)); });
     measure_at_end(r, score(*trainer));
     return r;
@@ -195,7 +186,7 @@ class MethodStudy : public Study<Arch, Backend> {
     MethodResult r{.name = "AdaptFormer", .type = "recipe::adapt_former<Arch>"};
     const auto start = adapted_classifier<radapt::AdaptFormer<>>();
     const auto score = [&](auto& t) { return this->classifier_score(t.weights()); };
-    const auto trainer = trained<Recipe>(r, start, rates_.adapter, this->train_options(0.0), {}, labelled_step(),
+    const auto trainer = trained<Recipe>(r, start, rates_.adapter, this->train_options(0.0), {}, {}, labelled_step(),
                                          [&](auto& t) { return this->on_validation(score(t)); });
     measure_at_end(r, score(*trainer));
     return r;
@@ -213,9 +204,10 @@ class MethodStudy : public Study<Arch, Backend> {
     if constexpr (requires { loss.tau; }) {
       loss.tau = options_.tau > 0 ? options_.tau : std::exp(-static_cast<double>(*base_.tree().logit_scale.data));
     }
-    auto trainer =
-        trained<Recipe>(r, start, rates_.adapter, options, loss, pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>),
-                        [&](auto& t) { return this->on_validation(this->clip_score(radapt::deploy(t, 1.0))); });
+    auto trainer = trained<Recipe>(r, start, rates_.adapter, options, loss, {.captions = true},
+                                   pair_step(std::is_same_v<Loss, radapt::loss::MpmNce>), [&](auto& t) {
+                                     return this->on_validation(this->clip_score(radapt::deploy(t, 1.0)));
+                                   });
     std::vector<std::vector<std::int32_t>> samples;
     this->follow_alpha(r, samples, [&](double alpha, CurvePoint& point, std::vector<std::int32_t>& said) {
       const auto score = this->clip_score(radapt::deploy(*trainer, alpha));

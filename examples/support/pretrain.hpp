@@ -2,11 +2,14 @@
 /// Pre-training a small CLIP from nothing.
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/initialise.hpp"
+#include "radapt/core/prefetch.hpp"
 #include "radapt/train/progress.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
@@ -17,17 +20,18 @@ namespace example {
 
 /// Pairs for pre-training, one by one.
 struct PairSource {
-  /// Fills row `row` of `pixels` and returns the ids of its caption.
-  std::function<std::vector<std::int64_t>(std::size_t row, std::vector<float>& pixels)> next = {};
+  /// Writes the pixels of the next image and returns the ids of its caption.
+  std::function<std::vector<std::int64_t>(std::span<float> pixels)> next = {};
 };
 /// Whole batches for pre-training; what one refers to stays until the next.
 using BatchSource = std::function<radapt::PairBatch<float>()>;
 
-/// Pre-trains a CLIP from scratch with the contrastive loss. Returns its weights and appends the losses.
-template <class Arch, class Backend = radapt::onednn>
-radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batch, std::uint64_t steps, double lr,
-                                             std::uint64_t seed, std::vector<double>& losses,
-                                             const std::function<void(const StepRecord&)>& log = {}) {
+/// Pre-trains a CLIP from scratch with the contrastive loss, on the batches of make_next(context). Returns its weights
+/// and appends the losses.
+template <class Arch, class Backend, class MakeNext>
+radapt::Weights<radapt::Clip<Arch>> pretrain_with(MakeNext&& make_next, Index batch, std::uint64_t steps, double lr,
+                                                  std::uint64_t seed, std::vector<double>& losses,
+                                                  const std::function<void(const StepRecord&)>& log) {
   using Recipe = radapt::recipe::flyp<Arch>;
   radapt::Weights<radapt::Clip<Arch>> first;
   radapt::initialise_clip(first, seed);
@@ -37,6 +41,7 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batc
   o.optimizer = {.beta2 = 0.98, .eps = 1e-6, .weight_decay = 0.1};
   o.seed = seed;
   radapt::Trainer<Recipe, Backend> trainer(first, o);
+  auto&& next = make_next(trainer.context());
   radapt::Progress progress("pre-training", steps);
   for (std::uint64_t step = 0; step < steps; ++step) {
     const radapt::StepReport report = trainer.step(next());
@@ -47,19 +52,38 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batc
   return trainer.weights();
 }
 
-/// The same from pairs one by one.
+/// On whole batches.
+template <class Arch, class Backend = radapt::onednn>
+radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batch, std::uint64_t steps, double lr,
+                                             std::uint64_t seed, std::vector<double>& losses,
+                                             const std::function<void(const StepRecord&)>& log = {}) {
+  const auto as_they_are = [&](auto&) -> const BatchSource& { return next; };
+  return pretrain_with<Arch, Backend>(as_they_are, batch, steps, lr, seed, losses, log);
+}
+
+/// On pairs one by one, of which the next are made while a GPU works on a batch.
 template <class Arch, class Backend = radapt::onednn>
 radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index batch, std::uint64_t steps, double lr,
                                              std::uint64_t seed, std::vector<double>& losses,
                                              const std::function<void(const StepRecord&)>& log = {}) {
-  std::vector<float> pixels(batch * radapt::Clip<Arch>::PixelRow::width);
-  auto captions = radapt::Captions::of<radapt::Clip<Arch>>();
-  const BatchSource next = [&]() -> radapt::PairBatch<float> {
-    captions.clear();
-    for (std::size_t i = 0; i < batch; ++i) { captions.add(source.next(i, pixels)); }
-    return {.pixels = pixels, .captions = &captions};
+  using Clip = radapt::Clip<Arch>;
+  using Pixels = radapt::Prefetch<Backend>;
+  std::vector<radapt::Captions> captions(Pixels::alive, radapt::Captions::of<Clip>());
+  const auto fill = [&](std::uint64_t step, std::span<float> room) {
+    radapt::Captions& of_batch = captions[step % Pixels::alive];
+    of_batch.clear();
+    for (std::size_t row = 0; row < batch; ++row) {
+      of_batch.add(source.next(room.subspan(row * Clip::PixelRow::width, Clip::PixelRow::width)));
+    }
   };
-  return pretrain<Arch, Backend>(next, batch, steps, lr, seed, losses, log);
+  const auto make_next = [&](radapt::Context<Backend>& context) {
+    const auto pixels = std::make_shared<Pixels>(context, batch * Clip::PixelRow::width, steps, fill);
+    return [&captions, pixels, step = std::uint64_t{0}]() mutable -> radapt::PairBatch<float> {
+      const std::span<const float> of_batch = pixels->next();
+      return {.pixels = of_batch, .captions = &captions[step++ % Pixels::alive]};
+    };
+  };
+  return pretrain_with<Arch, Backend>(make_next, batch, steps, lr, seed, losses, log);
 }
 
 }  // namespace example

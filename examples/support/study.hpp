@@ -15,6 +15,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/with_adapters.hpp"
 #include "radapt/clip/zero_shot.hpp"
+#include "radapt/core/prefetch.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/progress.hpp"
 #include "radapt/train/recipes.hpp"
@@ -25,55 +26,84 @@
 
 namespace example {
 
+/// What batches of a study hold beside images and their classes.
+struct BatchContent {
+  bool captions = false;  ///< for each image one of its class
+  bool spurious = false;  ///< for each image a further one that also names something spurious, as StarFT reads it
+};
+
+/// One of them; what it refers to stays until the next.
+struct StudyBatch {
+  std::span<const float> pixels;
+  std::span<const std::int32_t> labels;
+  const radapt::Captions& captions;
+
+  radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels, .labels = labels}; }
+  radapt::PairBatch<float> pairs(bool grouped) const {
+    return {.pixels = pixels, .captions = &captions, .groups = grouped ? labels : std::span<const std::int32_t>()};
+  }
+};
+
 /// Batches of the training set, a new order every epoch, the same for the same seed.
 template <class Clip, class Backend>
 class TrainingBatches {
  public:
-  TrainingBatches(const StudyData& data, const StudyOptions& options)
+  /// All but `content` must outlive this.
+  TrainingBatches(radapt::Context<Backend>& context, const StudyData& data, const StudyOptions& options,
+                  BatchContent content)
       : data_(data),
         options_(options),
+        content_(content),
         sampler_(data.train.size(), options.seed + 1),
-        pixels_(options.batch * Clip::PixelRow::width, radapt::input_memory_of<Backend>()),
-        labels_(options.batch),
-        captions_(radapt::Captions::of<Clip>()) {}
+        places_(Pixels::alive),
+        pixels_(context, options.batch * Clip::PixelRow::width, options.steps,
+                [this](std::uint64_t step, std::span<float> room) { fill(step, room); }) {}
 
-  /// Fills the batch of step `step`, for each image a caption of its class if wanted.
-  void fill(std::uint64_t step, bool with_captions) {
-    radapt::Random choice(options_.seed, 1000 + step);
-    captions_.clear();
-    for (std::size_t row = 0; row < options_.batch; ++row) {
-      const std::size_t image = sampler_.next();
-      labels_[row] = data_.train.labels[image];
-      data_.train.copy(
-          image, options_.seed << 32U | (step * options_.batch + row),
-          std::span(pixels_.data(), pixels_.size()).subspan(row * Clip::PixelRow::width, Clip::PixelRow::width));
-      if (!with_captions) { continue; }
-      const Texts& texts = data_.captions[static_cast<std::size_t>(labels_[row])];
-      captions_.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
-    }
-  }
-  /// Adds a spurious caption for every image behind the captions of a filled batch, as StarFT reads them.
-  void add_spurious(std::uint64_t step) {
-    for (std::size_t row = 0; row < options_.batch; ++row) {
-      captions_.add(data_.spurious(labels_[row], options_.seed << 32U | (step * options_.batch + row)));
-    }
-  }
-  radapt::LabelledBatch<float> labelled() const { return {.pixels = pixels(), .labels = labels_}; }
-  radapt::PairBatch<float> pairs(bool grouped) const {
-    return {.pixels = pixels(),
-            .captions = &captions_,
-            .groups = grouped ? std::span<const std::int32_t>(labels_) : std::span<const std::int32_t>()};
+  StudyBatch next() {
+    const std::span<const float> pixels = pixels_.next();
+    const Place& place = places_[taken_++ % Pixels::alive];
+    return {.pixels = pixels, .labels = place.labels, .captions = place.captions};
   }
 
  private:
-  std::span<const float> pixels() const { return {pixels_.data(), pixels_.size()}; }
+  using Pixels = radapt::Prefetch<Backend>;
+  struct Place {
+    std::vector<std::size_t> images;
+    std::vector<std::int32_t> labels;
+    radapt::Captions captions = radapt::Captions::of<Clip>();
+  };
+
+  void fill(std::uint64_t step, std::span<float> room) {
+    Place& place = places_[step % Pixels::alive];
+    place.images.clear();
+    place.labels.clear();
+    place.captions.clear();
+    radapt::Random choice(options_.seed, 1000 + step);
+    for (std::size_t row = 0; row < options_.batch; ++row) {
+      const std::size_t image = sampler_.next();
+      const std::int32_t label = data_.train.labels[image];
+      place.images.push_back(image);
+      place.labels.push_back(label);
+      if (!content_.captions) { continue; }
+      const Texts& texts = data_.captions[static_cast<std::size_t>(label)];
+      place.captions.add(texts[choice.below(static_cast<std::uint32_t>(texts.size()))]);
+    }
+    const auto draw = [&](std::size_t row) { return options_.seed << 32U | (step * options_.batch + row); };
+    for (std::size_t row = 0; content_.spurious && row < options_.batch; ++row) {
+      place.captions.add(data_.spurious(place.labels[row], draw(row)));
+    }
+    for_each_row(options_.batch, [&](std::size_t row) {
+      data_.train.copy(place.images[row], draw(row), room.subspan(row * Clip::PixelRow::width, Clip::PixelRow::width));
+    });
+  }
 
   const StudyData& data_;
   const StudyOptions& options_;
+  BatchContent content_;
   Sampler sampler_;
-  radapt::Buffer<float> pixels_;
-  std::vector<std::int32_t> labels_;
-  radapt::Captions captions_;
+  std::vector<Place> places_;
+  std::uint64_t taken_ = 0;
+  Pixels pixels_;
 };
 
 /// Runs the methods on one pre-trained CLIP of architecture Arch.
@@ -104,11 +134,8 @@ class Study {
     radapt::Session<Clip, Backend> session(base_);
     const auto classifier = radapt::zero_shot_classifier(base_, zero_shot_head(session));
     const auto trainer = best_trainer<Recipe>(
-        full, classifier, rates(options_.full_lrs, options_.full_lr), train_options(0.1), {},
-        [](auto& t, auto& batches, std::uint64_t step) {
-          batches.fill(step, false);
-          return t.step(batches.labelled());
-        },
+        full, classifier, rates(options_.full_lrs, options_.full_lr), train_options(0.1), {}, {},
+        [](auto& t, const StudyBatch& batch) { return t.step(batch.labelled()); },
         [&](auto& t) { return on_validation(classifier_score(t.averaged())); });
     full.trained_parameters = radapt::count<typename Recipe::trained>(classifier.classes());
     MethodResult wise = full;
@@ -132,11 +159,8 @@ class Study {
     using Recipe = radapt::recipe::flyp<Arch>;
     MethodResult r{.name = "FLYP", .type = "recipe::flyp<Arch>"};
     const auto trainer = best_trainer<Recipe>(
-        r, base_, rates(options_.flyp_lrs, options_.flyp_lr), train_options(0.1), {},
-        [](auto& t, auto& batches, std::uint64_t step) {
-          batches.fill(step, true);
-          return t.step(batches.pairs(false));
-        },
+        r, base_, rates(options_.flyp_lrs, options_.flyp_lr), train_options(0.1), {}, {.captions = true},
+        [](auto& t, const StudyBatch& batch) { return t.step(batch.pairs(false)); },
         [&](auto& t) { return on_validation(clip_score(t.weights())); });
     r.trained_parameters = radapt::count<Clip>();
     measure_clip(trainer->weights(), r.accuracies, &r.sample_predictions);
@@ -154,11 +178,8 @@ class Study {
     radapt::loss::MpmNce loss;
     loss.tau = options_.tau > 0 ? options_.tau : std::exp(-static_cast<double>(*base_.tree().logit_scale.data));
     const auto trainer = best_trainer<Recipe>(
-        r, start, rates(options_.adapter_lrs, options_.adapter_lr), options, loss,
-        [](auto& t, auto& batches, std::uint64_t step) {
-          batches.fill(step, true);
-          return t.step(batches.pairs(true));
-        },
+        r, start, rates(options_.adapter_lrs, options_.adapter_lr), options, loss, {.captions = true},
+        [](auto& t, const StudyBatch& batch) { return t.step(batch.pairs(true)); },
         [&](auto& t) { return on_validation(clip_score(radapt::deploy(t, 1.0))); });
     r.trained_parameters = radapt::count<Adapted, typename Recipe::tune>();
     std::vector<std::vector<std::int32_t>> samples;
@@ -199,22 +220,24 @@ class Study {
     return p;
   }
 
-  /// Trains at each rate and keeps the trainer that does best on the validation set; notes how it went in `result`.
+  /// Trains at each rate with step(trainer, batch) and keeps the trainer that does best on the validation set; notes
+  /// how it went in `result`.
   template <class Recipe, class Start, class Step, class Validate>
   auto best_trainer(MethodResult& result, const Start& start, const std::vector<double>& lrs,
-                    radapt::TrainOptions options, typename Recipe::loss loss, Step&& step, Validate&& validate) {
+                    radapt::TrainOptions options, typename Recipe::loss loss, BatchContent content, Step&& step,
+                    Validate&& validate) {
     using Trainer = radapt::Trainer<Recipe, Backend>;
     std::unique_ptr<Trainer> best;
     for (const double lr : lrs) {
       options.schedule.base = lr;
       auto trainer = std::make_unique<Trainer>(start, options, loss);
-      TrainingBatches<Clip, Backend> batches(data_, options_);
+      TrainingBatches<Clip, Backend> batches(trainer->context(), data_, options_, content);
       std::vector<double> losses;
       const auto begin = std::chrono::steady_clock::now();
       const std::string rate = lrs.size() > 1 ? ", lr " + short_number(lr) : std::string();
       radapt::Progress progress(result.name + rate, options_.steps, shown());
       for (std::uint64_t i = 0; i < options_.steps; ++i) {
-        const radapt::StepReport report = step(*trainer, batches, i);
+        const radapt::StepReport report = step(*trainer, batches.next());
         losses.push_back(report.loss);
         if (options_.log) {
           options_.log({result.name, options_.seed, i, lr, report.lr, report.loss, report.grad_norm});
@@ -309,9 +332,9 @@ class Study {
     for (std::size_t first = 0; first < set.size(); first += images_at_once) {
       const std::size_t n = std::min<std::size_t>(images_at_once, set.size() - first);
       pixels.resize(n * pixels_per_image);
-      for (std::size_t i = 0; i < n; ++i) {
+      for_each_row(n, [&](std::size_t i) {
         set.copy(first + i, 0, std::span<float>(pixels).subspan(i * pixels_per_image, pixels_per_image));
-      }
+      });
       score(pixels, std::span<float>(scores).subspan(first * width, n * width));
     }
     return scores;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <span>
 #include <string>
@@ -22,7 +23,8 @@ struct ImageSet {
   std::string name = {};
   std::vector<float> pixels = {};  ///< (images, 3 S S), normalised; empty where `read` is set
   std::vector<std::int32_t> labels = {};
-  /// Writes the normalised pixels of an image, (3 S S). `draw` numbers the random crops of a training image.
+  /// Writes the normalised pixels of an image, (3 S S). `draw` numbers the random crops of a training image. Several
+  /// threads may call it.
   std::function<void(std::size_t image, std::uint64_t draw, std::span<float> out)> read = {};
 
   std::size_t size() const { return labels.size(); }
@@ -35,6 +37,27 @@ struct ImageSet {
     }
   }
 };
+
+/// f(row) for every row of a batch, on several threads: rows must not share what they write. An error of one is thrown
+/// when all are done.
+template <class F>
+void for_each_row(std::size_t rows, F&& f) {
+  std::exception_ptr error;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic)
+#endif
+  for (std::size_t row = 0; row < rows; ++row) {
+    try {
+      f(row);
+    } catch (...) {
+#ifdef _OPENMP
+#pragma omp critical(for_each_row)
+#endif
+      error = std::current_exception();
+    }
+  }
+  if (error) { std::rethrow_exception(error); }
+}
 
 /// Token ids of texts, one row per text, from start to end of text.
 using Texts = std::vector<std::vector<std::int64_t>>;

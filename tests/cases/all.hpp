@@ -10,6 +10,7 @@
 #include "cases/dropout.hpp"
 #include "cases/elementwise.hpp"
 #include "cases/embed.hpp"
+#include "cases/frobenius.hpp"
 #include "cases/linear.hpp"
 #include "cases/loss.hpp"
 #include "cases/neighbours.hpp"
@@ -30,7 +31,7 @@ using all =
                AssembleTokensForward, AssembleTokensBackward, EmbedTokensForward, EmbedTokensBackward, PoolForward,
                PoolBackward, Add, ScaledAdd, ScaledAddBackwardScale, TakeColumns, AddColumns, Dropout, Widen, Narrow,
                DrawMask, ContrastiveLoss, CrossEntropy, Distillation, Adamw, DistancePenalty, OrthogonalityPenalty,
-               SumOfSquares, ClipFactor, Clear, KthNeighbour>;
+               FrobeniusPenalty, SumOfSquares, ClipFactor, Clear, KthNeighbour>;
 
 /// The name of the operation that case C is for.
 template <class C>

@@ -12,10 +12,12 @@ struct PoolSize {
   Batch batch;
   Index width;
   Pooling pooling = Pooling::first;
+  Index all_rows = 0;  ///< that single rows are pooled from; 0: those of the batch
 
-  Index rows() const { return batch.rows(); }
+  Index rows() const { return all_rows > 0 ? all_rows : batch.rows(); }
   std::string title() const {
-    return batch.title() + ", width " + std::to_string(width) + (pooling == Pooling::first ? ", first" : ", last");
+    return batch.title() + ", width " + std::to_string(width) + (pooling == Pooling::first ? ", first" : ", last") +
+           (all_rows > 0 ? ", single rows of " + std::to_string(all_rows) : "");
   }
 };
 inline std::vector<PoolSize> pools() {
@@ -30,6 +32,9 @@ inline std::vector<PoolSize> pools() {
       all.push_back({batch, width, Pooling::last});
     }
   }
+  Batch single = uniform(4, 0);
+  single.pooled = {0, 2, 3, 9};
+  for (const Index width : widths) { all.push_back({single, width, Pooling::first, 11}); }
   return all;
 }
 inline std::vector<Timed<PoolSize>> timed_pools() {

@@ -70,5 +70,6 @@ TEST_CASE("cuda: steps on pixels of an input queue have the bits of steps on pix
   for (const bool early : {false, true}) {
     const CopiesRun copies(early);
     CHECK(FiveSteps{.queued = true}.run<SmallPairs::Recipe, radapt::cuda_bf16>() == plain);
+    CHECK(FiveSteps{.made_ahead = true}.run<SmallPairs::Recipe, radapt::cuda_bf16>() == plain);
   }
 }

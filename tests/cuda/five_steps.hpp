@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "radapt/backend/cuda/all.hpp"
-#include "radapt/clip/initialise.hpp"
 #include "radapt/clip/with_adapters.hpp"
 #include "radapt/core/input_queue.hpp"
+#include "radapt/core/prefetch.hpp"
 #include "radapt/train/trainer.hpp"
-#include "train/small_pairs.hpp"
+#include "train/small_batches.hpp"
 
 namespace radapt_test {
 
@@ -23,10 +23,11 @@ struct Graphs : Backend {
 };
 
 struct FiveSteps {
-  bool parts = false;   ///< in two micro-batches
-  bool queued = false;  ///< pixels go through an input queue
-  bool apart = false;   ///< adapters lie beside the weights of a plain CLIP, and not in one buffer with them
-  bool fails = false;   ///< before the second step come one that is refused, half launched, and one that is not finite
+  bool parts = false;       ///< in two micro-batches
+  bool queued = false;      ///< pixels go through an input queue
+  bool made_ahead = false;  ///< pixels are made ahead
+  bool apart = false;       ///< adapters lie beside the weights of a plain CLIP, and not in one buffer with them
+  bool fails = false;  ///< before the second step come one that is refused, half launched, and one that is not finite
 
   /// Losses, norms and parameters, as they are left.
   template <class Recipe, class Backend>
@@ -43,16 +44,22 @@ struct FiveSteps {
       std::copy(pairs[i].pixels.begin(), pairs[i].pixels.end(), queue.room().begin());
       queue.send(pairs[i].pixels.size());
     };
+    radapt::Prefetch<Backend> prefetch(trainer.context(), pairs[0].pixels.size(), steps,
+                                       [&](std::uint64_t i, std::span<float> room) {
+                                         std::copy(pairs[i].pixels.begin(), pairs[i].pixels.end(), room.begin());
+                                       });
     std::vector<double> out;
     if (queued) { send(0); }
     for (std::uint64_t i = 0; i < steps; ++i) {
-      if (fails && i == 1) { fail_twice(trainer); }
-      auto batch = pairs[i].view();
+      if (fails && i == 1) { fail_twice<Recipe>(trainer); }
+      const SmallBatch<Recipe> batch(pairs[i]);
+      std::span<const float> pixels = pairs[i].pixels;
       if (queued) {
         if (i + 1 < steps) { send(i + 1); }
-        batch.pixels = queue.receive();
+        pixels = queue.receive();
       }
-      const auto report = trainer.step(batch);
+      if (made_ahead) { pixels = prefetch.next(); }
+      const auto report = trainer.step(batch.view(pixels));
       out.push_back(report.loss);
       out.push_back(report.grad_norm);
     }
@@ -63,27 +70,22 @@ struct FiveSteps {
  private:
   template <class Model>
   radapt::ConstWeights<Model> base() const {
-    if constexpr (!std::is_same_v<typename Model::policy, radapt::NoAdapter>) {
+    if constexpr (requires { requires !std::is_same_v<typename Model::policy, radapt::NoAdapter>; }) {
       using Plain = radapt::Clip<typename Model::arch>;
       if (apart) {
-        return radapt::with_adapters<typename Model::policy>(radapt::ConstWeights<Plain>(drawn<Plain>()), 1);
+        return radapt::with_adapters<typename Model::policy>(radapt::ConstWeights<Plain>(small_weights<Plain>()), 1);
       }
     }
-    return drawn<Model>();
+    return small_weights<Model>();
   }
-  template <class Model>
-  static radapt::Weights<Model> drawn() {
-    radapt::Weights<Model> weights;
-    radapt::initialise_clip(weights, 1);
-    return weights;
-  }
+  template <class Recipe>
   static void fail_twice(auto& trainer) {
     SmallPairs bad;
     bad.groups.pop_back();
-    CHECK_THROWS_AS(trainer.step(bad.view()), radapt::error);
+    CHECK_THROWS_AS(trainer.step(SmallBatch<Recipe>(bad).view()), radapt::error);
     bad.groups.push_back(0);
     std::fill(bad.pixels.begin(), bad.pixels.end(), std::numeric_limits<float>::quiet_NaN());
-    CHECK_THROWS_WITH_AS(trainer.step(bad.view()), doctest::Contains("not finite"), radapt::error);
+    CHECK_THROWS_WITH_AS(trainer.step(SmallBatch<Recipe>(bad).view()), doctest::Contains("not finite"), radapt::error);
   }
 };
 

@@ -10,11 +10,10 @@
 
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/backend/cuda/kernels/runtime.cuh"
-#include "radapt/clip/initialise.hpp"
 #include "radapt/clip/session.hpp"
-#include "radapt/clip/zero_shot.hpp"
+#include "radapt/loss/cross_fnorm.hpp"
 #include "radapt/train/trainer.hpp"
-#include "train/small_pairs.hpp"
+#include "train/small_batches.hpp"
 
 namespace {
 
@@ -24,39 +23,17 @@ using radapt_test::SmallPairs;
 using radapt_test::on_host::Counts;
 namespace recipe = radapt::recipe;
 
-template <class Trainer>
-auto pairs_or_labels(const SmallPairs& pairs) {
-  if constexpr (requires(typename Trainer::Batch b) { b.captions; }) {
-    return pairs.view();
-  } else {
-    return typename Trainer::Batch{.pixels = pairs.pixels, .labels = pairs.groups};
-  }
-}
-
-/// Of a Clip, or of a Classifier of six classes.
-template <class Model>
-radapt::Weights<Model> first_weights() {
-  if constexpr (requires { typename Model::clip; }) {
-    const std::vector<float> head(6 * SmallArch::embed, 0.1F);
-    return radapt::zero_shot_classifier(first_weights<typename Model::clip>(), head);
-  } else {
-    radapt::Weights<Model> weights;
-    radapt::initialise_clip(weights, 1);
-    return weights;
-  }
-}
-
 /// The most waits of a step behind the first, which takes memory.
 template <class Recipe, class Backend>
 Index waits(radapt::TrainOptions options) {
-  const auto weights = first_weights<typename Recipe::trained>();
+  const auto weights = radapt_test::small_weights<typename Recipe::trained>();
   options.size.batch = SmallPairs::batch;
   radapt::Trainer<Recipe, Backend> trainer(weights, options);
   Index most = 0;
   for (std::uint64_t i = 0; i < 4; ++i) {
     const SmallPairs pairs(i);
     const Index before = Counts::all().waits;
-    trainer.step(pairs_or_labels<decltype(trainer)>(pairs));
+    trainer.step(radapt_test::SmallBatch<Recipe>(pairs).view());
     if (i > 0) { most = std::max(most, Counts::all().waits - before); }
   }
   return most;
@@ -72,12 +49,15 @@ TEST_CASE_TEMPLATE("cuda: a step waits once, at its end", Backend, radapt::cuda,
   CHECK(waits<SmallPairs::Recipe, Backend>(products) == 1);
   CHECK(waits<recipe::flyp<SmallArch>, Backend>(whole) == 1);
   CHECK(waits<recipe::l2_sp<SmallArch>, Backend>(whole) == 1);
+  CHECK(waits<recipe::carot<SmallArch, radapt::loss::CrossFNorm>, Backend>(whole) == 1);
+  CHECK(waits<recipe::star_ft<SmallArch>, Backend>(whole) == 1);
+  CHECK(waits<recipe::mask_fill<SmallArch>, Backend>(parts) == 1);
   CHECK(waits<recipe::wise_ft<SmallArch>, Backend>(whole) == 1);
   CHECK(waits<recipe::wise_ft<SmallArch>, Backend>(parts) == 1);
 }
 
 TEST_CASE("cuda_bf16: frozen weights are rounded in the first pass that multiplies by them, and in no other") {
-  const auto weights = first_weights<SmallPairs::Model>();
+  const auto weights = radapt_test::small_weights<SmallPairs::Model>();
   const SmallPairs pairs;
   const auto more_in_the_first = [](auto&& pass) {
     const Index before = Counts::all().kernels;
@@ -105,8 +85,7 @@ TEST_CASE("cuda_bf16: frozen weights are rounded in the first pass that multipli
 }
 
 TEST_CASE("cuda: a step that is not finite changes nothing") {
-  radapt::Weights<SmallPairs::Model> weights;
-  radapt::initialise_clip(weights, 1);
+  const auto weights = radapt_test::small_weights<SmallPairs::Model>();
   radapt::Trainer<SmallPairs::Recipe, radapt::cuda> trainer(weights, {.size = {.batch = SmallPairs::batch}});
   SmallPairs pairs;
   trainer.step(pairs.view());

@@ -7,6 +7,20 @@ using radapt_test::FiveSteps;
 using radapt_test::on_host::Counts;
 using Recipe = radapt_test::SmallPairs::Recipe;
 
+namespace {
+
+/// A term as a user may write it, whose value the host reads where it is computed.
+struct ReadByTheHost : radapt::loss::Orthogonality {
+  template <class T>
+  void add(auto& context, radapt::Matrix<T> gradient, radapt::Matrix<const T> tensor, T* scratch, double* value) const {
+    double here = 0;
+    radapt::loss::Orthogonality::add(context, gradient, tensor, scratch, &here);
+    *value += here;
+  }
+};
+
+}  // namespace
+
 TEST_CASE("cuda: every step is one graph, made anew where its form is another one, and nothing is launched beside it") {
   for (const bool parts : {false, true}) {
     CAPTURE(parts);
@@ -21,11 +35,14 @@ TEST_CASE("cuda: every step is one graph, made anew where its form is another on
 }
 
 TEST_CASE("cuda: a wait in the middle of a step cuts it into graphs, and without graphs there are none") {
-  using WithTerms = radapt::recipe::carot<radapt_test::SmallArch>;
+  using Flyp = radapt::recipe::flyp<radapt_test::SmallArch>;
+  using WithTerm = radapt::Recipe<Flyp::model, Flyp::tune, Flyp::during, Flyp::after,
+                                  radapt::loss::With<radapt::loss::Contrastive, ReadByTheHost>>;
   const Counts before = Counts::all();
-  FiveSteps{}.run<WithTerms, radapt_test::Graphs<radapt::cuda>>();
+  FiveSteps{}.run<WithTerm, radapt_test::Graphs<radapt::cuda>>();
   const Counts graphs = Counts::all();
   CHECK(graphs.outside_of_graphs == before.outside_of_graphs);
+  CHECK(graphs.waits - before.waits == 2 * 5);
   CHECK(graphs.graphs_made + graphs.graphs_changed - before.graphs_made - before.graphs_changed ==
         graphs.waits - before.waits);
   FiveSteps{}.run<Recipe, radapt::cuda>();

@@ -3,6 +3,8 @@
 
 #include <type_traits>
 
+#include "radapt/loss/dropped_patch_distillation.hpp"
+
 using radapt_test::FiveSteps;
 using radapt_test::Graphs;
 using radapt_test::SmallArch;
@@ -12,6 +14,8 @@ namespace recipe = radapt::recipe;
 TEST_CASE("cuda: a run whose pixels go through an input queue has the bits of one that is given them") {
   const FiveSteps whole, queued{.queued = true};
   CHECK(queued.run<SmallPairs::Recipe, radapt::cuda>() == whole.run<SmallPairs::Recipe, radapt::cuda>());
+  using NoFill = recipe::mask_fill<SmallArch, radapt::loss::DroppedPatchDistillation>;  // pixels also go past flags
+  CHECK(queued.run<NoFill, radapt::cuda>() == whole.run<NoFill, radapt::cuda>());
 }
 
 TEST_CASE_TEMPLATE("cuda: a run on adapters beside a plain CLIP has the bits of one on weights in one buffer", Backend,
@@ -29,7 +33,7 @@ TEST_CASE("cuda: a run whose steps are graphs has the bits of one whose kernels 
   compare(std::type_identity<SmallPairs::Recipe>{}, std::type_identity<radapt::cuda>{}, {});
   compare(std::type_identity<SmallPairs::Recipe>{}, rounded, {.parts = true, .queued = true});
   compare(std::type_identity<recipe::flyp<SmallArch>>{}, rounded, {});
-  compare(std::type_identity<recipe::carot<SmallArch>>{}, rounded, {});  // waits in the middle of a step
+  compare(std::type_identity<recipe::carot<SmallArch>>{}, rounded, {});
 }
 
 TEST_CASE("cuda: steps that end with an error leave nothing behind for the next ones") {

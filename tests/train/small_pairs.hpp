@@ -24,6 +24,7 @@ struct SmallPairs {
   static constexpr Index batch = 8;
 
   std::vector<float> pixels = std::vector<float>(batch * Model::PixelRow::width);
+  std::vector<std::vector<std::int64_t>> ids;  ///< of the captions
   radapt::Captions captions = radapt::Captions::of<Model>();
   std::vector<std::int32_t> groups{0, 1, 2, 0, 3, 4, 5, 1};
 
@@ -31,10 +32,10 @@ struct SmallPairs {
     radapt::Random random(7, which);
     for (float& x : pixels) { x = static_cast<float>(random.normal()); }
     for (Index i = 0; i < batch; ++i) {
-      std::vector<std::int64_t> ids(3 + random.below(9));
-      for (auto& id : ids) { id = random.below(SmallArch::vocabulary - 1); }
-      ids.back() = SmallArch::vocabulary - 1;
-      captions.add(ids);
+      std::vector<std::int64_t>& caption = ids.emplace_back(3 + random.below(9));
+      for (auto& id : caption) { id = random.below(SmallArch::vocabulary - 1); }
+      caption.back() = SmallArch::vocabulary - 1;
+      captions.add(caption);
     }
   }
   /// The batch of a trainer of `Recipe`; this object must outlive it.

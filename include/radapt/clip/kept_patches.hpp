@@ -87,7 +87,7 @@ struct KeptPatchEmbedding : Embedding {
     }
     return kept;
   }
-  /// A sequence for each kept row, all of which begin at row 0: pooling then is gathering.
+  /// A sequence for each kept row: see op::pools_single_rows.
   static Sequences single_rows(const std::vector<Index>& kept) {
     return {.count = kept.size(), .uniform_length = 0, .pooled = kept.data()};
   }

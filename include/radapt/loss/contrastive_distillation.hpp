@@ -23,11 +23,12 @@ struct ContrastiveDistillation {
   double weight(StepPosition at) const { return at.step == 0 ? 0.0 : strength; }
 
   template <class T>
-  double add(auto& context, const PairFeatures<T>& f, StepPosition at) const {
+  void add(auto& context, const PairFeatures<T>& f, StepPosition at, double* value) const {
     const double now = weight(at);
-    if (now == 0.0) { return 0.0; }
-    return add_direction(context, f, now, {f.image, f.dimage, f.teacher_image}, {f.text, f.dtext, f.teacher_text}) +
-           add_direction(context, f, now, {f.text, f.dtext, f.teacher_text}, {f.image, f.dimage, f.teacher_image});
+    if (now == 0.0) { return; }
+    const Side<T> image{f.image, f.dimage, f.teacher_image}, text{f.text, f.dtext, f.teacher_text};
+    add_direction(context, f, now, image, text, value);
+    add_direction(context, f, now, text, image, value);
   }
 
  private:
@@ -40,17 +41,15 @@ struct ContrastiveDistillation {
 
   /// Rows of `from` choose among the rows of `to`.
   template <class T>
-  static double add_direction(auto& context, const PairFeatures<T>& f, double weight, Side<T> from, Side<T> to) {
+  static void add_direction(auto& context, const PairFeatures<T>& f, double weight, Side<T> from, Side<T> to,
+                            double* value) {
     run(context, op::linear_forward<T>{.y = f.teacher_logits, .x = from.teacher, .weight = to.teacher});
     scale(context, f.teacher_logits, f.teacher_scale);
     run(context, op::linear_forward<T>{.y = f.logits, .x = from.x, .weight = to.x});
     scale(context, f.logits, f.scale);
-    double value = 0.0;
-    run(context, op::distillation<T>{.student = f.logits,
-                                     .teacher = f.teacher_logits,
-                                     .weight = weight,
-                                     .minus_entropy = false,
-                                     .loss = &value});
+    run(context,
+        op::distillation<T>{
+            .student = f.logits, .teacher = f.teacher_logits, .weight = weight, .minus_entropy = false, .loss = value});
     // f.logits is now the gradient G of the logits: dfrom = s G to, dto = s G^T from, dlog s = s <G to, from>.
     run(context, op::linear_backward_input<T>{.dx = f.dfeatures, .dy = f.logits, .weight = to.x});
     if (from.dx.data != nullptr) {
@@ -63,7 +62,6 @@ struct ContrastiveDistillation {
     if (to.dx.data != nullptr) {
       run(context, op::linear_backward_weight<T>{.dw = to.dx, .dy = f.logits, .x = from.x, .factor = f.scale});
     }
-    return value;
   }
   template <class T>
   static void scale(auto& context, Matrix<T> z, double by) {

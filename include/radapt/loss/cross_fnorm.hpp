@@ -1,13 +1,12 @@
 #pragma once
 /// CaRot's optional penalty on both projections together (methods.md 7.12).
-#include <cmath>
 #include <string_view>
 
 #include "radapt/backend/run.hpp"
 #include "radapt/loss/terms.hpp"
 #include "radapt/op/elementwise.hpp"
+#include "radapt/op/frobenius.hpp"
 #include "radapt/op/linear.hpp"
-#include "radapt/op/update.hpp"
 
 namespace radapt::loss {
 
@@ -27,23 +26,18 @@ struct CrossFNorm {
   }
 
   template <class T>
-  double add(auto& context, const PairedTensor<T>& v, const PairedTensor<T>& w, T* scratch) const {
+  void add(auto& context, const PairedTensor<T>& v, const PairedTensor<T>& w, T* scratch, double* value) const {
     const Matrix<T> product{scratch, v.value.rows, w.value.rows};
     run(context, op::linear_forward<T>{.y = product, .x = v.value, .weight = w.value});
-    double squares = 0.0;
-    run(context, op::sum_of_squares<T>{.x = {product.data, product.size()}, .result = &squares});
-    const double norm = std::sqrt(squares);
-    if (norm == 0.0) { return 0.0; }
+    run(context, op::frobenius_penalty<T>{.x = product, .strength = strength, .loss = value});
     if (v.gradient.data != nullptr) {
       const Matrix<T> dv{scratch + product.size(), v.value.rows, v.value.columns};
       run(context, op::linear_backward_input<T>{.dx = dv, .dy = product, .weight = w.value});
-      run(context, op::scaled_add<T>{.y = v.gradient, .x = v.gradient, .z = dv, .factor = strength / norm});
+      run(context, op::scaled_add<T>{.y = v.gradient, .x = v.gradient, .z = dv});
     }
     if (w.gradient.data != nullptr) {
-      run(context,
-          op::linear_backward_weight<T>{.dw = w.gradient, .dy = product, .x = v.value, .factor = strength / norm});
+      run(context, op::linear_backward_weight<T>{.dw = w.gradient, .dy = product, .x = v.value});
     }
-    return strength * norm;
   }
 };
 

@@ -3,7 +3,6 @@
 /// model.
 #include "radapt/backend/run.hpp"
 #include "radapt/loss/terms.hpp"
-#include "radapt/op/elementwise.hpp"
 #include "radapt/op/update.hpp"
 
 namespace radapt::loss {
@@ -19,14 +18,13 @@ struct MaskedDistillation {
   double weight(StepPosition) const { return strength; }
 
   template <class T>
-  double add(auto& context, const FilledFeatures<T>& f, StepPosition) const {
-    const Matrix<T> d = f.workspace;
-    run(context, op::scaled_add<T>{.y = d, .x = f.features, .z = f.teacher_features, .factor = -1.0});
-    double squares = 0.0;
-    run(context, op::sum_of_squares<T>{.x = Vector<const T>{d.data, d.size()}, .result = &squares});
-    const double factor = strength * f.share / static_cast<double>(d.size());
-    run(context, op::scaled_add<T>{.y = f.dfeatures, .x = f.dfeatures, .z = d, .factor = 2.0 * factor});
-    return factor * squares;
+  void add(auto& context, const FilledFeatures<T>& f, StepPosition, double* value) const {
+    const Index n = f.features.size();
+    run(context, op::distance_penalty<T>{.gradients = {f.dfeatures.data, n},
+                                         .parameters = {f.features.data, n},
+                                         .anchor = {f.teacher_features.data, n},
+                                         .strength = strength * f.share / static_cast<double>(n),
+                                         .loss = value});
   }
 };
 

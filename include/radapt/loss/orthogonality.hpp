@@ -20,14 +20,12 @@ struct Orthogonality {
   static constexpr Index scratch_elements(Index, Index columns) { return columns * columns; }
 
   template <class T>
-  double add(auto& context, Matrix<T> gradient, Matrix<const T> value, T* scratch) const {
-    double penalty = 0.0;
+  void add(auto& context, Matrix<T> gradient, Matrix<const T> tensor, T* scratch, double* value) const {
     run(context, op::orthogonality_penalty<T>{.gradients = gradient,
-                                              .parameters = value,
-                                              .gram = {scratch, value.columns, value.columns},
+                                              .parameters = tensor,
+                                              .gram = {scratch, tensor.columns, tensor.columns},
                                               .strength = strength,
-                                              .loss = &penalty});
-    return penalty;
+                                              .loss = value});
   }
 };
 

@@ -32,9 +32,9 @@ struct SpuriousAlignment {
   }
 
   template <class T>
-  double add(auto& context, const PairFeatures<T>& f, StepPosition at) const {
+  void add(auto& context, const PairFeatures<T>& f, StepPosition at, double* value) const {
     const double now = weight(at);
-    if (now == 0.0) { return 0.0; }
+    if (now == 0.0) { return; }
     if (masks_same_class && f.groups == nullptr) {
       fail({.what = "loss spurious_alignment",
             .expected = "class ids of the pairs, which say what to leave out",
@@ -43,12 +43,11 @@ struct SpuriousAlignment {
     }
     similarities(context, f.teacher_logits, f.teacher_image, f.teacher_extra_text, f.teacher_scale);
     similarities(context, f.logits, f.image, f.extra_text, f.teacher_scale);
-    double value = 0.0;
     run(context, op::distillation<T>{.student = f.logits,
                                      .teacher = f.teacher_logits,
                                      .labels = masks_same_class ? f.groups : nullptr,
                                      .weight = now,
-                                     .loss = &value});
+                                     .loss = value});
     if (f.dimage.data != nullptr) {
       run(context, op::linear_backward_input<T>{.dx = f.dfeatures, .dy = f.logits, .weight = f.extra_text});
       run(context, op::scaled_add<T>{.y = f.dimage, .x = f.dimage, .z = f.dfeatures, .factor = f.teacher_scale});
@@ -57,7 +56,6 @@ struct SpuriousAlignment {
       run(context,
           op::linear_backward_weight<T>{.dw = f.dextra_text, .dy = f.logits, .x = f.image, .factor = f.teacher_scale});
     }
-    return value;
   }
 
  private:

@@ -44,7 +44,6 @@ struct FilledFeatures {
   Matrix<const T> features;          // (n, embed) of the student, not normalised
   Matrix<const T> teacher_features;  // (n, embed) of the frozen weights
   Matrix<T> dfeatures;               // (n, embed) added to
-  Matrix<T> workspace;               // (n, embed)
   double share = 1.0;                // of these n images in the batch
 };
 
@@ -55,7 +54,8 @@ struct PairedTensor {
   Matrix<T> gradient{};  // added to; null where the tensor is not trained
 };
 
-/// A term on features: `add(context, PairFeatures, position)` returns its value and adds its gradients.
+/// A term on features: `add(context, PairFeatures, position, value)` launches what adds its value to *value and its
+/// gradients to those of the features. `value` is read by the host when the step is done, so that nothing waits for it.
 /// `extra_captions` says how many captions for each pair it reads beside the first; they stand behind all first
 /// captions of a batch. One that reads the first captions says `reads_captions = true`. Where it has `weight(position)`
 /// and that is zero, the term and its teacher are not run.
@@ -65,8 +65,8 @@ concept feature_term = requires {
   requires std::is_convertible_v<decltype(Term::extra_captions), Index>;
 };
 
-/// A term on the features of filled images: `add(context, FilledFeatures, position)` returns its value and adds its
-/// gradient.
+/// A term on the features of filled images: `add(context, FilledFeatures, position, value)` launches what adds its
+/// value and its gradient.
 template <class Term>
 concept filled_image_term = requires {
   requires std::is_convertible_v<decltype(Term::name), std::string_view>;
@@ -74,10 +74,11 @@ concept filled_image_term = requires {
 };
 
 /// A term on parameters: `strength` times a penalty on every trained tensor whose name it `reaches`, the squared
-/// distance from the frozen value. A term with a penalty of its own has `add(context, gradient, value, scratch)`, which
-/// returns it and adds its gradient, and `scratch_elements(rows, columns)` of workspace for a tensor of these extents.
-/// One that couples two tensors names them `first` and `second`, gets both as PairedTensor in `add(context, first,
-/// second, scratch)`, and has `scratch_elements(rows of the first, rows of the second, columns of both)`.
+/// distance from the frozen value. A term with a penalty of its own has `add(context, gradient, tensor, scratch,
+/// value)`, which launches what adds it to *value, and its gradient, and `scratch_elements(rows, columns)` of workspace
+/// for a tensor of these extents. One that couples two tensors names them `first` and `second`, gets both as
+/// PairedTensor in `add(context, first, second, scratch, value)`, and has `scratch_elements(rows of the first, rows of
+/// the second, columns of both)`.
 template <class Term>
 concept parameter_term = requires(const Term& t) {
   requires std::is_convertible_v<decltype(Term::name), std::string_view>;

@@ -9,6 +9,7 @@
 #include "radapt/op/dropout.hpp"
 #include "radapt/op/elementwise.hpp"
 #include "radapt/op/embed.hpp"
+#include "radapt/op/frobenius.hpp"
 #include "radapt/op/linear.hpp"
 #include "radapt/op/loss.hpp"
 #include "radapt/op/neighbours.hpp"
@@ -44,7 +45,7 @@
 /// On features, parameters, their gradients and moments, which are never bf16.
 #define RADAPT_PARAMETER_OPERATIONS(F, ...)                                                                   \
   F(contrastive_loss, __VA_ARGS__) F(cross_entropy, __VA_ARGS__) F(distillation, __VA_ARGS__)                 \
-  F(orthogonality_penalty, __VA_ARGS__) F(distance_penalty, __VA_ARGS__)                                      \
+  F(orthogonality_penalty, __VA_ARGS__) F(frobenius_penalty, __VA_ARGS__) F(distance_penalty, __VA_ARGS__)    \
   F(adamw, __VA_ARGS__) F(sum_of_squares, __VA_ARGS__) F(clip_factor, __VA_ARGS__) F(kth_neighbour, __VA_ARGS__)
 // clang-format on
 

@@ -12,6 +12,10 @@ constexpr Index pooled_row(const Sequences& s, Pooling pooling, Index i) {
   return s.begin(i) + pooled_position(s, pooling, i);
 }
 
+/// Whether the sequences have no rows of their own but all begin at row 0, by a uniform length of 0: what is pooled
+/// then are the rows that `pooled` names, wherever they are, each once at most.
+constexpr bool pools_single_rows(const Sequences& s) { return s.offsets == nullptr && s.uniform_length == 0; }
+
 /// y_i = x[pooled row of sequence i].
 template <class T>
 struct pool_forward {

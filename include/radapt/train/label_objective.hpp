@@ -1,6 +1,7 @@
 #pragma once
 /// From a batch of labelled images to a loss and gradients: the image tower with a head.
 #include <algorithm>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/kept_patches.hpp"
 #include "radapt/loss/terms.hpp"
+#include "radapt/op/columns.hpp"
 #include "radapt/op/loss.hpp"
 #include "radapt/op/update.hpp"
 #include "radapt/train/batch.hpp"
@@ -54,19 +56,19 @@ class LabelObjective {
   using TowerBoundary = Boundary<Tower, FilledRow, A, T>;
   using ModelBoundary = Boundary<Model, typename Model::PixelRow, A, T>;
 
-  LabelObjective(Loss loss, BatchSize size, Index classes)
-      : loss_(loss), size_(size), classes_(classes), term_values_(Needs::count) {
+  LabelObjective(Loss loss, BatchSize size, Index classes) : loss_(loss), size_(size), classes_(classes) {
     logits_ = Buffer<T>(size.micro() * classes, memory_of<Backend>());
     const Index parts = (size.batch + size.micro() - 1) / size.micro();
-    part_losses_ = Buffer<double>(parts, input_memory_of<Backend>());
-    filled_losses_.resize(parts);
+    losses_ = Buffer<double>(Needs::count + parts, input_memory_of<Backend>());
     margins_ = Buffer<T>(has_margins ? classes * classes : 0);
     if constexpr (Needs::filled_images) {
-      for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_, &workspace_}) {
+      for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_}) {
         *b = Buffer<T>(size.micro() * Model::arch::embed, memory_of<Backend>());
       }
     }
-    if constexpr (Needs::kept_patches) { kept_images_ = Buffer<T>(size.micro() * FilledRow::width); }
+    if constexpr (Needs::kept_patches) {
+      kept_images_ = Buffer<T>(size.micro() * FilledRow::width, input_memory_of<Backend>());
+    }
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -79,7 +81,7 @@ class LabelObjective {
           detail::tower_need<Tower, FilledRow, A, T, Tune>(Model::image_sequences(size.micro()).extent(), true);
       need.kept = std::max(need.kept, filled.kept);
       need.scratch = std::max(need.scratch, filled.scratch);
-      need.features += 4 * padded(size.micro() * Model::arch::embed * sizeof(T));
+      need.features += 3 * padded(size.micro() * Model::arch::embed * sizeof(T));
       if constexpr (Needs::kept_patches) { need.features += padded(size.micro() * FilledRow::width * sizeof(T)); }
     }
     return need;
@@ -97,7 +99,7 @@ class LabelObjective {
     prepare_margins(frozen);
     const Arena::Mark before = c.arena.mark();
     count_ = count;
-    std::fill(term_values_.begin(), term_values_.end(), 0.0);
+    std::fill(losses_.begin(), losses_.end(), 0.0);
     for (Index first = 0; first < count; first += size_.micro()) {
       const Index n = images_at(first);
       c.sequences = Model::image_sequences(n);
@@ -111,32 +113,31 @@ class LabelObjective {
       run(c, op::cross_entropy<T>{.logits = logits,
                                   .labels = batch.labels.data() + first,
                                   .smoothing = loss_.smoothing,
-                                  .loss = &part_losses_[first / size_.micro()],
+                                  .loss = &losses_[Needs::count + first / size_.micro()],
                                   .dlogits = logits,
                                   .gradient_scale = share,
                                   .margins = margins()});
       ModelBoundary::backward(c, values, gradients, x, saved, logits);
       c.arena.release(before);
       if constexpr (Needs::filled_images) {
-        filled_losses_[first / size_.micro()] = filled_loss(c, values, gradients, batch, frozen, {first, n, share}, at);
+        add_terms(c, values, gradients, batch, frozen, {first, n, share}, at);
         c.arena.release(before);
       }
     }
   }
-  /// The loss of the last step, when the backend has finished.
+  /// The loss of the last step with its terms, when the backend has finished.
   double value() const {
-    double loss = 0;
+    double loss = std::accumulate(losses_.begin(), losses_.begin() + Needs::count, 0.0);
     for (Index first = 0; first < count_; first += size_.micro()) {
-      loss += share_of(images_at(first)) * part_losses_[first / size_.micro()];
-      if constexpr (Needs::filled_images) { loss += filled_losses_[first / size_.micro()]; }
+      loss += share_of(images_at(first)) * losses_[Needs::count + first / size_.micro()];
     }
     return loss;
   }
-  /// What of it kernels may read before: all but the terms, whose values the host has.
-  Vector<const double> losses() const { return {part_losses_.data(), (count_ + size_.micro() - 1) / size_.micro()}; }
+  /// What it is made of, for kernels.
+  Vector<const double> losses() const { return {losses_.data(), losses_.size()}; }
+  /// What each term added to it, by its place in the list of terms; those on parameters are launched by the trainer.
+  std::span<double> term_values() { return {losses_.data(), Needs::count}; }
   Loss& loss() { return loss_; }
-  /// What each term on filled images added to the last loss, by its place in the list of terms.
-  const std::vector<double>& term_values() const { return term_values_; }
 
  private:
   /// Consecutive images of the batch, and how much of it they are.
@@ -150,13 +151,13 @@ class LabelObjective {
   double share_of(Index images) const { return static_cast<double>(images) / static_cast<double>(count_); }
 
   /// Terms on the filled images of a micro-batch.
-  double filled_loss(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
-                     const Batch& batch, const Values<Model, T>& frozen, Part part, loss::StepPosition at) {
+  void add_terms(Context<Backend>& c, const Values<Model, T>& values, Gradients<Model, Tune, T>& gradients,
+                 const Batch& batch, const Values<Model, T>& frozen, Part part, loss::StepPosition at) {
     bool active = false;
     loss_.each_term([&]<class Term>(const Term& term) {
       if constexpr (loss::filled_image_term<Term>) { active = active || loss::is_active(term, at); }
     });
-    if (!active) { return 0.0; }
+    if (!active) { return; }
     const Sequences whole = c.sequences;
     const View<const T, FilledRow> x = filled_images(c, batch, part);
     const auto rows = [&](Buffer<T>& b) { return View<T, Samples<Model::arch::embed>>{b.data(), part.count}; };
@@ -172,17 +173,11 @@ class LabelObjective {
     const loss::FilledFeatures<T> f{.features = rows(features_),
                                     .teacher_features = rows(teacher_features_),
                                     .dfeatures = rows(dfeatures_),
-                                    .workspace = rows(workspace_),
                                     .share = part.share};
-    double sum = 0;
     Index position = 0;
     loss_.each_term([&]<class Term>(const Term& term) {
       if constexpr (loss::filled_image_term<Term>) {
-        if (loss::is_active(term, at)) {
-          const double value = term.add(c, f, at);
-          term_values_[position] += value;
-          sum += value;
-        }
+        if (loss::is_active(term, at)) { term.add(c, f, at, &term_values()[position]); }
       }
       ++position;
     });
@@ -190,7 +185,6 @@ class LabelObjective {
       TowerBoundary::backward(c, child<"visual">(values), child<"visual">(gradients), x, saved, rows(dfeatures_));
     }
     c.sequences = whole;
-    return sum;
   }
   /// What the tower of filled images reads: those of the batch, or the images as they are with flags of kept patches
   /// behind them, and then the sequences of the kept tokens.
@@ -199,7 +193,9 @@ class LabelObjective {
     if constexpr (Needs::kept_patches) {
       constexpr Index patches = FilledRow::width - pixels;
       const auto kept = batch.kept.subspan(part.first * patches, part.count * patches);
-      std::copy_n(batch.pixels.data() + part.first * pixels, part.count * pixels, kept_images_.data());
+      // Pixels may lie, or still be on their way to, where the host does not read them; flags are the host's alone.
+      run(c, op::take_columns<T>{.y = {kept_images_.data(), part.count, pixels},
+                                 .x = {batch.pixels.data() + part.first * pixels, part.count, pixels}});
       std::transform(kept.begin(), kept.end(), kept_images_.data() + part.count * pixels,
                      [](std::uint8_t flag) { return flag != 0 ? T{1} : T{0}; });
       offsets_ = kept_offsets(kept, patches);
@@ -248,12 +244,11 @@ class LabelObjective {
   BatchSize size_;
   Index classes_;
   Buffer<T> logits_, margins_;
-  Buffer<T> features_, teacher_features_, dfeatures_, workspace_;  ///< of filled images
-  Buffer<T> kept_images_;                                          ///< pixels and flags of a micro-batch
-  std::vector<Index> offsets_;                                     ///< of its kept tokens
-  Index count_ = 0;                                                ///< images of the last step
-  Buffer<double> part_losses_;                                     ///< of its micro-batches
-  std::vector<double> filled_losses_, term_values_;
+  Buffer<T> features_, teacher_features_, dfeatures_;  ///< of filled images
+  Buffer<T> kept_images_;                              ///< pixels and flags of a micro-batch
+  std::vector<Index> offsets_;                         ///< of its kept tokens
+  Index count_ = 0;                                    ///< images of the last step
+  Buffer<double> losses_;                              ///< of the terms, and of its micro-batches
   bool margins_known_ = false;
 };
 

@@ -2,8 +2,8 @@
 /// From a batch of pairs to a loss and gradients: both towers under a contrastive loss, or with a head beside them.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <span>
-#include <vector>
 
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/clip.hpp"
@@ -50,12 +50,11 @@ class PairObjective {
         targets_(size.batch),
         towers_(size.batch, size.micro(), longest_caption(size)),
         frozen_(Needs::frozen_teacher ? size.batch : 0),
-        average_(Needs::average_teacher ? size.batch : 0),
-        term_values_(Needs::count) {
+        average_(Needs::average_teacher ? size.batch : 0) {
     logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), memory_of<Backend>());
     teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, memory_of<Backend>());
     log_sums_ = Buffer<S>(2 * size.batch, memory_of<Backend>());
-    loss_value_ = Buffer<double>(1, input_memory_of<Backend>());
+    losses_ = Buffer<double>(Needs::count + 1, input_memory_of<Backend>());
   }
 
   static MemoryNeed memory(const BatchSize& size, Index classes) {
@@ -104,6 +103,7 @@ class PairObjective {
             const Values<Model, T>* average = nullptr) {
     const Index count = check(batch);
     const Index micro = size_.micro();
+    std::fill(losses_.begin(), losses_.end(), 0.0);
     const Arena::Mark before = c.arena.mark();
     if constexpr (Needs::frozen_teacher) {
       if (has_active_term<false>(at)) { towers_.run_teacher(c, frozen_, frozen, batch, count); }
@@ -148,10 +148,12 @@ class PairObjective {
     c.arena.release(before);
     c.arena.give_shared_to_scratch();
   }
-  /// The loss of the last step, when the backend has finished.
-  double value() const { return loss_value_[0] + terms_sum_; }
-  /// What of it kernels may read before: all but the terms, whose values the host has.
-  Vector<const double> losses() const { return {loss_value_.data(), 1}; }
+  /// The loss of the last step with its terms, when the backend has finished.
+  double value() const { return std::accumulate(losses_.begin(), losses_.end(), 0.0); }
+  /// What it is the sum of, for kernels.
+  Vector<const double> losses() const { return {losses_.data(), losses_.size()}; }
+  /// What each term added to it, by its place in the list of terms; those on parameters are launched by the trainer.
+  std::span<double> term_values() { return {losses_.data(), Needs::count}; }
 
   /// Features of the last step, not normalised, (B, embed): what a diagnosis looks at first.
   std::span<const T> image_features() const { return {towers_.image.features.data(), towers_.image.features.size()}; }
@@ -163,8 +165,6 @@ class PairObjective {
     return {towers_.text.dfeatures.data(), towers_.text.dfeatures.size()};
   }
   Loss& loss() { return loss_; }
-  /// What each term on features added to the last loss, by its place in the list of terms.
-  const std::vector<double>& term_values() const { return term_values_; }
 
  private:
   using Part = typename Towers::Part;
@@ -194,6 +194,7 @@ class PairObjective {
     return count;
   }
 
+  double* own_loss() { return losses_.data() + Needs::count; }
   template <bool FromAverage>
   bool has_active_term(loss::StepPosition at) const {
     bool any = false;
@@ -218,7 +219,7 @@ class PairObjective {
         run(c, op::clear<T>{.x = Towers::rows(towers_.text.dnormalised, {count, texts.count - count})});
       }
     }
-    if constexpr (has_teacher) { terms_sum_ = add_terms(c, gradients, batch.groups, count, at); }
+    if constexpr (has_teacher) { add_terms(c, gradients, batch.groups, count, at); }
     if constexpr (ImagePlan::runs_backward) { towers_.normalise_backward(c, towers_.image, images); }
     if constexpr (TextPlan::runs_backward) { towers_.normalise_backward(c, towers_.text, texts); }
   }
@@ -236,7 +237,7 @@ class PairObjective {
                               .scale = targets_.scale,
                               .logits = {logits_.data(), count, count},
                               .log_sums = {log_sums_.data(), 2 * count},
-                              .loss = loss_value_.data()};
+                              .loss = own_loss()};
     if constexpr (Loss::uses_logit_scale) { o.log_scale = values.logit_scale.data; }
     if constexpr (ImagePlan::runs_backward) { o.dimage = Towers::rows(towers_.image.dnormalised, {0, count}); }
     if constexpr (TextPlan::runs_backward) { o.dtext = Towers::rows(towers_.text.dnormalised, {0, count}); }
@@ -255,7 +256,7 @@ class PairObjective {
     run(c, op::cross_entropy<T>{.logits = logits,
                                 .labels = labels.data(),
                                 .smoothing = loss_.smoothing,
-                                .loss = loss_value_.data(),
+                                .loss = own_loss(),
                                 .dlogits = logits});
     if constexpr (wanted<decltype(gradients.head.weight)>) {
       run(c, op::linear_backward_weight<T>{.dw = gradients.head.weight, .dy = logits, .x = x});
@@ -268,23 +269,18 @@ class PairObjective {
     }
   }
 
-  double add_terms(Context<Backend>& c, Gradients<Model, Tune, T>& gradients, std::span<const std::int32_t> groups,
-                   Index count, loss::StepPosition at) {
-    double sum = 0;
+  void add_terms(Context<Backend>& c, Gradients<Model, Tune, T>& gradients, std::span<const std::int32_t> groups,
+                 Index count, loss::StepPosition at) {
     Index position = 0;
     loss_.each_term([&]<class Term>(const Term& term) {
       if constexpr (loss::feature_term<Term>) {
-        double& value = term_values_[position];
-        value = 0;
         if (loss::is_active(term, at)) {
           Teacher& teacher = loss::follows_average<Term> ? average_ : frozen_;
-          value = term.add(c, what_terms_read(teacher, gradients, groups, count), at);
+          term.add(c, what_terms_read(teacher, gradients, groups, count), at, &term_values()[position]);
         }
-        sum += value;
       }
       ++position;
     });
-    return sum;
   }
   loss::PairFeatures<T> what_terms_read(Teacher& teacher, Gradients<Model, Tune, T>& gradients,
                                         std::span<const std::int32_t> groups, Index count) {
@@ -319,12 +315,10 @@ class PairObjective {
   loss::ContrastiveTargets<S> targets_;
   Towers towers_;
   Teacher frozen_, average_;
-  std::vector<double> term_values_;
-  double terms_sum_ = 0.0;  ///< of them
-  double scale_ = 1.0;      ///< exp(logit_scale) of the student, for terms
+  double scale_ = 1.0;  ///< exp(logit_scale) of the student, for terms
   Buffer<T> logits_, teacher_logits_;
   Buffer<S> log_sums_;
-  Buffer<double> loss_value_;
+  Buffer<double> losses_;  ///< of the terms, and the one that they are added to
 };
 
 }  // namespace radapt

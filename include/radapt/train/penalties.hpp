@@ -58,8 +58,8 @@ Index penalty_scratch(const Loss& loss, const std::vector<Tensor<const T>>& tens
 
 /// The same for a term on two tensors.
 template <class T, class Term, class State, class Backend>
-double add_coupled_penalty(Context<Backend>& c, const Term& term, State& state,
-                           const std::vector<Tensor<const T>>& frozen) {
+void add_coupled_penalty(Context<Backend>& c, const Term& term, State& state,
+                         const std::vector<Tensor<const T>>& frozen, double* value) {
   const auto tensor = [&](std::string_view name) {
     const Index position = position_of<Term>(name, frozen);
     loss::PairedTensor<T> found{.value = frozen[position].matrix()};
@@ -77,42 +77,38 @@ double add_coupled_penalty(Context<Backend>& c, const Term& term, State& state,
                          .template scratch<T, Samples<1>>(
                              Term::scratch_elements(first.value.rows, second.value.rows, first.value.columns))
                          .data;
-  const double penalty = term.add(c, first, second, scratch);
+  term.add(c, first, second, scratch, value);
   c.arena.release(before);
-  return penalty;
 }
 
-/// Adds a term's gradients to those of the trained tensors that it reaches, and returns its value; that of a squared
-/// distance, which the host would have to wait for, is added to `distance` in its place. `frozen` are the tensors of
-/// the weights that the run began with.
+/// Launches what adds a term's value to *value, and its gradients to those of the trained tensors that it reaches.
+/// `frozen` are the tensors of the weights that the run began with.
 template <class T, class Term, class State, class Backend>
-double add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen,
-                   double* distance) {
-  double sum = 0;
-  if (term.strength == 0.0) { return sum; }  // not even the sign of a zero changes
+void add_penalty(Context<Backend>& c, const Term& term, State& state, const std::vector<Tensor<const T>>& frozen,
+                 double* value) {
+  if (term.strength == 0.0) { return; }  // not even the sign of a zero changes
   if constexpr (couples_tensors<Term>) {
-    return add_coupled_penalty<T>(c, term, state, frozen);
+    add_coupled_penalty<T>(c, term, state, frozen, value);
   } else {
     for (const auto& slot : state.slots()) {
       if (!term.reaches(slot.name)) { continue; }
       T* const gradient = state.gradient_buffer().data() + slot.offset;
-      const T* const value = state.parameter_buffer().data() + slot.offset;
+      const T* const parameters = state.parameter_buffer().data() + slot.offset;
       const Tensor<const T>& anchor = frozen[slot.position];
       if constexpr (has_own_penalty<Term>) {
         const Index rows = anchor.matrix().rows, columns = anchor.matrix().columns;
         const Arena::Mark before = c.arena.mark();
         T* const scratch = c.arena.template scratch<T, Samples<1>>(Term::scratch_elements(rows, columns)).data;
-        sum += term.add(c, Matrix<T>{gradient, rows, columns}, Matrix<const T>{value, rows, columns}, scratch);
+        term.add(c, Matrix<T>{gradient, rows, columns}, Matrix<const T>{parameters, rows, columns}, scratch, value);
         c.arena.release(before);
       } else {
         run(c, op::distance_penalty<T>{.gradients = {gradient, slot.size},
-                                       .parameters = {value, slot.size},
+                                       .parameters = {parameters, slot.size},
                                        .anchor = {anchor.data, slot.size},
                                        .strength = term.strength,
-                                       .loss = distance});
+                                       .loss = value});
       }
     }
-    return sum;
   }
 }
 

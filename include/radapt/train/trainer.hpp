@@ -117,7 +117,7 @@ class Trainer {
       : base_(base),
         options_(checked(options)),
         state_(resident<Backend>(base), options.optimizer.rule, memory_of<Backend>()),
-        measured_(1 + Terms::count, input_memory_of<Backend>()),
+        squares_(1, input_memory_of<Backend>()),
         clip_(1, memory_of<Backend>()),
         objective_(loss, options.size, base.classes()) {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
@@ -154,8 +154,8 @@ class Trainer {
   }
 
   /// One optimiser step. When the loss or a gradient is not finite it throws, names the tensor, and leaves the
-  /// parameters, moments and average as they were. Where launches return at once it waits for them once, at its end;
-  /// terms of a loss wait for their values besides.
+  /// parameters, moments and average as they were. Where launches return at once it waits for them once, at its end,
+  /// and once more where it moves the teacher of loss::FromAverage.
   StepReport step(const Batch& batch) {
     StepReport report{.step = step_, .lr = options_.schedule(step_)};
     context_.arena.release({});  // what a step left behind that ended with an error
@@ -171,16 +171,17 @@ class Trainer {
     phase.step = step_;
     phase.given_masks = given_masks_;
 
-    find_gradients(batch, report);
+    if (unfinished_) { finish(context_); }  // what was launched in front of an error may still write
+    unfinished_ = true;
+    find_gradients(batch);
     const double momentum = averages() ? momentum_.at(options_.average, step_ + 1, options_.schedule.total) : 0.0;
-    if (terms_are_finite(report)) {
-      update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, momentum);
-      update(state_.decayed(), state_.size(), 0.0, report.lr, momentum);
-    }
+    update(0, state_.decayed(), options_.optimizer.weight_decay, report.lr, momentum);
+    update(state_.decayed(), state_.size(), 0.0, report.lr, momentum);
     finish(context_);  // the host reads what was measured, and below what was updated
+    unfinished_ = false;
     report.loss = objective_.value();
-    if constexpr (Terms::count > 0) { add_penalties(report); }
-    report.grad_norm = std::sqrt(measured_[0]);
+    if constexpr (Terms::count > 0) { report.terms = term_values(); }
+    report.grad_norm = std::sqrt(squares_[0]);
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) { not_finite(report); }
 
     clamp_logit_scale(momentum);
@@ -262,10 +263,10 @@ class Trainer {
   }
 
   /// Launches what finds the loss, the gradients and what clips them.
-  void find_gradients(const Batch& batch, StepReport& report) {
+  void find_gradients(const Batch& batch) {
     const auto step = [&](const auto&... average) {
       objective_.read_parameters(state_.values(), state_.base_values(), average...);
-      std::fill(measured_.begin(), measured_.end(), 0.0);
+      squares_[0] = 0.0;
       begin_step(context_);
       run(context_, op::clear<T>{.x = flat(state_.gradient_buffer(), 0, state_.size())});
       objective_.step(context_, state_.values(), state_.gradients(), batch, state_.base_values(),
@@ -276,43 +277,33 @@ class Trainer {
     } else {
       step();
     }
-    if constexpr (Terms::count > 0) { add_terms(report); }
+    if constexpr (Terms::count > 0) { add_penalties(); }
     run(context_,
-        op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = measured_.data()});
-    run(context_, op::clip_factor<T>{.squares = measured_.data(),
+        op::sum_of_squares<T>{.x = flat(state_.gradient_buffer(), 0, state_.size()), .result = squares_.data()});
+    run(context_, op::clip_factor<T>{.squares = squares_.data(),
                                      .losses = objective_.losses(),
                                      .most = options_.clip_norm,
                                      .factor = clip_.data()});
   }
 
-  /// Adds the terms on parameters to the gradients, and lists what every term adds to the loss.
-  void add_terms(StepReport& report) {
+  /// Launches the terms on parameters; the objective has launched the others.
+  void add_penalties() {
     const auto frozen = state_.base().tensors();
-    objective_.loss().each_term([&]<class Term>(const Term& term) {
-      double value = 0;
-      if constexpr (loss::parameter_term<Term>) {
-        value = detail::add_penalty<T>(context_, term, state_, frozen, &measured_[1 + report.terms.size()]);
-      } else {
-        value = objective_.term_values()[report.terms.size()];
-      }
-      report.terms.push_back({Term::name, value});
-    });
-  }
-  /// What terms on parameters add to the loss; the objective has added the others.
-  void add_penalties(StepReport& report) {
     Index position = 0;
-    objective_.loss().each_term([&]<class Term>(const Term&) {
+    objective_.loss().each_term([&]<class Term>(const Term& term) {
       if constexpr (loss::parameter_term<Term>) {
-        report.terms[position].value += measured_[1 + position];
-        report.loss += report.terms[position].value;
+        detail::add_penalty<T>(context_, term, state_, frozen, &objective_.term_values()[position]);
       }
       ++position;
     });
   }
-  /// op::clip_factor sees the loss without them; a distance that is not finite has gradients that are not.
-  static bool terms_are_finite(const StepReport& report) {
-    return std::all_of(report.terms.begin(), report.terms.end(),
-                       [](const TermValue& term) { return std::isfinite(term.value); });
+  /// What every term added to the loss.
+  std::vector<TermValue> term_values() {
+    std::vector<TermValue> all;
+    objective_.loss().each_term([&]<class Term>(const Term&) {
+      all.push_back({Term::name, objective_.term_values()[all.size()]});
+    });
+    return all;
   }
   void move_teacher() {
     objective_.loss().each_term([&]<class Term>(const Term& term) {
@@ -378,15 +369,15 @@ class Trainer {
   TrainOptions options_;
   Context<Backend> context_;
   State state_;
-  /// The sum of the gradients' squares, and for each term its distance: kernels write them, the host reads them.
-  Buffer<double> measured_;
-  Buffer<T> clip_;  ///< what gradients are multiplied with
+  Buffer<double> squares_;  ///< the sum over the gradients: a kernel writes it, the host reads it
+  Buffer<T> clip_;          ///< what gradients are multiplied with
   Objective objective_;
   Buffer<T> average_;
   AverageTeacher<Model, T> teacher_;
   std::optional<typename detail::lazy_products<has_products, Model, T>::type> products_;
   AscendingMomentum momentum_;
   std::uint64_t step_ = 0;
+  bool unfinished_ = false;  ///< a step began that has not ended
   const std::uint8_t* const* given_masks_ = nullptr;
 };
 

@@ -8,6 +8,7 @@
 #include "radapt/backend/onednn/dropout.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"
 #include "radapt/backend/onednn/embed.hpp"
+#include "radapt/backend/onednn/frobenius.hpp"
 #include "radapt/backend/onednn/linear.hpp"
 #include "radapt/backend/onednn/loss.hpp"
 #include "radapt/backend/onednn/neighbours.hpp"

@@ -8,6 +8,7 @@
 #include "radapt/backend/reference/dropout.hpp"
 #include "radapt/backend/reference/elementwise.hpp"
 #include "radapt/backend/reference/embed.hpp"
+#include "radapt/backend/reference/frobenius.hpp"
 #include "radapt/backend/reference/linear.hpp"
 #include "radapt/backend/reference/loss.hpp"
 #include "radapt/backend/reference/neighbours.hpp"

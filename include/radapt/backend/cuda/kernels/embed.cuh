@@ -139,6 +139,20 @@ struct Pool {
     copy<N>(y + i * width + c, from + c);
   }
 };
+/// to = from, or to += from, for N neighbours.
+template <unsigned N, class T>
+__device__ void put_or_add(T* to, const T* from, bool adds) {
+  if (!adds) {
+    copy<N>(to, from);
+    return;
+  }
+  Floats<N> sums = load<N>(to);
+  const Floats<N> more = load<N>(from);
+  RADAPT_UNROLL
+  for (unsigned e = 0; e < N; ++e) { sums.x[e] += more.x[e]; }
+  store(to, sums);
+}
+/// For every row of dx.
 template <class T>
 struct PoolBackward {
   T* dx;
@@ -156,15 +170,26 @@ struct PoolBackward {
   template <unsigned N>
   __device__ void operator()(const T* from, Index r, Index c) const {
     T* const to = dx + r * width + c;
-    if (!adds) {
-      store(to, from == nullptr ? Floats<N>{} : load<N>(from + c));
-    } else if (from != nullptr) {
-      Floats<N> sums = load<N>(to);
-      const Floats<N> more = load<N>(from + c);
-      RADAPT_UNROLL
-      for (unsigned e = 0; e < N; ++e) { sums.x[e] += more.x[e]; }
-      store(to, sums);
+    if (from != nullptr) {
+      put_or_add<N>(to, from + c, adds);
+    } else if (!adds) {
+      store(to, Floats<N>{});
     }
+  }
+};
+/// For every row of dy, where pools_single_rows: rows of dx belong to no sequence.
+template <class T>
+struct PoolBackwardOfSingleRows {
+  T* dx;
+  const T* dy;
+  Index width;
+  const Index* pooled;
+  bool adds;
+
+  __device__ T* row(Index i) const { return dx + pooled[i] * width; }
+  template <unsigned N>
+  __device__ void operator()(T* to, Index i, Index c) const {
+    put_or_add<N>(to + c, dy + i * width + c, adds);
   }
 };
 
@@ -261,8 +286,16 @@ void launch(cuda& backend, const op::pool_backward<T>& o) {
   detail::gpu::Call call(backend);
   T* const dx = (o.adds ? call.updated(o.dx) : call.out(o.dx)).data;
   const T* const dy = call.in(o.dy).data;
-  map_rows<T>(call, o.name, o.dx.rows, o.dx.columns,
-              detail::gpu::PoolBackward<T>{dx, dy, o.dx.columns, o.pooling, call.in(o.sequences), o.adds}, {}, dx, dy);
+  const Index width = o.dx.columns;
+  if (op::pools_single_rows(o.sequences)) {
+    if (!o.adds && o.dx.size() != 0) { detail::gpu::runtime::clear(dx, o.dx.size() * sizeof(T), call.stream()); }
+    map_rows<T>(call, o.name, o.dy.rows, width,
+                detail::gpu::PoolBackwardOfSingleRows<T>{dx, dy, width, call.in(o.sequences).pooled, o.adds}, {}, dx,
+                dy);
+  } else {
+    map_rows<T>(call, o.name, o.dx.rows, width,
+                detail::gpu::PoolBackward<T>{dx, dy, width, o.pooling, call.in(o.sequences), o.adds}, {}, dx, dy);
+  }
   call.done();
 }
 

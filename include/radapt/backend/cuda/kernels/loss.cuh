@@ -1,5 +1,6 @@
 #pragma once
-/// CUDA kernels of op/loss.hpp and op/orthogonality.hpp. A block for each row of logits; sums over rows in double.
+/// CUDA kernels of op/loss.hpp, op/orthogonality.hpp and op/frobenius.hpp. A block for each row of logits; sums over
+/// rows in double.
 #include "radapt/backend/cuda/kernels/map.cuh"
 #include "radapt/backend/cuda/kernels/matrix_product.cuh"
 
@@ -153,16 +154,21 @@ struct DistanceFromOrthonormal {
     return static_cast<double>(gram[i]) * static_cast<double>(gram[i]);
   }
 };
-/// *loss += strength |G|; *factor = 2 strength / |G|, 0 where G is zero.
+/// *loss += strength |x|; *factor = slope / |x|, 0 where x is zero.
 struct PenaltyOfSquare {
   double* loss;
   float* factor;
-  double strength;
+  double strength, slope;
   __device__ void operator()(double squares) const {
     const double norm = std::sqrt(squares);
     *loss += strength * norm;
-    *factor = norm > 0 ? static_cast<float>(2 * strength / norm) : 0.0F;
+    *factor = norm > 0 ? static_cast<float>(slope / norm) : 0.0F;
   }
+};
+struct TimesFactor {
+  float* x;
+  const float* factor;
+  __device__ void operator()(Index i) const { x[i] *= *factor; }
 };
 
 }  // namespace detail::gpu
@@ -280,7 +286,7 @@ void launch(cuda& backend, const op::orthogonality_penalty<T>& o) {
             .c_stride = columns,
             .form = Form::a_transposed});
   sum(call, o.name, columns * columns, DistanceFromOrthonormal{gram, columns},
-      PenaltyOfSquare{call.updated(o.loss, 1), factor, o.strength});
+      PenaltyOfSquare{call.updated(o.loss, 1), factor, o.strength, 2 * o.strength});
   multiply(call, o.name,
            {.c = call.updated(o.gradients).data,
             .a = w,
@@ -293,6 +299,17 @@ void launch(cuda& backend, const op::orthogonality_penalty<T>& o) {
             .c_stride = columns,
             .accumulate = true,
             .scale = factor});
+  call.done();
+}
+
+template <std::same_as<float> T>
+void launch(cuda& backend, const op::frobenius_penalty<T>& o) {
+  using namespace detail::gpu;
+  Call call(backend);
+  float* const x = call.updated(o.x).data;
+  float* const factor = call.workspace<float>(1);
+  sum(call, o.name, o.x.size(), Square<T>{x}, PenaltyOfSquare{call.updated(o.loss, 1), factor, o.strength, o.strength});
+  map(call, o.name, o.x.size(), TimesFactor{x, factor});
   call.done();
 }
 

@@ -110,6 +110,12 @@ struct Given {
   const double* x;
   __device__ double operator()(Index i) const { return x[i]; }
 };
+/// Or their squares.
+template <class T>
+struct Square {
+  const T* x;
+  __device__ double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
+};
 /// What `sum` does with the result: *target += factor * sum.
 template <class T>
 struct AddTo {

@@ -37,11 +37,6 @@ struct DistanceFromAnchor {
     return static_cast<double>(difference) * static_cast<double>(difference);
   }
 };
-template <class T>
-struct Square {
-  const T* x;
-  __device__ double operator()(Index i) const { return static_cast<double>(x[i]) * static_cast<double>(x[i]); }
-};
 
 /// On one thread.
 template <class T>
