@@ -56,6 +56,7 @@ step() {
   timeout "$limit" "$@" >"$out/$name.log" 2>&1 || code=$?
   tail -n 4 "$out/$name.log"
   echo "=== $name: exit code $code after $((SECONDS - before)) s" | tee -a "$out/summary.txt"
+  return $code
 }
 
 run() {
@@ -68,7 +69,10 @@ run() {
   export LD_LIBRARY_PATH RADAPT_SHARED=$folder/shared PYTHONPATH=$folder/python PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
   : >"$out/summary.txt"
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>&1 | tee -a "$out/summary.txt"
+  nvidia-smi | sed -n 's/.*\(CUDA Version: [0-9.]*\).*/driver for \1/p' | tee -a "$out/summary.txt"
+  if ldd "$tests" | grep 'not found' | tee -a "$out/summary.txt" | grep -q .; then die "run: libraries are missing on this machine"; fi
   step 150 tests "$tests"
+  [ $? != 77 ] || die "run: the tests found no GPU that they can use; what they say is in $out/tests.log"
   # Every kernel of a training step of the tiny model, and a product with several tiles.
   local -r small=(--test-case="*cuda: gradients of full-rank*,*products of factors*")
   for tool in memcheck racecheck initcheck; do

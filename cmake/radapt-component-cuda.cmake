@@ -2,7 +2,7 @@
 # installed package. Sets radapt_cuda_FOUND, or radapt_cuda_MISSING: what is missing and where to get it.
 set(radapt_cuda_FOUND FALSE)
 
-set(RADAPT_CUDA_ARCHITECTURES "80-real;90a-real;120" CACHE STRING "GPUs that the CUDA kernels are compiled for, as CMAKE_CUDA_ARCHITECTURES")
+set(RADAPT_CUDA_ARCHITECTURES "80;90a-real;120-real" CACHE STRING "GPUs that the CUDA kernels are compiled for, as CMAKE_CUDA_ARCHITECTURES")
 get_property(radapt_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
 if(NOT "CUDA" IN_LIST radapt_languages)
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)

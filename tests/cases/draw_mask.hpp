@@ -10,9 +10,11 @@ namespace op = radapt::op;
 struct DrawMaskSize {
   Index entries, first;
   double probability;
+  bool given = false;
 
   std::string title() const {
-    return std::to_string(entries) + " entries from " + std::to_string(first) + ", p " + std::to_string(probability);
+    return std::to_string(entries) + " entries from " + std::to_string(first) + ", p " + std::to_string(probability) +
+           (given ? ", given" : "");
   }
 };
 
@@ -24,7 +26,7 @@ struct DrawMask {
   static constexpr Threads threads = Threads::same_bits;
   /// Nothing and almost everything dropped; the second half of a batch; no entries.
   static std::vector<Size> tested() {
-    return {{1, 0, 0.5}, {513, 0, 0.2}, {256, 257, 0.2}, {77, 0, 0.0}, {300, 0, 0.99}, {0, 4, 0.2}};
+    return {{1, 0, 0.5}, {513, 0, 0.2}, {256, 257, 0.2}, {77, 0, 0.0}, {300, 0, 0.99}, {0, 4, 0.2}, {77, 5, 0.2, true}};
   }
   static std::vector<Timed<Size>> timed() {
     return for_timed_models<Size>([](const TimedModel&) { return Size{timed_batch, 0, 0.2}; });
@@ -36,7 +38,8 @@ struct DrawMask {
     return {.mask = m.template updated<std::uint8_t>(s.entries, 2, 9),
             .entries = s.entries,
             .first = s.first,
-            .draws = {.probability = s.probability, .seed = 5, .step = 2, .site = 3}};
+            .draws = {.probability = s.probability, .seed = 5, .step = 2, .site = 3},
+            .given = s.given ? m.template input<std::uint8_t>(s.entries, 0, 3) : nullptr};
   }
 };
 

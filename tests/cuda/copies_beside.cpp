@@ -73,3 +73,30 @@ TEST_CASE("cuda: steps on pixels of an input queue have the bits of steps on pix
     CHECK(FiveSteps{.made_ahead = true}.run<SmallPairs::Recipe, radapt::cuda_bf16>() == plain);
   }
 }
+
+TEST_CASE("cuda: backends of two GPUs each work on their own, whichever is current") {
+  Queue& queue = Queue::all();
+  {
+    radapt::cuda first;
+    queue.device = 1;
+    radapt::Context<radapt::cuda> second;
+    radapt::InputQueue<radapt::cuda> inputs(second, 3);
+    queue.device = 0;
+    Buffer<float> y(3, radapt::cuda::memory());
+    std::fill(inputs.room().begin(), inputs.room().end(), 5.0F);
+    inputs.send(3);
+    launch_add(second.device, y.data(), inputs.receive().data(), 3);
+    second.device.synchronize();
+    launch_add(first, y.data(), y.data(), 3);
+    first.synchronize();
+    CHECK(y[2] == 10.0F);
+    CHECK(queue.device == 0);
+    queue.device = 1;
+    launch_add(first, y.data(), y.data(), 3);
+    std::vector<float> on_the_host(3);
+    launch_add(first, on_the_host.data(), y.data(), 3);  // waits
+    CHECK(on_the_host[0] == 20.0F);
+    queue.device = 0;
+  }
+  CHECK(queue.device == 0);
+}

@@ -238,6 +238,9 @@ using Event = radapt_test::on_host::EventState*;
 enum class StreamOf { launches, copies };
 using radapt_test::on_host::Queue;
 
+inline int current_device() { return Queue::all().device; }
+inline void set_device(int device) { Queue::all().device = device; }
+inline void return_to_device(int device) noexcept { Queue::all().device = device; }
 inline std::string device_name() { return "the host's processor, standing in for a GPU"; }
 inline Stream make_stream(StreamOf use = StreamOf::launches) {
   return Queue::all().make_stream(use == StreamOf::copies);
@@ -253,6 +256,10 @@ using GraphExec = radapt_test::on_host::Recorded*;
 inline void begin_capture(Stream stream) { Queue::all().begin_capture(stream); }
 inline Graph end_capture(Stream stream) { return new radapt_test::on_host::Recorded(Queue::all().end_capture(stream)); }
 inline void destroy_graph(Graph graph) { delete graph; }
+inline void drop_capture(Stream stream) noexcept {
+  Queue::all().next_capture_fails = false;
+  Queue::all().end_capture(stream);
+}
 inline void destroy_graph_exec(GraphExec made) { delete made; }
 inline GraphExec instantiate(Graph graph) {
   ++radapt_test::on_host::Counts::all().graphs_made;
@@ -281,6 +288,11 @@ inline void give_back_device_memory(void* memory) {
   Queue::all().run_all();
   host_memory.give_back(memory);
 }
+inline void* take_cleared_device_memory(Index bytes) { return radapt_test::on_host::DeviceOnly::take(bytes); }
+inline void give_back_cleared_device_memory(void* memory) {
+  Queue::all().run_all();
+  radapt_test::on_host::DeviceOnly::give_back(memory);
+}
 inline void* take_shared_memory(Index bytes) { return host_memory.take(bytes); }
 inline void give_back_shared_memory(void* memory) { give_back_device_memory(memory); }
 inline void* take_host_memory(Index bytes) { return host_memory.take(bytes); }
@@ -294,9 +306,11 @@ inline void copy_to_device(void* to, const void* from, Index bytes, Stream strea
   });
 }
 inline void copy_input_to_device(void* to, const void* from, Index bytes, Stream stream) {
+  ++radapt_test::on_host::Counts::all().copies_to_device;
   Queue::all().add(stream, "copy", [=] { std::memcpy(to, from, bytes); });
 }
 inline void copy_to_host(void* to, const void* from, Index bytes, Stream stream) {
+  Queue::all().refuse_capture(stream, "a copy to memory that may be pageable");
   Queue::all().add(stream, "copy back", [=] { std::memcpy(to, from, bytes); });
 }
 inline void clear(void* memory, Index bytes, Stream stream) {

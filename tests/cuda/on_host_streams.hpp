@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "cuda/on_host_only.hpp"
+#include "radapt/core/error.hpp"
 #include "radapt/core/shape.hpp"
 
 namespace radapt_test::on_host {
@@ -55,9 +57,14 @@ class Queue {
     return queue;
   }
   bool copies_run_early = false;
+  bool next_capture_fails = false;
+
+  /// The GPU that calls go to, as a thread of CUDA has one.
+  int device = 0;
 
   int make_stream(bool for_copies) {
     streams_[++made_].for_copies = for_copies;
+    streams_[made_].device = device;
     return made_;
   }
   void destroy_stream(int stream) {
@@ -66,6 +73,7 @@ class Queue {
   }
   void add(int stream, std::string name, std::function<void()> work) {
     Stream& s = streams_[stream];
+    if (s.device != device) { die("work for another GPU than the current one"); }
     if (s.captures) {
       s.captured.works.emplace_back(std::move(name), std::move(work));
       return;
@@ -83,12 +91,15 @@ class Queue {
   }
   Recorded end_capture(int stream) {
     streams_[stream].captures = false;
-    return std::exchange(streams_[stream].captured, {});
+    Recorded recorded = std::exchange(streams_[stream].captured, {});
+    if (std::exchange(next_capture_fails, false)) {
+      radapt::fail(
+          {.what = "cuda: record a step", .expected = "success", .got = "a failure as a test wants it", .hint = ""});
+    }
+    return recorded;
   }
   void refuse_capture(int stream, const char* what) {
-    if (!streams_[stream].captures) { return; }
-    std::fprintf(stderr, "on_host: a stream that is captured gets %s\n", what);
-    std::abort();
+    if (streams_[stream].captures) { die(std::string("a stream that is captured gets ") + what); }
   }
   void record(int stream, EventState* event) {
     refuse_capture(stream, "an event");
@@ -109,10 +120,12 @@ class Queue {
     run_what_is_there(stream);
   }
   void run_what_is_there(int stream) {
+    const DeviceOnly::Running running;
     while (!streams_[stream].items.empty()) { advance(stream, true); }
     run_copies();
   }
   void run_until(EventState* event) {
+    const DeviceOnly::Running running;
     while (event->done < event->recorded) { advance(event->stream, true); }
   }
   void run_all() {
@@ -122,6 +135,10 @@ class Queue {
   }
 
  private:
+  [[noreturn]] static void die(const std::string& why) {
+    std::fprintf(stderr, "on_host: %s\n", why.c_str());
+    std::abort();
+  }
   /// Work, a point that an event records, or one that is waited for.
   struct Item {
     std::function<void()> work{};
@@ -132,6 +149,7 @@ class Queue {
   struct Stream {
     std::deque<Item> items;
     bool for_copies = false, captures = false;
+    int device = 0;
     Recorded captured;
   };
   void append(int stream, Item item) {
@@ -140,6 +158,7 @@ class Queue {
   }
   void run_copies() {
     if (!copies_run_early) { return; }
+    const DeviceOnly::Running running;
     for (auto& [stream, s] : streams_) {
       while (s.for_copies && !s.items.empty() && advance(stream, false)) {}
     }

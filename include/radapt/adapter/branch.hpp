@@ -1,6 +1,5 @@
 #pragma once
 /// What the branches of all adapters share: the coefficient, the draw of the mask, the rows it keeps.
-#include <algorithm>
 #include <cstdint>
 
 #include "radapt/backend/run.hpp"
@@ -28,13 +27,12 @@ struct AdapterBranch : layer_defaults {
     const std::uint32_t site = c.phase.next_site++;
     if (!c.phase.training || c.phase.adapter_drop <= 0.0) { return {}; }
     const std::uint8_t* const given = c.phase.given_masks == nullptr ? nullptr : c.phase.given_masks[site];
-    if (given != nullptr) { finish(c); }  // what was launched may still read the mask that was here before
     const auto entries_from = [&](Index first, Index entries, std::uint8_t* to) {
-      if (given == nullptr) {
-        run(c, op::draw_mask<T>{.mask = to, .entries = entries, .first = first, .draws = c.phase.draws_of(site)});
-      } else {
-        std::copy_n(given + first, entries, to);
-      }
+      run(c, op::draw_mask<T>{.mask = to,
+                              .entries = entries,
+                              .first = first,
+                              .draws = c.phase.draws_of(site),
+                              .given = given == nullptr ? nullptr : given + first});
     };
     if (by_position_before_pooling(c)) {
       for (Index i = 0; i < c.sequences.count; ++i) { entries_from(c.pooled_from->position(i), 1, mask + i); }

@@ -84,7 +84,7 @@ class InputQueue {
   template <class B>
   struct Copied : OnTheHost {
     Copied(Context<B>& context, Index most)
-        : OnTheHost(context, most), device(most, memory_of<B>()), copy(context.device) {}
+        : OnTheHost(context, most), device(most, device_memory_of<B>()), copy(context.device) {}
     Buffer<T> device;
     typename B::InputCopy copy;
   };

@@ -24,7 +24,7 @@ constexpr Index padded_elements(Index elements) {
   return padded(elements * sizeof(T)) / sizeof(T);
 }
 
-/// Where the memory of a Buffer comes from. Whatever the source, the host can read and write it.
+/// Where the memory of a Buffer comes from. The host can read and write it, unless it is that of device_memory_of.
 struct MemorySource {
   void* (*take)(Index bytes);                ///< zeroed, aligned; bytes > 0
   void (*give_back)(void* memory) noexcept;  ///< null does nothing
@@ -79,6 +79,16 @@ const MemorySource& memory_of() {
     return Backend::memory();
   } else {
     return host_memory;
+  }
+}
+
+/// The memory for what kernels alone write and read, such as the activations of a step: the host must not touch it.
+template <class Backend>
+const MemorySource& device_memory_of() {
+  if constexpr (requires { Backend::device_memory(); }) {
+    return Backend::device_memory();
+  } else {
+    return memory_of<Backend>();
   }
 }
 

@@ -16,6 +16,7 @@ struct draw_mask {
   Index entries = 0;
   Index first = 0;
   MaskDraws draws{};
+  const std::uint8_t* given = nullptr;  // (entries) taken as they are in place of draws, 0 or not; null draws
 };
 
 }  // namespace radapt::op

@@ -57,13 +57,13 @@ class LabelObjective {
   using ModelBoundary = Boundary<Model, typename Model::PixelRow, A, T>;
 
   LabelObjective(Loss loss, BatchSize size, Index classes) : loss_(loss), size_(size), classes_(classes) {
-    logits_ = Buffer<T>(size.micro() * classes, memory_of<Backend>());
+    logits_ = Buffer<T>(size.micro() * classes, device_memory_of<Backend>());
     const Index parts = (size.batch + size.micro() - 1) / size.micro();
     losses_ = Buffer<double>(Needs::count + parts, input_memory_of<Backend>());
     margins_ = Buffer<T>(has_margins ? classes * classes : 0);
     if constexpr (Needs::filled_images) {
       for (Buffer<T>* b : {&features_, &teacher_features_, &dfeatures_}) {
-        *b = Buffer<T>(size.micro() * Model::arch::embed, memory_of<Backend>());
+        *b = Buffer<T>(size.micro() * Model::arch::embed, device_memory_of<Backend>());
       }
     }
     if constexpr (Needs::kept_patches) {

@@ -51,9 +51,9 @@ class PairObjective {
         towers_(size.batch, size.micro(), longest_caption(size)),
         frozen_(Needs::frozen_teacher ? size.batch : 0),
         average_(Needs::average_teacher ? size.batch : 0) {
-    logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), memory_of<Backend>());
-    teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, memory_of<Backend>());
-    log_sums_ = Buffer<S>(2 * size.batch, memory_of<Backend>());
+    logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), device_memory_of<Backend>());
+    teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, device_memory_of<Backend>());
+    log_sums_ = Buffer<S>(2 * size.batch, device_memory_of<Backend>());
     losses_ = Buffer<double>(Needs::count + 1, input_memory_of<Backend>());
   }
 

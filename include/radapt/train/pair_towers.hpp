@@ -50,17 +50,18 @@ class PairTowers {
   struct Side {
     explicit Side(Index rows)
         : features(rows * embed, memory_of<Backend>()),
-          normalised(rows * embed, memory_of<Backend>()),
-          dnormalised(rows * embed, memory_of<Backend>()),
+          normalised(rows * embed, device_memory_of<Backend>()),
+          dnormalised(rows * embed, device_memory_of<Backend>()),
           dfeatures(rows * embed, memory_of<Backend>()),
-          norms(rows, memory_of<Backend>()) {}
+          norms(rows, device_memory_of<Backend>()) {}
     Buffer<T> features, normalised, dnormalised, dfeatures;
     Buffer<S> norms;
   };
   /// Normalised features of other weights than the student's, for as many pairs.
   struct Teacher {
     explicit Teacher(Index pairs)
-        : image(pairs * embed, memory_of<Backend>()), text(pairs * captions_per_pair * embed, memory_of<Backend>()) {}
+        : image(pairs * embed, device_memory_of<Backend>()),
+          text(pairs * captions_per_pair * embed, device_memory_of<Backend>()) {}
     Buffer<T> image, text;
     double scale = 1.0;  // exp(logit_scale); see read_scale
 
@@ -78,8 +79,8 @@ class PairTowers {
         offsets_(captions_of(micro) + 1),
         distinct_(captions_of(micro), captions_of(micro) * longest),
         places_(captions_of(micro)),
-        distinct_features_(captions_of(micro) * embed, memory_of<Backend>()),
-        distinct_gradients_(captions_of(micro) * embed, memory_of<Backend>()) {}
+        distinct_features_(captions_of(micro) * embed, device_memory_of<Backend>()),
+        distinct_gradients_(captions_of(micro) * embed, device_memory_of<Backend>()) {}
   /// Bytes of what distinct captions have of their own.
   static Index bytes(Index micro) { return 2 * padded(captions_of(micro) * embed * sizeof(T)); }
 

@@ -36,16 +36,18 @@ enum class CudaSteps {
 /// Kernels on one NVIDIA GPU, in float; those that are neither products nor attention of all tokens run on bf16, too.
 ///
 /// Launches return before their work is done and run in the order of the calls; `synchronize` waits for them, and every
-/// entry point of the library that hands results to the host does so itself. All memory that the library takes for this
-/// backend (weights, the state of a run, activations) is shared: the GPU and the host read it at the same addresses.
-/// Operations may also be given ordinary host memory; it is copied for the call, and outputs are waited for.
+/// entry point of the library that hands results to the host does so itself. Weights, the state of a run and features
+/// lie in memory that the GPU and the host read at the same addresses; what kernels alone work on, such as activations,
+/// lies in memory of the GPU. Operations may also be given ordinary host memory; it is copied for the call, and outputs
+/// are waited for.
 ///
 /// Equal calls give equal bits: no kernel adds in an order that depends on timing.
 class cuda {
  public:
   static constexpr auto name = "cuda";
 
-  /// On the current device. Error: there is none, or it is older than sm_80.
+  /// On the GPU that is current in this thread; whichever is so later, in whichever thread, calls go to that one. Error:
+  /// there is none, or one that the kernels do not run on.
   explicit cuda(CudaProducts products = CudaProducts::vendor, CudaSteps steps = CudaSteps::launches);
   /// What is launched from here to `synchronize` is a step, see CudaSteps.
   void begin_step();
@@ -53,6 +55,8 @@ class cuda {
   void synchronize();
   /// Memory that the GPU and the host share.
   static const MemorySource& memory();
+  /// Memory of the current GPU, which the host cannot read: for what kernels alone work on.
+  static const MemorySource& device_memory();
   /// Memory of the host that the GPU reads where it lies: for what the host writes anew before every step, such as the
   /// pixels of a batch. A step has read it when it returns.
   static const MemorySource& input_memory();

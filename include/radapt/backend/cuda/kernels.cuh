@@ -15,7 +15,11 @@
 namespace radapt {
 
 namespace detail::gpu {
-void DeleteDevice::operator()(Device* device) const { delete device; }
+void DeleteDevice::operator()(Device* device) const {
+  if (device == nullptr) { return; }
+  const OnDevice on_device(device->number());
+  delete device;
+}
 
 /// The two points between which a copy runs, and the stream that it runs on.
 class CopyBesideLaunches {
@@ -25,11 +29,13 @@ class CopyBesideLaunches {
   CopyBesideLaunches(const CopyBesideLaunches&) = delete;
   CopyBesideLaunches& operator=(const CopyBesideLaunches&) = delete;
   ~CopyBesideLaunches() {
+    const OnDevice on_device(device_.number());
     runtime::destroy_event(launched_);
     runtime::destroy_event(copied_);
   }
 
   void begin(void* to, const void* from, Index bytes) {
+    const OnDevice on_device(device_.number());
     device_.launches().submit();
     runtime::record(launched_, device_.stream());
     runtime::wait_for(device_.copies(), launched_);
@@ -37,6 +43,7 @@ class CopyBesideLaunches {
     runtime::record(copied_, device_.copies());
   }
   void precede_launches() {
+    const OnDevice on_device(device_.number());
     device_.launches().submit();
     runtime::wait_for(device_.stream(), copied_);
   }
@@ -48,6 +55,19 @@ class CopyBesideLaunches {
 };
 void DeleteCopy::operator()(CopyBesideLaunches* copy) const { delete copy; }
 
+inline constexpr MemorySource cleared_device_memory{.take =
+                                                        [](Index bytes) {
+                                                          void* const memory =
+                                                              runtime::take_cleared_device_memory(padded(bytes));
+                                                          VisibleMemory::all().add(memory, padded(bytes));
+                                                          return memory;
+                                                        },
+                                                    .give_back =
+                                                        [](void* memory) noexcept {
+                                                          if (memory == nullptr) { return; }
+                                                          VisibleMemory::all().remove(memory);
+                                                          runtime::give_back_cleared_device_memory(memory);
+                                                        }};
 inline constexpr MemorySource shared_memory{.take =
                                                 [](Index bytes) {
                                                   void* const memory = runtime::take_shared_memory(padded(bytes));
@@ -75,9 +95,22 @@ inline constexpr MemorySource input_memory{.take =
                                                }};
 }  // namespace detail::gpu
 
-cuda::cuda(CudaProducts products, CudaSteps steps) : device_(new detail::gpu::Device(products, steps)) {}
-void cuda::begin_step() { device_->launches().begin_step(); }
-void cuda::synchronize() { device_->launches().finish(); }
+cuda::cuda(CudaProducts products, CudaSteps steps) : device_(new detail::gpu::Device(products, steps)) {
+#ifndef RADAPT_CUDA_ON_HOST
+  // Not in the middle of a recording.
+  if (steps == CudaSteps::graphs && products == CudaProducts::vendor) {
+    device_->vendor<detail::gpu::VendorProducts>();
+  }
+#endif
+}
+void cuda::begin_step() {
+  const detail::gpu::OnDevice on_device(device_->number());
+  device_->launches().begin_step();
+}
+void cuda::synchronize() {
+  const detail::gpu::OnDevice on_device(device_->number());
+  device_->launches().finish();
+}
 cuda::InputCopy::InputCopy(cuda& backend) : copy_(new detail::gpu::CopyBesideLaunches(backend.device())) {}
 void cuda::InputCopy::begin(void* to, const void* from, Index bytes) { copy_->begin(to, from, bytes); }
 void cuda::InputCopy::precede_launches() { copy_->precede_launches(); }
@@ -86,6 +119,7 @@ void cuda_bf16::promise_constant(const float* begin, Index elements) {
   device().rounded_weights().promise_constant(begin, elements);
 }
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
+const MemorySource& cuda::device_memory() { return detail::gpu::cleared_device_memory; }
 const MemorySource& cuda::input_memory() { return detail::gpu::input_memory; }
 Index cuda::memory_taken() { return detail::gpu::VisibleMemory::all().bytes(); }
 

@@ -7,7 +7,10 @@ namespace radapt {
 
 template <cpu_element T>
 void launch(onednn&, const op::draw_mask<T>& o) {
-  for (Index i = 0; i < o.entries; ++i) { o.mask[i] = o.draws.keeps(o.first + i) ? 1 : 0; }
+  for (Index i = 0; i < o.entries; ++i) {
+    const bool keeps = o.given == nullptr ? o.draws.keeps(o.first + i) : o.given[i] != 0;
+    o.mask[i] = keeps ? 1 : 0;
+  }
 }
 
 }  // namespace radapt

@@ -113,6 +113,7 @@ __global__ void __launch_bounds__(threads, blocks_of<Width>)
       RADAPT_UNROLL
       for (unsigned i = 0; i < 4 * pieces; ++i) { y[i / 4].x[i / 2 % 2][2 * h + i % 2] *= shrink; }
     }
+    __syncwarp();  // lanes have seen different keys, and what follows takes whole warps
     RADAPT_UNROLL
     for (unsigned n = 0; n < groups; ++n) {
       if (first + n * side >= warp_end) { continue; }
@@ -199,6 +200,7 @@ __global__ void __launch_bounds__(threads, blocks_of<Width>)
         differentiate_score(visible(first + column, warp_first + lane.row(h)), s.x[n][i % 4], dp.x[n][i % 4], scale,
                             log_sums[column], products[column]);
       }
+      if constexpr (Width < 128) { __syncwarp(); }  // there it would be one register too many
       const Left p = left_of(s), ds = left_of(dp);
       RADAPT_UNROLL
       for (unsigned i = 0; i < pieces; ++i) {
@@ -268,6 +270,7 @@ __global__ void __launch_bounds__(threads, blocks_of_queries<Width>)
         const bool seen = visible(warp_first + lane.row(h), first + group + lane.column(n) + i % 2);
         differentiate_score(seen, s.x[n][i % 4], dp.x[n][i % 4], scale, log_sums[h], products[h]);
       }
+      __syncwarp();
       const Left ds = left_of(dp);
       RADAPT_UNROLL
       for (unsigned i = 0; i < pieces; ++i) { accumulate<Width>(dq[i], ds, k_rows + i * side / 2); }

@@ -13,7 +13,8 @@ namespace radapt::detail::gpu {
 /// is handed on as it is, host memory is exchanged for device memory. `done` ends the call.
 class Call {
  public:
-  explicit Call(cuda& backend) : device_(backend.device()), before_(device_.workspace().mark()) {}
+  explicit Call(cuda& backend)
+      : device_(backend.device()), on_device_(device_.number()), before_(device_.workspace().mark()) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   ~Call() { device_.workspace().release(before_); }
@@ -102,8 +103,9 @@ class Call {
   /// Copies back what belongs to the host, and waits for it.
   void done() {
     if (returned_.empty()) { return; }
-    for (const Returned& r : returned_) { runtime::copy_to_host(r.host, r.copy, r.bytes, stream()); }
-    device_.launches().wait();
+    device_.launches().wait([&] {
+      for (const Returned& r : returned_) { runtime::copy_to_host(r.host, r.copy, r.bytes, stream()); }
+    });
     returned_.clear();
   }
 
@@ -116,6 +118,7 @@ class Call {
   static bool is_visible(const void* data) { return data == nullptr || VisibleMemory::all().contains(data); }
 
   Device& device_;
+  OnDevice on_device_;
   Workspace::Mark before_;
   std::vector<Returned> returned_;
 };

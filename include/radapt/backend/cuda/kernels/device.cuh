@@ -78,6 +78,11 @@ class Mirrors {
     return oldest->copy;
   }
 
+  /// Copies that were recorded have not run.
+  void forget() {
+    for (Entry& e : entries_) { e.content.clear(); }
+  }
+
   Mirrors() = default;
   Mirrors(const Mirrors&) = delete;
   Mirrors& operator=(const Mirrors&) = delete;
@@ -109,16 +114,38 @@ class Mirrors {
   std::uint64_t uses_ = 0;
 };
 
+/// Has calls of this thread go to a GPU, and then again where they went before.
+class OnDevice {
+ public:
+  explicit OnDevice(int device) : before_(runtime::current_device()), device_(device) {
+    if (device_ != before_) { runtime::set_device(device_); }
+  }
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+  ~OnDevice() {
+    if (device_ != before_) { runtime::return_to_device(before_); }
+  }
+
+ private:
+  int before_, device_;
+};
+
+/// Of the GPU that is current in the thread that makes it.
 class Device {
  public:
   Device(CudaProducts products, CudaSteps steps)
-      : name_(runtime::device_name()), products_(products), launches_(steps == CudaSteps::graphs) {}
+      : name_(runtime::device_name()),
+        number_(runtime::current_device()),
+        products_(products),
+        launches_(steps == CudaSteps::graphs) {}
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
   ~Device() {
     launches_.abandon();  // before the memory that it would work in is given back
     if (copies_) { runtime::destroy_stream(*copies_); }
   }
+
+  int number() const { return number_; }
 
   const std::string& name() const { return name_; }
   Launches& launches() { return launches_; }
@@ -129,8 +156,14 @@ class Device {
     return *copies_;
   }
   Workspace& workspace() { return workspace_; }
-  Mirrors& mirrors() { return mirrors_; }
-  RoundedWeights& rounded_weights() { return rounded_weights_; }
+  Mirrors& mirrors() {
+    forget_what_was_lost();
+    return mirrors_;
+  }
+  RoundedWeights& rounded_weights() {
+    forget_what_was_lost();
+    return rounded_weights_;
+  }
   CudaProducts products() const { return products_; }
   /// What a vendor's library keeps between calls; made when it is first asked for.
   template <class V>
@@ -140,7 +173,15 @@ class Device {
   }
 
  private:
+  void forget_what_was_lost() {
+    if (lost_ == launches_.lost()) { return; }
+    lost_ = launches_.lost();
+    mirrors_.forget();
+    rounded_weights_.forget();
+  }
+
   std::string name_;
+  int number_;
   CudaProducts products_;
   Launches launches_;
   std::optional<runtime::Stream> copies_;
@@ -148,6 +189,7 @@ class Device {
   Mirrors mirrors_;
   RoundedWeights rounded_weights_;
   std::shared_ptr<void> vendor_;
+  Index lost_ = 0;  ///< recordings that had been lost when copies were last looked at
 };
 
 }  // namespace radapt::detail::gpu

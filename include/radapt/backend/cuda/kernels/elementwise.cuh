@@ -160,7 +160,11 @@ struct DrawMask {
   std::uint8_t* mask;
   Index first;
   MaskDraws draws;
-  __device__ void operator()(Index i) const { mask[i] = draws.keeps(first + i) ? 1 : 0; }
+  const std::uint8_t* given;
+  __device__ void operator()(Index i) const {
+    const bool keeps = given == nullptr ? draws.keeps(first + i) : given[i] != 0;
+    mask[i] = keeps ? 1 : 0;
+  }
 };
 
 }  // namespace detail::gpu
@@ -257,7 +261,8 @@ void launch(cuda& backend, const op::dropout<T>& o) {
 template <cuda_element T>
 void launch(cuda& backend, const op::draw_mask<T>& o) {
   detail::gpu::Call call(backend);
-  map(call, o.name, o.entries, detail::gpu::DrawMask{call.out(o.mask, o.entries), o.first, o.draws});
+  map(call, o.name, o.entries,
+      detail::gpu::DrawMask{call.out(o.mask, o.entries), o.first, o.draws, call.in(o.given, o.entries)});
   call.done();
 }
 

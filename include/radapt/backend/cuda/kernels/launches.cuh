@@ -8,7 +8,7 @@
 
 namespace radapt::detail::gpu {
 
-/// Pinned memory that holds what recorded copies will read; a stack that stops growing.
+/// Pinned memory that holds what copies will read when they run; a stack that stops growing.
 class Staging {
  public:
   Staging() = default;
@@ -29,10 +29,13 @@ class Staging {
     }
     char* const copy = blocks_[at_].data + used_;
     used_ += padded(bytes);
+    held_ += padded(bytes);
     std::memcpy(copy, data, bytes);
     return copy;
   }
-  void release() { at_ = used_ = 0; }
+  void release() { at_ = used_ = held_ = 0; }
+  /// Bytes since the last `release`.
+  Index held() const { return held_; }
 
  private:
   struct Block {
@@ -41,7 +44,7 @@ class Staging {
   };
   static constexpr Index smallest = Index{1} << 20;
   std::vector<Block> blocks_;
-  Index at_ = 0, used_ = 0;
+  Index at_ = 0, used_ = 0, held_ = 0;
 };
 
 /// While a step is recorded nothing runs. Whoever waits has what was recorded until then run as a graph. A graph that
@@ -71,38 +74,50 @@ class Launches {
   void submit() {
     if (!recording_) { return; }
     recording_ = false;
-    const runtime::Graph graph = runtime::end_capture(stream_);
+    ++lost_;  // unless all goes well
+    const OwnedGraph graph{runtime::end_capture(stream_)};
     if (place_ == made_.size()) { made_.push_back({}); }
     runtime::GraphExec& made = made_[place_++];
-    if (made != runtime::GraphExec{} && !runtime::update(made, graph)) {
+    if (made != runtime::GraphExec{} && !runtime::update(made, graph.graph)) {
       runtime::destroy_graph_exec(made);
       made = {};
     }
-    if (made == runtime::GraphExec{}) { made = runtime::instantiate(graph); }
-    runtime::destroy_graph(graph);
+    if (made == runtime::GraphExec{}) { made = runtime::instantiate(graph.graph); }
     runtime::launch_graph(made, stream_);
+    --lost_;
   }
+  /// How often something that was recorded did not run. What it would have filled is not filled.
+  Index lost() const { return lost_; }
   void finish() {
     submit();
     runtime::synchronize(stream_);
     staging_.release();
   }
-  /// For a result in the middle of a step, which goes on being recorded.
-  void wait() {
+  /// For a result in the middle of a step, which goes on being recorded. What copy_back() launches is not: it may write
+  /// to ordinary memory of the host.
+  template <class F>
+  void wait(F&& copy_back) {
     const bool goes_on = recording_;
+    submit();
+    copy_back();
     finish();
     if (goes_on) { record(); }
   }
+  void wait() {
+    wait([] {});
+  }
   /// Drops what was recorded: nobody has waited for it.
-  void abandon() {
+  void abandon() noexcept {
     if (!recording_) { return; }
     recording_ = false;
-    runtime::destroy_graph(runtime::end_capture(stream_));
+    ++lost_;
+    runtime::drop_capture(stream_);
   }
 
-  /// `from`, ordinary memory of the host, may be written again as soon as this returns.
+  /// `from`, ordinary memory of the host, may be written again as soon as this returns. What is small does not wait for
+  /// the stream either, as the runtime may: it goes through pinned memory, like everything that is recorded.
   void copy_to_device(void* to, const void* from, Index bytes) {
-    if (recording_) {
+    if (recording_ || (bytes <= small_bytes && staging_.held() + bytes <= most_staged)) {
       runtime::copy_input_to_device(to, staging_.of(from, bytes), bytes, stream_);
     } else {
       runtime::copy_to_device(to, from, bytes, stream_);
@@ -110,6 +125,15 @@ class Launches {
   }
 
  private:
+  struct OwnedGraph {
+    explicit OwnedGraph(runtime::Graph g) : graph(g) {}
+    OwnedGraph(const OwnedGraph&) = delete;
+    OwnedGraph& operator=(const OwnedGraph&) = delete;
+    ~OwnedGraph() { runtime::destroy_graph(graph); }
+    runtime::Graph graph;
+  };
+  static constexpr Index small_bytes = Index{1} << 18, most_staged = Index{1} << 24;
+
   void record() {
     runtime::begin_capture(stream_);
     recording_ = true;
@@ -118,7 +142,7 @@ class Launches {
   bool steps_are_graphs_, recording_ = false;
   runtime::Stream stream_;
   std::vector<runtime::GraphExec> made_;  ///< by place in the step
-  Index place_ = 0;
+  Index place_ = 0, lost_ = 0;
   Staging staging_;
 };
 

@@ -186,6 +186,7 @@ __global__ void __launch_bounds__(threads, blocks_of<A, B>)
     store_tile(b_tile, b_staged);
     __syncthreads();
     if (k0 + depth < end) { load_tiles(k0 + depth); }
+    __syncwarp();  // lanes have loaded different rows, and what follows takes whole warps
     RADAPT_UNROLL
     for (Position k = 0; k < depth; k += 16) {
       std::uint32_t a[2][4];

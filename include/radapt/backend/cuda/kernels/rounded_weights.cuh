@@ -1,6 +1,7 @@
 #pragma once
 /// Copies in bf16 of weights that were promised to stay: products read half the bytes, and round nothing.
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "radapt/backend/cuda/kernels/device_memory.cuh"
@@ -20,12 +21,17 @@ class RoundedWeights {
 
   /// The copy of a weight; null where nobody promised that it stays.
   Copy of(const float* weight, Index elements) {
-    for (const Entry& e : entries_) {
-      if (e.weight == weight && e.elements == elements) { return {e.copy, true}; }
+    for (Entry& e : entries_) {
+      if (e.weight == weight && e.elements == elements) { return {e.copy, std::exchange(e.is_made, true)}; }
     }
     if (elements == 0 || !is_constant(weight, elements)) { return {}; }
-    entries_.push_back({weight, elements, static_cast<bf16*>(take_counted_device_memory(elements * sizeof(bf16)))});
+    entries_.push_back(
+        {weight, elements, static_cast<bf16*>(take_counted_device_memory(elements * sizeof(bf16))), true});
     return {entries_.back().copy, false};
+  }
+  /// What was to fill them has not run.
+  void forget() {
+    for (Entry& e : entries_) { e.is_made = false; }
   }
 
   RoundedWeights() = default;
@@ -44,6 +50,7 @@ class RoundedWeights {
     const float* weight;
     Index elements;
     bf16* copy;
+    bool is_made;
   };
   bool is_constant(const float* weight, Index elements) const {
     const std::less_equal<const float*> not_after;

@@ -39,8 +39,8 @@ class VendorProducts {
              stride * sizeof(float) % alignment_bytes == 0;
     };
     constexpr double least_flops = 1e6;  // below, a launch of ours costs less than a call of theirs
-    return p.kept.keeps_all() && p.scale == nullptr && p.log_scale == nullptr && aligned(p.a, p.a_stride) &&
-           aligned(p.b, p.b_stride) && aligned(p.c, p.c_stride) &&
+    return p.kept.keeps_all() && p.scale == nullptr && p.log_scale == nullptr && aligned(p.bias, 0) &&
+           aligned(p.a, p.a_stride) && aligned(p.b, p.b_stride) && aligned(p.c, p.c_stride) &&
            2.0 * static_cast<double>(p.rows) * static_cast<double>(p.columns) * static_cast<double>(p.inner) >=
                least_flops;
   }
@@ -56,10 +56,12 @@ class VendorProducts {
     }
     const float alpha = static_cast<float>(p.factor), beta = p.accumulate ? 1.0F : 0.0F;
     // It reads matrices by columns: c^T = b^T a^T.
+    const Workspace::Mark before = call.device().workspace().mark();
     check_cublas(
         cublasLtMatmul(handle_, plan.description, &alpha, p.b, plan.a, p.a, plan.b, &beta, p.c, plan.c, p.c, plan.c,
                        &plan.algorithm, call.workspace<char>(plan.workspace), plan.workspace, call.stream()),
         "multiply");
+    call.device().workspace().release(before);
     return true;
   }
 
@@ -95,7 +97,10 @@ class VendorProducts {
     const bool b_turned = p.form == Form::b_transposed, a_turned = p.form == Form::a_transposed;
     set(CUBLASLT_MATMUL_DESC_TRANSA, b_turned ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, a_turned ? CUBLAS_OP_T : CUBLAS_OP_N);
-    if (p.bias != nullptr) { set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS); }
+    if (p.bias != nullptr) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);  // the next product has another: what counts is that there is one
+    }
     const auto layout = [](Index rows, Index columns, Index stride) {
       cublasLtMatrixLayout_t made = nullptr;
       check_cublas(cublasLtMatrixLayoutCreate(&made, CUDA_R_32F, rows, columns, static_cast<std::int64_t>(stride)),
@@ -123,7 +128,7 @@ class VendorProducts {
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle_, plan.description, plan.a, plan.b, plan.c,
                                                                  plan.c, preference, 1, &result, &count);
     cublasLtMatmulPreferenceDestroy(preference);
-    plan.known = status == CUBLAS_STATUS_SUCCESS && count > 0;
+    plan.known = status == CUBLAS_STATUS_SUCCESS && count > 0 && result.state == CUBLAS_STATUS_SUCCESS;
     plan.algorithm = result.algo;
     plan.workspace = result.workspaceSize;
     return plan;
