@@ -4,7 +4,9 @@
 ///     embed --model clip-vit-base-patch32 --texts captions.txt --out texts.npy --verify reference.safetensors:features
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "compiled_architectures.hpp"
 #include "radapt/clip/session.hpp"
@@ -14,6 +16,7 @@
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
 #include "support/device.hpp"
+#include "support/difference.hpp"
 #include "support/image_paths.hpp"
 #include "support/outputs.hpp"
 
@@ -39,12 +42,26 @@ struct TensorPlace {
   std::vector<T> read() const {
     return radapt::safetensors::open(file).read<T>(tensor);
   }
+  /// The same, of at least one image (3, size, size). Error: another shape.
+  template <class T>
+  std::vector<T> read_images(std::uint64_t size) const {
+    const auto checkpoint = radapt::safetensors::open(file);
+    const auto values = checkpoint.read<T>(tensor);  // first: it says which tensors there are
+    const std::vector<std::uint64_t>& shape = checkpoint.tensors().at(tensor).shape;
+    if (shape.size() != 4 || shape[0] == 0 || shape[1] != 3 || shape[2] != size || shape[3] != size) {
+      radapt::fail({.what = "pixels in '" + file + ":" + tensor + "'",
+                    .expected = fmt::format("shape [N,3,{0},{0}] with at least one image", size),
+                    .got = "shape " + radapt::safetensors::spell(shape),
+                    .hint = "Prepared images, normalised, channels first"});
+    }
+    return values;
+  }
 };
 
 struct Job {
   std::string model, vocabulary, texts, pixels, ids, out, verify, device;
   std::vector<std::string> images;
-  double tolerance = 0;
+  std::optional<double> tolerance;
   bool normalise = false;
 
   template <class Arch>
@@ -90,7 +107,7 @@ struct Job {
   }
   template <class Model>
   std::vector<float> of_pixels(auto& session) const {
-    const auto prepared = TensorPlace(pixels).read<float>();
+    const auto prepared = TensorPlace(pixels).read_images<float>(Model::arch::image);
     std::vector<float> features(prepared.size() / Model::PixelRow::width * Model::arch::embed);
     session.encode_images(prepared, features);
     return features;
@@ -112,16 +129,25 @@ struct Job {
       }
     } else {
       std::ifstream file(texts);
-      if (!file) {
+      if (!file || std::filesystem::is_directory(texts)) {
         radapt::fail({.what = "reading '" + texts + "'",
                       .expected = "a text file, one caption per line",
-                      .got = "no file that can be read",
+                      .got = file ? "a folder" : "no file that can be read",
                       .hint = ""});
       }
       const auto tokenizer = example::tokenizer_of(model, vocabulary);
+      std::size_t number = 0;
       for (std::string line; std::getline(file, line);) {
+        ++number;
         if (line.ends_with('\r')) { line.pop_back(); }
-        captions.add(tokenizer.context(line, context));
+        try {
+          captions.add(tokenizer.context(line, context));
+        } catch (const radapt::error& e) {
+          radapt::fail({.what = fmt::format("line {} of '{}'", number, texts),
+                        .expected = "a caption",
+                        .got = "an error: " + example::words_of(e),
+                        .hint = ""});
+        }
       }
     }
     if (captions.size() == 0) {
@@ -147,7 +173,8 @@ struct Job {
                     .hint = "The reference has the features of the same inputs, one row for each"});
     }
     const std::size_t width = features.size() / std::max<std::size_t>(rows, 1);
-    double worst_cosine = 1, most = 0, largest = 0;
+    double worst_cosine = 1;
+    example::Difference d;
     for (std::size_t row = 0; row < rows; ++row) {
       double dot = 0, ours = 0, theirs = 0;
       for (std::size_t i = row * width; i < (row + 1) * width; ++i) {
@@ -155,17 +182,17 @@ struct Job {
         dot += x * expected[i];
         ours += x * x;
         theirs += expected[i] * expected[i];
-        if (!(std::abs(x - expected[i]) <= most)) { most = std::abs(x - expected[i]); }  // and keeps what is no number
-        largest = std::max(largest, std::abs(expected[i]));
+        d.add(x, expected[i]);
       }
-      if (!(dot / std::sqrt(ours * theirs) >= worst_cosine)) { worst_cosine = dot / std::sqrt(ours * theirs); }
+      const double cosine = dot / std::sqrt(ours * theirs);
+      if (!(std::isnan(worst_cosine) || cosine >= worst_cosine)) { worst_cosine = cosine; }
     }
     fmt::print("{} rows: least cosine {:.9f}, max |difference| {:.2e}, {:.2e} of the largest value\n", rows,
-               worst_cosine, most, most / largest);
-    if (tolerance > 0 && !(most <= tolerance * largest)) {
+               worst_cosine, d.most, d.share());
+    if (tolerance && !d.within(*tolerance)) {
       radapt::fail({.what = "verifying against '" + verify + "'",
-                    .expected = fmt::format("a difference of at most {:g} of the largest value", tolerance),
-                    .got = fmt::format("{:.2e}", most / largest),
+                    .expected = fmt::format("a difference of at most {:g} of the largest value", *tolerance),
+                    .got = fmt::format("{:.2e}", d.share()),
                     .hint = ""});
     }
   }
@@ -187,8 +214,10 @@ int main(int argc, char** argv) try {
   app.add_option("--out", job.out, "The .npy file")->required();
   example::add_device_option(app, job.device);
   app.add_flag("--normalize", job.normalise, "Features of length 1");
-  app.add_option("--verify", job.verify, "FILE:TENSOR, the features expected, in a safetensors file");
-  app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value");
+  auto* verify = app.add_option("--verify", job.verify, "FILE:TENSOR, the features expected, in a safetensors file");
+  app.add_option("--tolerance", job.tolerance, "Fail if they differ by more than this share of the largest value")
+      ->check(example::not_below_zero())
+      ->needs(verify);
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   example::check_output_file(job.out);
   example::with_architecture(example::RunArchitectures{}, job.model, job, example::add_an_architecture);

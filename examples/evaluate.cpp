@@ -1,9 +1,9 @@
 /// Measures a CLIP checkpoint under distribution shift, from WebDataset shards or image folders. Proves: every metric
 /// of radapt/task on one pass over the data, and the same numbers for any number of decoding threads.
 ///
-///     evaluate --model DIR --classes classnames.json --id 'cifar10-test-{000..002}.tar' --ood
-///     'tinyimagenet-ood-{000..001}.tar' evaluate --model DIR --id pacs/photo --ood pacs/sketch --out results.jsonl
-///     --baseline others.jsonl
+///     evaluate --model DIR --classes names.json --id 'cifar10-test-{000..002}.tar' --ood 'ood-{000..001}.tar'
+///
+///     evaluate --model DIR --id pacs/photo --ood pacs/sketch --out results.jsonl --baseline others.jsonl
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +11,7 @@
 #include <numeric>
 #include <optional>
 #include <set>
+#include <variant>
 
 #include "compiled_architectures.hpp"
 #include "radapt/backend/onednn/all.hpp"
@@ -38,8 +39,12 @@ namespace task = radapt::task;
 struct Scored {
   std::vector<float> logits;  // (images, classes)
   std::vector<std::int32_t> labels;
+  std::set<std::int32_t> classes;  ///< those of the set, whether or not an image of them was read
   Index skipped = 0;
 };
+
+/// A set that is there.
+using Source = std::variant<radapt::WebDataset, radapt::FolderSource>;
 
 /// What is measured on one set; shares from 0 to 1.
 struct Measured {
@@ -66,8 +71,7 @@ struct Measured {
 
 /// The metrics of a set. Where it lacks some of the classes, only the others' columns are scored.
 Measured measure(const std::string& name, const Scored& scored, const std::vector<std::string>& class_names) {
-  const std::set<std::int32_t> present(scored.labels.begin(), scored.labels.end());
-  const std::vector<std::int32_t> kept(present.begin(), present.end());
+  const std::vector<std::int32_t> kept(scored.classes.begin(), scored.classes.end());
   const auto logits = task::LabelProjection::subset(class_names.size(), kept)(scored.logits);
   std::vector<std::int32_t> labels;
   for (const std::int32_t label : scored.labels) {
@@ -106,7 +110,8 @@ std::vector<std::string> read_class_names(const std::string& file) {
                   .expected = "a JSON list of strings, such as [\"cat\", \"dog\"]",
                   .got = list.is_array() ? std::to_string(list.size()) + " entries, " + std::to_string(names.size()) +
                                                " of them strings"
-                                         : std::string(list.type_name()),
+                         : list.is_discarded() ? "what is no JSON"
+                                               : "a JSON " + std::string(list.type_name()),
                   .hint = "Label i stands for the i-th name"});
   }
   return names;
@@ -131,7 +136,10 @@ Baseline read_baseline(const std::string& path) {
                       result.contains("id") && result["id"].is_object() && result["id"].contains("top1") &&
                       result["id"]["top1"].is_number();
     if (!fits) {
-      wrong = "something else in line " + std::to_string(number);
+      wrong = (result.is_object() && result.contains("id") && result["id"].is_object() && !result.contains("ood")
+                   ? "a run without --ood in line "
+                   : "something else in line ") +
+              std::to_string(number);
       break;
     }
     id.push_back(result["id"]["top1"]);
@@ -166,23 +174,44 @@ struct Job {
       others = read_baseline(baseline);
     }
     const std::vector<std::string> names = classes.empty() ? names_of_folder(id) : read_class_names(classes);
+    std::vector<std::string> places{id};
+    places.insert(places.end(), ood.begin(), ood.end());
+    std::vector<Source> sources;  // before the work begins
+    for (const std::string& place : places) { sources.push_back(open(place, names)); }
+
     using Model = radapt::Clip<Arch>;
     radapt::Session<Model, radapt::onednn> session(radapt::load_mapped<Model>(model), {.images = batch});
     const std::vector<float> head = head_of<Model>(session, names);
-
-    const auto measured = [&](const std::string& place) {
-      return measure(place, scores<Model>(session, head, place, names), names);
-    };
-    const Measured at_home = measured(id);
-    std::vector<Measured> shifts;
-    for (const std::string& place : ood) { shifts.push_back(measured(place)); }
-    double sum = 0;
-    for (const Measured& shift : shifts) { sum += shift.top1.estimate / static_cast<double>(shifts.size()); }
-    print(at_home, shifts, sum, others, names.size());
-    if (!out.empty()) { write(at_home, shifts, sum, others); }
+    std::vector<Measured> measured;
+    for (Index i = 0; i < places.size(); ++i) {
+      std::visit(
+          [&](const auto& source) {
+            measured.push_back(
+                measure(places[i], scores_of<Model>(session, head, source, places[i], names.size()), names));
+          },
+          sources[i]);
+    }
+    Outcome all{.at_home = measured[0], .shifts = {measured.begin() + 1, measured.end()}};
+    for (const Measured& shift : all.shifts) {
+      all.mean_ood += shift.top1.estimate / static_cast<double>(all.shifts.size());
+    }
+    // The line is drawn through logits of accuracies.
+    const auto has_logit = [](double accuracy) { return accuracy > 0 && accuracy < 1; };
+    if (others && has_logit(all.at_home.top1.estimate) && has_logit(all.mean_ood)) {
+      all.effective_robustness = task::effective_robustness(others->line, all.at_home.top1.estimate, all.mean_ood);
+    }
+    if (!out.empty()) { write(all); }
+    print(all, others, names.size());
   }
 
  private:
+  struct Outcome {
+    Measured at_home;
+    std::vector<Measured> shifts;
+    double mean_ood = 0;
+    std::optional<double> effective_robustness{};  ///< beyond a baseline
+  };
+
   static bool is_shards(const std::string& place) { return place.ends_with(".tar"); }
   static std::vector<std::string> names_of_folder(const std::string& place) {
     if (is_shards(place)) {
@@ -205,23 +234,23 @@ struct Job {
     return radapt::zero_shot_weights(session, prompts, std::vector<Index>(names.size(), templates.size()));
   }
 
-  template <class Model>
-  Scored scores(auto& session, const std::vector<float>& head, const std::string& place,
-                const std::vector<std::string>& names) const {
-    if (is_shards(place)) {
-      return scores_of<Model>(session, head, radapt::WebDataset(place, {.needs_label = true}), place, names.size());
-    }
+  static Source open(const std::string& place, const std::vector<std::string>& names) {
+    if (is_shards(place)) { return radapt::WebDataset(place, {.needs_label = true}); }
     const radapt::ImageFolder folder(place);
-    if (folder.class_names() != names) {
+    const std::vector<std::string>& folders = folder.class_names();
+    if (folders != names) {
+      const auto other = std::mismatch(names.begin(), names.end(), folders.begin(), folders.end());
+      const auto name = [](auto at, auto end) { return at == end ? std::string("none") : "'" + *at + "'"; };
       radapt::fail({.what = "the classes of '" + place + "'",
-                    .expected = std::to_string(names.size()) + " folders, named as the classes",
-                    .got = std::to_string(folder.class_names().size()) + " folders, or others",
+                    .expected = fmt::format("{} folders, named as the classes, and behind {} that are the folder {}",
+                                            names.size(), other.first - names.begin(), name(other.first, names.end())),
+                    .got = fmt::format("{} folders, and there {}", folders.size(), name(other.second, folders.end())),
                     .hint = "Give the names in the order of the folders' alphabet, or take shards"});
     }
-    return scores_of<Model>(session, head, radapt::FolderSource(folder), place, names.size());
+    return radapt::FolderSource(folder);
   }
-  template <class Model, class Source>
-  Scored scores_of(auto& session, const std::vector<float>& head, const Source& source, const std::string& place,
+  template <class Model>
+  Scored scores_of(auto& session, const std::vector<float>& head, const auto& source, const std::string& place,
                    Index classes_of_head) const {
     constexpr Index embed = Model::arch::embed;
     radapt::LoaderOptions options;
@@ -233,7 +262,12 @@ struct Job {
     radapt::ImageBatch images;
     std::vector<float> features;
     const Index wanted = limit == 0 ? source.size() : std::min(limit, source.size());
-    radapt::Progress progress("evaluating " + std::filesystem::path(place).filename().string(), wanted);
+    if constexpr (requires { source.folder(); }) {  // shards tell the label of what is read only
+      for (const auto& sample : source.folder().samples()) {
+        scored.classes.insert(static_cast<std::int32_t>(sample.label));
+      }
+    }
+    radapt::Progress progress("evaluating " + place.substr(place.find_last_of('/', place.size() - 2) + 1), wanted);
     while (scored.labels.size() < wanted && loader.next(images)) {
       const Index n = std::min(images.size(), wanted - scored.labels.size());
       features.resize(n * embed);
@@ -248,6 +282,7 @@ struct Job {
                         .hint = "--classes must name every class"});
         }
         scored.labels.push_back(label);
+        scored.classes.insert(label);
         for (Index c = 0; c < classes_of_head; ++c) {
           const float cosine = std::inner_product(features.begin() + static_cast<std::ptrdiff_t>(i * embed),
                                                   features.begin() + static_cast<std::ptrdiff_t>((i + 1) * embed),
@@ -261,8 +296,8 @@ struct Job {
     return scored;
   }
 
-  static void print(const Measured& at_home, const std::vector<Measured>& shifts, double mean_ood,
-                    const std::optional<Baseline>& others, Index all_classes) {
+  static void print(const Outcome& all, const std::optional<Baseline>& others, Index all_classes) {
+    const auto& [at_home, shifts, mean_ood, effective_robustness] = all;
     fmt::print("{:<36} {:>7} {:>8} {:>21} {:>10} {:>9} {:>6}  {}\n", "in %", "images", "classes", "top-1 (95 %)",
                "per class", "macro-F1", "ECE", "worst class");
     const auto row = [&](const Measured& m) {
@@ -282,11 +317,12 @@ struct Job {
     if (shifts.empty()) { return; }
     fmt::print("shift costs {:.1f} points: {:.1f} % against {:.1f} %\n", 100 * (at_home.top1.estimate - mean_ood),
                100 * mean_ood, 100 * at_home.top1.estimate);
-    if (others) {  // a line always goes through two models
+    if (effective_robustness) {  // a line always goes through two models
       fmt::print(
           "effective robustness {:+.1f} points (the baseline explains {:.0f} % of the variance of its {} models)\n",
-          100 * task::effective_robustness(others->line, at_home.top1.estimate, mean_ood), 100 * others->line.r_squared,
-          others->models);
+          100 * *effective_robustness, 100 * others->line.r_squared, others->models);
+    } else if (others) {
+      fmt::print("effective robustness: none, since the baseline has no accuracy of 0 or 100 %\n");
     }
   }
   static std::vector<const Measured*> with(const Measured& first, const std::vector<Measured>& others) {
@@ -294,14 +330,12 @@ struct Job {
     for (const Measured& other : others) { all.push_back(&other); }
     return all;
   }
-  void write(const Measured& at_home, const std::vector<Measured>& shifts, double mean_ood,
-             const std::optional<Baseline>& others) const {
+  void write(const Outcome& all) const {
+    const auto& [at_home, shifts, mean_ood, effective_robustness] = all;
     nlohmann::ordered_json result{{"model", model}, {"id", at_home.json()}, {"shifts", nlohmann::json::array()}};
     for (const Measured& shift : shifts) { result["shifts"].push_back(shift.json()); }
     if (!shifts.empty()) { result["ood"] = mean_ood; }
-    if (others && !shifts.empty()) {
-      result["effective_robustness"] = task::effective_robustness(others->line, at_home.top1.estimate, mean_ood);
-    }
+    if (effective_robustness) { result["effective_robustness"] = *effective_robustness; }
     radapt::JsonLines(out).write(result);
   }
 };

@@ -34,9 +34,9 @@ int main(int argc, char** argv) try {
   app.add_flag("--base-to-novel", s.base_to_novel, "Train on half of the classes and test on both halves");
   app.add_option("--steps", s.methods.steps, "Steps of heads and CLIP-Adapter, on all shots at once")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--scale", s.methods.scale, "exp(logit_scale) of the CLIP")->check(CLI::PositiveNumber);
-  app.add_option("--head-lr", s.methods.head_lrs, "Rates to choose from for the linear probe")->delimiter(',');
-  app.add_option("--adapter-lr", s.methods.adapter_lrs, "Rates to choose from for CLIP-Adapter")->delimiter(',');
+  app.add_option("--scale", s.methods.scale, "exp(logit_scale) of the CLIP")->check(example::above_zero());
+  example::add_rates(app, "--head-lr", s.methods.head_lrs, "Rates to choose from for the linear probe");
+  example::add_rates(app, "--adapter-lr", s.methods.adapter_lrs, "Rates to choose from for CLIP-Adapter");
   app.add_option("--results", s.results, "JSON lines, one for each method and draw; a run appends");
   app.add_option("--report", s.report, "Where the report goes");
   app.add_option("--figure", s.figure, "Where the curve goes as a file of its own (SVG)");

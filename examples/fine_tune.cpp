@@ -26,13 +26,15 @@ int main(int argc, char** argv) try {
   app.get_formatter()->column_width(32);
   app.option_defaults()->always_capture_default();
   example::add_study_options(app, s);
-  app.add_option("--lr", s.study.full_lrs, "Rates to choose from for full fine-tuning")->delimiter(',');
-  app.add_option("--flyp-lr", s.study.flyp_lrs, "Rates to choose from for FLYP")->delimiter(',');
-  app.add_option("--adapter-lr", s.study.adapter_lrs, "Rates to choose from for R-Adapter")->delimiter(',');
-  app.add_flag("!--no-flyp", s.flyp, "Leave FLYP out");
+  example::add_rates(app, "--lr", s.study.full_lrs, "Rates to choose from for full fine-tuning");
+  example::add_rates(app, "--flyp-lr", s.study.flyp_lrs, "Rates to choose from for FLYP");
+  example::add_rates(app, "--adapter-lr", s.study.adapter_lrs, "Rates to choose from for R-Adapter");
+  bool no_flyp = false;
+  app.add_flag("--no-flyp", no_flyp, "Leave FLYP out");
   app.add_option("--save", s.save, "Folder for the adapters (and the pre-trained model), as merge reads them");
   app.add_option("--log", s.log, "JSON lines, one for each step; a run appends");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
+  s.flyp = !no_flyp;
   s.command = example::command_of("fine_tune", argc, argv);
   example::check_output_file(s.report);
   example::check_output_file(s.log);

@@ -2,8 +2,6 @@
 /// model computes what the adapted one computes at alpha, and what was written is what was computed.
 ///
 ///     merge --base clip-vit-base-patch32 --adapter r_adapter.safetensors --alpha 0.5 --out robust-clip --origin hf
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "compiled_architectures.hpp"
@@ -14,6 +12,7 @@
 #include "radapt/io/tokenizer_files.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/difference.hpp"
 #include "support/outputs.hpp"
 
 namespace {
@@ -79,20 +78,16 @@ struct Job {
     }
     std::vector<float> a(count * Arch::embed), b(a.size());
     const auto compare = [&](const char* what) {
-      double most = 0, largest = 0;
-      for (std::size_t i = 0; i < a.size(); ++i) {
-        const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-        if (!(difference <= most)) { most = difference; }  // and keeps what is not a number
-        largest = std::max(largest, std::abs(static_cast<double>(a[i])));
-      }
+      example::Difference d;
+      for (std::size_t i = 0; i < a.size(); ++i) { d.add(static_cast<double>(b[i]), static_cast<double>(a[i])); }
       fmt::print("max |{} features (merged) - (unmerged at alpha {:g})| = {:.2e}, of features up to {:.3g}\n", what,
-                 alpha, most, largest);
+                 alpha, d.most, d.largest);
       // Ten times what rounding to f32 was measured to do to merged features in the golden values; a bias that is left
       // unmerged does four times as much.
-      if (!(most <= 1e-4 * largest)) {
+      if (!d.within(1e-4)) {
         radapt::fail({.what = std::string("checking the merged model's ") + what + " features",
                       .expected = "a difference below 1e-4 of the largest",
-                      .got = fmt::format("{:.2e}", most / largest),
+                      .got = fmt::format("{:.2e}", d.share()),
                       .hint = "This is a defect of radapt, or the adapters hold values that are not finite"});
       }
     };

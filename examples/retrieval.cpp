@@ -35,7 +35,7 @@ int main(int argc, char** argv) try {
                  "Use at most this many images of each split; 0: all.\nAll are held in memory, decoded");
   app.add_option("--pretrain-steps", s.pretrain_steps, "Steps of contrastive pre-training")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(example::above_zero());
   app.add_option("--pretrain-crop", s.pretrain_crop, "Least share of a picture that its crops show")
       ->check(CLI::Range(0.01, 1.0));
   app.add_option("--steps", s.study.steps, "Steps of each fine-tuning")->check(CLI::Range(1, 1000000));
@@ -43,8 +43,8 @@ int main(int argc, char** argv) try {
   app.add_option("--micro-batch", s.study.micro_batch, "Pairs whose activations are in memory at once; 0: the batch");
   app.add_option("--positives", s.study.positives, "Captions of one image in a batch of R-Adapter")
       ->check(CLI::Range(1, 100));
-  app.add_option("--flyp-lr", s.study.flyp_lrs, "Rates to choose from for FLYP")->delimiter(',');
-  app.add_option("--adapter-lr", s.study.adapter_lrs, "Rates to choose from for R-Adapter")->delimiter(',');
+  example::add_rates(app, "--flyp-lr", s.study.flyp_lrs, "Rates to choose from for FLYP");
+  example::add_rates(app, "--adapter-lr", s.study.adapter_lrs, "Rates to choose from for R-Adapter");
   app.add_option("--momentum", s.study.momentum, "Of R-Adapter's moving average")->check(CLI::Range(0.0, 0.999999));
   app.add_option("--crop", s.study.drawing.crop, "Least share of a picture that a training crop shows")
       ->check(CLI::Range(0.01, 1.0));

@@ -26,9 +26,9 @@ int main(int argc, char** argv) try {
   example::add_study_options(app, s.study);
   app.add_option("--methods", s.methods, "Only these, by the names in the table, separated by commas")->delimiter(',');
   app.add_option("--results", s.results, "JSON lines, one for each method and seed; a run goes on where it ends");
-  app.add_option("--full-lr", s.rates.full, "Rates to choose from where whole towers are trained")->delimiter(',');
-  app.add_option("--head-lr", s.rates.head, "Rates to choose from for the linear probe")->delimiter(',');
-  app.add_option("--adapter-lr", s.rates.adapter, "Rates to choose from for adapters")->delimiter(',');
+  example::add_rates(app, "--full-lr", s.rates.full, "Rates to choose from where whole towers are trained");
+  example::add_rates(app, "--head-lr", s.rates.head, "Rates to choose from for the linear probe");
+  example::add_rates(app, "--adapter-lr", s.rates.adapter, "Rates to choose from for adapters");
   app.add_option("--retrieval", s.tasks.retrieval,
                  "Show retrieval by the same models in the report: Karpathy's dataset_*.json, or a table of captions");
   app.add_option("--retrieval-images", s.tasks.retrieval_images,

@@ -40,7 +40,7 @@ int main(int argc, char** argv) try {
   app.add_option("--limit", s.limit, "Use at most this many images; 0: all");
   app.add_option("--pretrain-steps", s.pretrain_steps, "Steps of contrastive pre-training")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(example::above_zero());
   app.add_option("--seed", s.seed, "Seed of the pre-training and of its split");
   app.add_option("--save", s.save, "Folder for the pre-trained model");
   app.add_option("--overlays", s.overlays, "Folder for pictures: image, truth, and what each method says");

@@ -23,7 +23,7 @@ int main(int argc, char** argv) try {
   app.option_defaults()->always_capture_default();
   example::add_study_options(app, s.study);
   app.add_option("--to", s.to, "Checkpoint folder of the target; --from is the source's");
-  app.add_option("--adapter-lr", s.study.study.adapter_lrs, "Rates to choose from")->delimiter(',');
+  example::add_rates(app, "--adapter-lr", s.study.study.adapter_lrs, "Rates to choose from");
   app.add_option("--energy", s.energy, "Share of a weight's energy that its leading space holds")
       ->check(CLI::Range(0.01, 1.0));
   if (const auto code = example::parse(app, argc, argv)) { return *code; }

@@ -47,6 +47,12 @@ struct Job {
         }
         p[c] = static_cast<double>(session.scale()) * cosine;
       }
+      if (!std::all_of(p.begin(), p.end(), [](double x) { return std::isfinite(x); })) {
+        radapt::fail({.what = "'" + path + "'",
+                      .expected = "logits that are finite",
+                      .got = "others",
+                      .hint = "Does the checkpoint hold values that are no numbers?"});
+      }
       const double most = *std::max_element(p.begin(), p.end());
       for (double& x : p) { x = std::exp(x - most); }
       const double sum = std::accumulate(p.begin(), p.end(), 0.0);

@@ -41,6 +41,12 @@ struct TinyVocabulary : radapt::arch::Defaults {
 /// (tensors alone do not tell the activation); none of the list, with what differs from the closest one, and the hint.
 template <class... Each, class F>
 void with_architecture(ArchitectureList<Each...>, const std::filesystem::path& folder, F&& f, const std::string& hint) {
+  if (!std::filesystem::is_directory(folder)) {
+    radapt::fail({.what = "the model in '" + folder.string() + "'",
+                  .expected = "a checkpoint folder: weights with a config.json or open_clip_config.json beside them",
+                  .got = std::filesystem::exists(folder) ? "a file" : "nothing of that name",
+                  .hint = "Name the folder, not the file with the weights"});
+  }
   const radapt::ClipConfig config = radapt::read_clip_config(folder);
   std::string list, closest;
   std::size_t fewest = 0;

@@ -2,6 +2,7 @@
 /// Programs that take a checkpoint folder: its architecture, its preprocessing and its tokenizer.
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "radapt/clip/preprocess.hpp"
 #include "radapt/clip/tokenizer.hpp"
@@ -44,11 +45,27 @@ inline radapt::Preprocess preprocessing_of(const std::filesystem::path& folder, 
   return rules;
 }
 
-/// The tokenizer in `vocabulary` when given, else the one beside the weights.
+/// What an error says, to be part of another one.
+inline std::string words_of(const radapt::error& e) {
+  constexpr std::string_view sender = "radapt: ";
+  const std::string_view words = e.what();
+  return std::string(words.starts_with(sender) ? words.substr(sender.size()) : words);
+}
+
+/// The tokenizer in `vocabulary` when given, else the one beside the weights. Error: none is there.
 inline radapt::Tokenizer tokenizer_of(const std::filesystem::path& folder, const std::string& vocabulary) {
-  const std::filesystem::path path = vocabulary.empty() ? folder : std::filesystem::path(vocabulary);
-  return std::filesystem::is_directory(path) ? radapt::Tokenizer::from_folder(path)
-                                             : radapt::Tokenizer::from_bpe_file(path);
+  if (!vocabulary.empty() && !std::filesystem::is_directory(vocabulary)) {
+    return radapt::Tokenizer::from_bpe_file(vocabulary);
+  }
+  try {
+    return radapt::Tokenizer::from_folder(vocabulary.empty() ? folder : std::filesystem::path(vocabulary));
+  } catch (const radapt::error& e) {
+    if (!vocabulary.empty()) { throw; }
+    radapt::fail({.what = "the tokenizer beside the weights",
+                  .expected = "one that can be read",
+                  .got = "an error: " + words_of(e),
+                  .hint = "--vocabulary names another: a folder, or CLIP's BPE file"});
+  }
 }
 
 }  // namespace example

@@ -50,10 +50,18 @@ inline std::string folders_in(const std::filesystem::path& root) {
   return text;
 }
 
-/// Lists the domains in `root`. Errors: `root` or a domain is no folder, a domain without classes, a class without
-/// images, and classes that not every domain has.
+/// Lists the domains in `root`. Errors: a domain that is named twice, `root` or a domain is no folder, a domain without
+/// classes, a class without images, and classes that not every domain has.
 inline std::vector<Domain> list_domains(const std::filesystem::path& root, const std::vector<std::string>& names) {
   std::error_code ignored;
+  for (auto name = names.begin(); name != names.end(); ++name) {
+    if (std::find(names.begin(), name, *name) != name) {
+      radapt::fail({.what = "the domains",
+                    .expected = "each one once: one to fine-tune on, and others to test on",
+                    .got = "'" + *name + "' twice",
+                    .hint = "Images of a domain that is trained on are no shift"});
+    }
+  }
   if (!std::filesystem::is_directory(root, ignored)) {
     radapt::fail({.what = "reading the domains in '" + root.string() + "'",
                   .expected = "a folder",

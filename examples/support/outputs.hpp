@@ -1,5 +1,7 @@
 #pragma once
 /// Where results go is looked at before the work begins: a run of an hour must not end with a folder that is not there.
+#include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -24,8 +26,8 @@ inline void check_output_file(const std::filesystem::path& path) {
   const radapt::AtomicWriter probe(path);
 }
 
-/// Returns if files can be written into a folder `path`, which need not exist yet; an empty path is none. Errors: what
-/// is there, or the nearest part of the path that is there, is no folder.
+/// Returns if files can be written into a folder `path`, which need not exist yet; an empty path is none. Nothing is
+/// left behind. Errors: what is there, or the nearest part of the path that is there, is no folder, or not writable.
 inline void check_output_folder(const std::filesystem::path& path) {
   if (path.empty()) { return; }
   std::error_code ignored;
@@ -37,6 +39,14 @@ inline void check_output_folder(const std::filesystem::path& path) {
                   .got = "a file '" + there.string() + "'",
                   .hint = "Choose another name"});
   }
+  std::string probe = (there / "radapt-XXXXXX").string();
+  if (::mkdtemp(probe.data()) == nullptr) {
+    radapt::fail({.what = "writing into the folder '" + path.string() + "'",
+                  .expected = "that folders can be made in '" + there.string() + "'",
+                  .got = std::generic_category().message(errno),
+                  .hint = "Choose another folder"});
+  }
+  std::filesystem::remove(probe, ignored);
 }
 
 }  // namespace example

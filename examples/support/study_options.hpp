@@ -2,6 +2,7 @@
 /// The options that fine_tune and robustness share: data, pre-training, length of the runs, the report.
 #include <CLI/CLI.hpp>
 
+#include "command_line.hpp"
 #include "device.hpp"
 #include "fine_tune_report.hpp"
 
@@ -10,7 +11,10 @@ namespace example {
 inline void add_study_options(CLI::App& app, FineTuneSettings& s) {
   app.add_option("--data", s.data, "Folder of the domains")->required();
   app.add_option("--id", s.id, "Domain to fine-tune on")->required();
-  app.add_option("--ood", s.ood, "Domains to test on besides, separated by commas")->required()->delimiter(',');
+  app.add_option("--ood", s.ood, "Domains to test on besides, separated by commas")
+      ->required()
+      ->delimiter(',')
+      ->default_str("");
   app.add_option("--from", s.from, "Checkpoint folder (transformers or open_clip) to fine-tune");
   app.add_option("--vocabulary", s.vocabulary,
                  "CLIP's tokenizer: a folder or BPE file, if not beside the weights.\n"
@@ -23,7 +27,7 @@ inline void add_study_options(CLI::App& app, FineTuneSettings& s) {
   app.add_option("--limit", s.limit, "Use at most this many images of each class and domain; 0: all");
   app.add_option("--pretrain-steps", s.pretrain_steps, "Steps of contrastive pre-training")
       ->check(CLI::Range(1, 1000000));
-  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(CLI::PositiveNumber);
+  app.add_option("--pretrain-lr", s.pretrain_lr, "Its largest learning rate")->check(above_zero());
   app.add_option("--steps", s.study.steps, "Steps of each fine-tuning")->check(CLI::Range(1, 1000000));
   app.add_option("--batch", s.study.batch, "Images in a step")->check(CLI::Range(1, 65536));
   app.add_option("--micro-batch", s.study.micro_batch, "Images whose activations are in memory at once; 0: the batch");

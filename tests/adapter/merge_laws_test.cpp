@@ -122,6 +122,20 @@ TEST_CASE_TEMPLATE_DEFINE("merging in place is merging, and unmerging restores e
 }
 TEST_CASE_TEMPLATE_APPLY(unmerging, EveryKind);
 
+TEST_CASE_TEMPLATE_DEFINE("an alpha that is no finite number is refused, and nothing is merged", K, not_finite) {
+  using T = typename K::T;
+  const auto adapted = random_weights<typename K::Model, T>(2);
+  auto plain = without_adapters(adapted);
+  const auto original = by_name(plain);
+  for (const double alpha : {std::nan(""), HUGE_VAL}) {
+    CHECK_THROWS_WITH_AS(radapt::merge(alpha, adapted), doctest::Contains("merge: alpha: expected a finite number"),
+                         radapt::error);
+    CHECK_THROWS_AS((radapt::MergedInPlace<typename K::Model, T>(alpha, adapted, plain)), radapt::error);
+  }
+  CHECK(by_name(plain) == original);
+}
+TEST_CASE_TEMPLATE_APPLY(not_finite, EveryKind);
+
 TEST_CASE_TEMPLATE_DEFINE("the average of constant products is theirs and m^T of the first", K, products) {
   using T = typename K::T;
   const auto first = random_weights<typename K::Model, T>(3), then = random_weights<typename K::Model, T>(4);

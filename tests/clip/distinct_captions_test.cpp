@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -120,6 +121,19 @@ TEST_CASE("features of equal captions are equal to the bit") {
       CHECK(equal == (places[i] == places[j]));
     }
   }
+}
+TEST_CASE("a session refuses sizes that it could not work in, and parts of rows") {
+  const auto w = weights<float>();
+  const auto refuses = [&](SessionSize size, const char* message) {
+    CHECK_THROWS_WITH_AS((Session<Model, onednn>(w, size)), doctest::Contains(message), error);
+  };
+  refuses({.images = 0}, "images: expected at least 1, got 0");
+  refuses({.captions = 0}, "captions: expected at least 1, got 0");
+  refuses({.adapter_alpha = std::nan("")}, "adapter_alpha: expected a finite number");
+  Session<Model, onednn> session(w);
+  std::vector<float> features(2 * Tiny::embed - 1, 1.0F);
+  CHECK_THROWS_WITH_AS(session.normalize(features), doctest::Contains("normalize: expected rows of"), error);
+  CHECK(features[0] == 1.0F);
 }
 TEST_CASE("captions that are all distinct give the bits that they gave") {
   const auto w = weights<float>();

@@ -96,6 +96,10 @@ TEST_CASE("the best point is the first of the largest") {
   const auto curve = radapt::sweep(
       radapt::alpha_grid(4), [](double alpha) { return alpha * (1 - alpha) > 0.18 ? 1.0 : alpha; }, quiet());
   CHECK(radapt::best_point(curve).alpha == 0.25);
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
+  CHECK(
+      radapt::best_point(std::vector<radapt::CurvePoint<double>>{{0, none}, {0.5, 0.9}, {0.7, none}, {1, 0.8}}).alpha ==
+      0.5);
   struct Scores {
     double id, ood;
   };
@@ -114,6 +118,9 @@ TEST_CASE("bad alphas are found before anything runs") {
   CHECK(fails_with("alpha", [&] { radapt::sweep({0.0, std::numeric_limits<double>::quiet_NaN()}, f, quiet()); }));
   CHECK(fails_with("at least one alpha", [&] { radapt::sweep({}, f, quiet()); }));
   CHECK(fails_with("interval", [] { radapt::alpha_grid(0); }));
+  CHECK(fails_with("a number", [] {
+    radapt::best_point(std::vector<radapt::CurvePoint<double>>{{0, std::numeric_limits<double>::quiet_NaN()}});
+  }));
   CHECK(fails_with("points", [] { radapt::best_point(std::vector<radapt::CurvePoint<double>>{}); }));
   CHECK(calls == 0);
 }

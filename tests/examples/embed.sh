@@ -39,6 +39,31 @@ refuses "looking for images in '.*': expected files that end in .jpg, .jpeg or .
 refuses "empty.txt': expected at least one caption" embed "${big[@]}" --texts "$work/empty.txt" --out x.npy
 refuses "verifying .*: expected a difference of at most 1e-12" embed --model "$tiny" --out x.npy --tolerance 1e-12 \
   --pixels "$tiny/forward.safetensors:input.pixel_values" --verify "$tiny/forward.safetensors:f64.image_features"
+# tensor FILE SHAPE BYTES TIMES: a file with the tensor x of so many times these four bytes, as printf writes them.
+tensor() {
+  local header i
+  header='{"x":{"dtype":"F32","shape":'$2',"data_offsets":[0,'$(($4 * 4))']}}'
+  printf '%b' "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0$header" >"$1"
+  for ((i = 0; i < $4; ++i)); do printf '%b' "$3"; done >>"$1"
+}
+# What is no number is near nothing.
+tensor nan.safetensors '[3,48]' '\0\0\xc0\x7f' 144
+refuses "verifying .*: expected a difference of at most 0.1 .*, got nan" embed --model "$tiny" --out x.npy --tolerance 0.1 \
+  --pixels "$tiny/forward.safetensors:input.pixel_values" --verify "$work/nan.safetensors:x"
+tensor last.safetensors '[1,32,32,3]' '\0\0\0\0' 3072
+refuses "pixels in '.*last.safetensors:x': expected shape \[N,3,32,32\] with at least one image, got shape \[1,32,32,3\]" embed --model "$tiny" --out x.npy \
+  --pixels "$work/last.safetensors:x"
+refuses "verifying .*: expected a difference of at most 0 " embed --model "$tiny" --out x.npy --tolerance 0 \
+  --pixels "$tiny/forward.safetensors:input.pixel_values" --verify "$tiny/forward.safetensors:f64.image_features"
+refuses '--tolerance: expected a finite number, 0 or more, got -1' embed --model "$tiny" --out x.npy --tolerance -1 --verify x:y --images x
+refuses '--tolerance requires --verify' embed --model "$tiny" --out x.npy --tolerance 1 --images x
+refuses "/dev/null': expected a file, or nothing, of that name, got a device" embed "${big[@]}" --images "$work/folder" --out /dev/null
+refuses '--out: expected a value, got nothing' embed "${big[@]}" --images "$work/folder" --out ''
+refuses "the model in 'nowhere': expected a checkpoint folder.*got nothing of that name" embed --model nowhere --images "$work/folder" --out x.npy
+printf 'a dog\n\xff\n' >no_utf8.txt
+refuses "line 2 of '.*no_utf8.txt': expected a caption, got an error: .*UTF-8" embed "${big[@]}" --texts "$work/no_utf8.txt" --out x.npy
+refuses "the tokenizer beside the weights: .*--vocabulary names another" embed --model "$shared/fixtures/tiny_clip_vocab49408" --texts "$work/texts.txt" --out x.npy
+refuses "a text file, one caption per line, got a folder" embed "${big[@]}" --texts "$work/folder" --out x.npy
 # A build without CUDA says so; one with it needs a GPU.
 refuses '--device cuda: expected (a build with CUDA, got one without|an NVIDIA GPU, got none)' embed --device cuda --model "$tiny" \
   --out x.npy --pixels "$tiny/forward.safetensors:input.pixel_values"

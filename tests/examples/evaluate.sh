@@ -26,6 +26,15 @@ has out.txt 'effective robustness [+-]0\.0 points \(the baseline explains 100 % 
 run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$shared/data/pacs/sketch" --limit 60
 has out.txt 'pacs/photo +60 +7 '
 
+# Accuracies that the line has no place for: it is said, and nothing is lost.
+run evaluate "${tiny[@]}" "${shards[@]}" --limit 1 --baseline results.jsonl --out results.jsonl
+has out.txt '^effective robustness: none, since'
+count_is results.jsonl '"ood":' 3
+# A set counts the classes that it has, whether or not an image of each is drawn.
+run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo/" --limit 3
+has out.txt 'pacs/photo/ +3 +7 '
+has err.txt 'evaluating photo'
+
 refuses "expected a JSON list of the classes' names" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar"
 refuses "class names in '.*config.json'.*expected a JSON list of strings" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar" --classes "$shared/fixtures/tiny_clip_vocab49408/config.json"
 refuses "baseline: expected a set with --ood to compare on" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --baseline "$PWD/results.jsonl"
@@ -33,5 +42,11 @@ refuses "no-such-000.tar'" evaluate "${tiny[@]}" --classes "$shift/classnames.js
 refuses "writing 'no-such-folder/results.jsonl': expected a folder" evaluate "${tiny[@]}" "${shards[@]}" --out no-such-folder/results.jsonl
 echo '["airplane", "automobile"]' >two.json
 refuses "the label of '.*cifar10-test-000.tar:.*expected a number from 0 to 1, got" evaluate "${tiny[@]}" --classes "$PWD/two.json" --id "$shift/cifar10-test-000.tar"
+refuses "no-such-folder'" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood no-such-folder
+mkdir -p other/cat other/lynx
+cp "$shared/data/pacs/photo/dog/056_0001.jpg" other/cat
+cp "$shared/data/pacs/photo/dog/056_0001.jpg" other/lynx
+refuses "the classes of '.*other'.*behind 0 that are the folder 'dog', got 2 folders, and there 'cat'" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$PWD/other"
+refuses 'evaluate: --limit: expected 0 or more, got -1' evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --limit -1
 echo '{"id": 1}' >broken.jsonl
 refuses "the baseline in '.*broken.jsonl'.*something else in line 1" evaluate "${tiny[@]}" "${shards[@]}" --baseline "$PWD/broken.jsonl"

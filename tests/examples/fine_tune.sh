@@ -28,6 +28,10 @@ is_report again.html 4 3 zero-shot R-Adapter
 refuses "'$shared/data/pacs': expected a folder 'oil', got the folders art_painting, cartoon, photo, sketch" \
   fine_tune --data "$shared/data/pacs" --id photo --ood oil
 refuses 'fine_tune: .*--crop.*2 not in range.*See fine_tune --help' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --crop 2
+refuses "the domains: expected each one once.*got 'photo' twice" fine_tune --data "$shared/data/pacs" --id photo --ood sketch,photo
+refuses '--lr: expected a finite number above 0, got -1' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --lr 1e-4,-1
+refuses '--micro-batch: expected 0 or more, got -1' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --micro-batch -1
+refuses '--tau: expected a finite number, got nan' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --tau nan
 refuses "writing 'nowhere/figure.svg': expected a folder" fine_tune --data "$shared/data/pacs" --id photo --ood sketch --figure nowhere/figure.svg
 refuses "one of SmallClip.* Configure with -D RADAPT_TRAINED_ARCHITECTURES" fine_tune --data "$shared/data/pacs" --id photo --ood sketch \
   --from "$shared/fixtures/tiny_clip_quickgelu"

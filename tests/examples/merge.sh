@@ -32,6 +32,12 @@ cmp base.npy zero.npy || die "merged at alpha 0 is not the base"
 
 refuses "mapping 'none.safetensors': expected a readable file, got No such file" merge --base "$work/$saved/base" --adapter none.safetensors --alpha 1 --out merged
 refuses 'merge: .*--origin.*(hf|open_clip).*See merge --help' merge --base x --adapter x --alpha 1 --out merged --origin tensorflow
+refuses 'merge: --alpha: expected a finite number, got nan' merge "${base[@]}" --alpha nan --out merged
+cp -r half both
+refuses "saving into '.*both': expected a folder without 'model.safetensors'" merge --base "$work/$saved/base" --adapter "$work/$saved/r_adapter.safetensors" \
+  --alpha 1 --out "$work/both" --origin open_clip
+[ ! -e both/open_clip_model.safetensors ] || die "a second checkpoint was written into one folder"
+refuses "writing into the folder '/proc/x'" merge "${base[@]}" --alpha 1 --out /proc/x
 # Adapters belong to the weights that they were trained with.
 cp -r half other_base
 refuses "other_base|fingerprint|frozen weights" merge --base "$work/other_base" --adapter "$work/$saved/r_adapter.safetensors" --alpha 1 --out merged

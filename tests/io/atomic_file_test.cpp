@@ -100,6 +100,11 @@ TEST_CASE("errors name the file and the system's reason") {
   CHECK_THROWS_WITH_AS(AtomicWriter(folder.path.string()), doctest::Contains("a file name, got a folder"),
                        radapt::error);
   CHECK(folder.entries() == 0);
+  const fs::path pipe = folder.path / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(AtomicWriter{pipe}, doctest::Contains("got a device or a pipe"), radapt::error);
+  CHECK(fs::is_fifo(pipe));
+  CHECK(folder.entries() == 1);
   // A folder that appears in the file's place while it is being written: the rename fails, the temporary goes.
   AtomicWriter file(folder.path / "name");
   fs::create_directories(folder.path / "name" / "inside");

@@ -58,6 +58,17 @@ TEST_CASE("saving and loading again gives every bit back") {
   }
 }
 
+TEST_CASE("a folder holds one checkpoint: under other names it is not saved beside it") {
+  const TemporaryFolder folder;
+  const auto weights = loaded<TinyQuickGelu>("tiny_clip_quickgelu_f16");
+  radapt::save(folder.path(), weights, Origin::huggingface);
+  radapt::save(folder.path(), weights, Origin::huggingface);
+  CHECK_THROWS_WITH_AS(radapt::save(folder.path(), weights, Origin::open_clip),
+                       doctest::Contains("expected a folder without 'model.safetensors'"), radapt::error);
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "open_clip_model.safetensors"));
+  CHECK(same_bits(radapt::load<radapt::Clip<TinyQuickGelu>>(folder.path()), weights));
+}
+
 TEST_CASE("a checkpoint of another model is one error") {
   CHECK_THROWS_WITH_AS(loaded<OtherActivation>("tiny_clip_quickgelu"), doctest::Contains("quick_gelu"), radapt::error);
   CHECK_NOTHROW(loaded<OtherActivation>("tiny_clip_quickgelu", {.ignore_config = true}));

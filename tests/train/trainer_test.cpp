@@ -234,6 +234,12 @@ TEST_CASE("bad options are refused with one sentence") {
                        radapt::error);
   CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.average.momentum = 1.0; })), doctest::Contains("momentum"),
                        radapt::error);
+  for (const double rate : {-1.0, std::nan(""), HUGE_VAL}) {
+    CHECK_THROWS_WITH_AS(Trainer(weights, with([&](auto& o) { o.schedule.base = rate; })),
+                         doctest::Contains("schedule: expected rates that are finite"), radapt::error);
+    CHECK_THROWS_WITH_AS(Trainer(weights, with([&](auto& o) { o.schedule.minimum = rate; })),
+                         doctest::Contains("schedule: expected rates that are finite"), radapt::error);
+  }
   CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.size.batch = 0; })), doctest::Contains("batch"),
                        radapt::error);
   Trainer trainer(weights, options());

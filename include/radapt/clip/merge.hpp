@@ -1,5 +1,6 @@
 #pragma once
 /// Folding adapters into the frozen linear layers in front of them: the type that is left has none (methods.md 1.7).
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -92,10 +93,17 @@ void each_host(const std::vector<FoldableLayer<T>>& layers, Weights<M, T>& plain
   }
 }
 
-/// Folds every adapter of `adapted` into `plain`; `before(matrix)` sees each tensor before it is written.
+/// Folds every adapter of `adapted` into `plain`; `before(matrix)` sees each tensor before it is written. Error: alpha
+/// is no finite number.
 template <class M, class T, class Before>
 void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<typename without_adapters<M>::type, T>& plain,
                    Before&& before) {
+  if (!std::isfinite(alpha)) {
+    fail({.what = "merge: alpha",
+          .expected = "a finite number",
+          .got = std::to_string(alpha),
+          .hint = "0 is the model without its adapters, 1 has them in full"});
+  }
   const auto layers = foldable_layers<M, T>(adapted.tree());
   each_host(layers, plain, [&](const FoldableLayer<T>& layer, Matrix<T> weight, Matrix<T> bias) {
     before(weight);
@@ -113,7 +121,8 @@ void fold_adapters(double alpha, const Weights<M, T>& adapted, Weights<typename 
 
 /// The plain Clip, Classifier or HeadedClip that computes what `adapted` computes with its adapters scaled by alpha.
 /// alpha 0 gives the original model bit for bit, 1 the full adapter; there is no default, since the best value depends
-/// on the task (methods.md 1.10). A head built from the text tower must be built again from the merged one.
+/// on the task (methods.md 1.10). A head built from the text tower must be built again from the merged one. Error:
+/// alpha is no finite number.
 template <class M, class T>
 Weights<typename detail::without_adapters<M>::type, T> merge(double alpha, const Weights<M, T>& adapted) {
   using Why = typename detail::merge_reason<typename M::policy, typename M::arch>::type;

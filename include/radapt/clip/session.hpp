@@ -19,9 +19,9 @@ namespace radapt {
 
 /// How much a session works on at once; larger inputs are cut into such pieces.
 struct SessionSize {
-  Index images = 32;
-  Index captions = 64;
-  double adapter_alpha = 1.0;  ///< scale of unmerged adapters
+  Index images = 32;           ///< at least 1
+  Index captions = 64;         ///< at least 1
+  double adapter_alpha = 1.0;  ///< scale of unmerged adapters, finite
   /// Whether the weights stay as they are while the session lives. A backend may then keep copies of the matrices that
   /// it multiplies by in a layout of its own: less time for one or a few images from the second pass on, at most twice
   /// the memory of weights, and none beside the copies for matrices that lie in a mapped file. Not set, it is so for
@@ -30,6 +30,17 @@ struct SessionSize {
 };
 
 namespace detail {
+inline SessionSize checked(const SessionSize& size) {
+  const auto refuse = [](const char* what, const char* expected, const std::string& got) {
+    fail({.what = std::string("session size: ") + what, .expected = expected, .got = got, .hint = ""});
+  };
+  if (size.images == 0) { refuse("images", "at least 1", "0"); }
+  if (size.captions == 0) { refuse("captions", "at least 1", "0"); }
+  if (!std::isfinite(size.adapter_alpha)) {
+    refuse("adapter_alpha", "a finite number", std::to_string(size.adapter_alpha));
+  }
+  return size;
+}
 /// Tells a session's device what stays as it is; `resident` are the weights `given`, where the backend reads them.
 template <class M, class Backend, class T>
 void promise_constant_weights(Context<Backend>& context, const SessionSize& size, const ConstWeights<M, T>& given,
@@ -49,9 +60,10 @@ class Session {
   static constexpr Index embed = M::arch::embed;
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
-  /// Weights, which must outlive the session, those of load_mapped, or weights given away, which it keeps.
+  /// Weights, which must outlive the session, those of load_mapped, or weights given away, which it keeps. Errors: a
+  /// size out of range.
   explicit Session(const ConstWeights<M, T>& weights, SessionSize size = {})
-      : weights_(weights), resident_(resident<Backend>(weights_)), size_(size) {
+      : weights_(weights), resident_(resident<Backend>(weights_)), size_(detail::checked(size)) {
     using ImagePlan = Plan<typename M::Image, typename M::PixelRow, A, tune::nothing, false>;
     using TextPlan = Plan<typename M::Text, TokenRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
@@ -59,7 +71,7 @@ class Session {
     context_.arena.reserve(0,
                            std::max(ImagePlan::forward_scratch(images) + ImageBoundary::scratch(images),
                                     TextPlan::forward_scratch(captions) + TextBoundary::scratch(captions)),
-                           memory_of<Backend>());
+                           device_memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
     detail::promise_constant_weights(context_, size, weights_, resident_);
     offsets_.resize(size.captions + 1);
@@ -113,8 +125,14 @@ class Session {
     }
   }
 
-  /// Scales rows of (N, embed) to length 1, in place.
+  /// Scales rows of (N, embed) to length 1, in place. Error: part of a row.
   void normalize(std::span<T> features) {
+    if (features.size() % embed != 0) {
+      fail({.what = "normalize",
+            .expected = "rows of " + std::to_string(embed) + " values",
+            .got = std::to_string(features.size()) + " values",
+            .hint = "Features are (N, embed)"});
+    }
     const View<T, Row> rows{features.data(), features.size() / embed};
     run(context_, op::l2_normalize_forward<T>{.y = rows, .x = rows});
     finish(context_);
@@ -143,13 +161,13 @@ class ClassifierSession {
  public:
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
-  /// Weights, which must outlive the session, or weights given away, which it keeps.
+  /// Weights, which must outlive the session, or weights given away, which it keeps. Errors: a size out of range.
   explicit ClassifierSession(const ConstWeights<M, T>& weights, SessionSize size = {})
-      : weights_(resident<Backend>(weights)), size_(size) {
+      : weights_(resident<Backend>(weights)), size_(detail::checked(size)) {
     using ModelPlan = Plan<M, typename M::PixelRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
     context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights_.classes()),
-                           memory_of<Backend>());
+                           device_memory_of<Backend>());
     context_.phase.adapter_alpha = size.adapter_alpha;
     detail::promise_constant_weights(context_, size, weights, weights_);
   }

@@ -1,5 +1,6 @@
 #pragma once
 /// The curve over alpha: what an ensemble scores between the zero-shot and the fine-tuned end.
+#include <cmath>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -61,14 +62,22 @@ auto alpha_sweep(const std::vector<double>& alphas, const Weights<Clip<Arch, Pol
       alphas, [&](double alpha) { return f(merge(alpha, adapted)); }, std::move(shown));
 }
 
-/// The point of the largest value, the first of equal ones; for curves of numbers. Choose alpha on in-distribution
-/// validation data, never on the shifted test sets.
+/// The point of the largest value, the first of equal ones; for curves of numbers. Values that are no numbers are
+/// passed over. Choose alpha on in-distribution validation data, never on the shifted test sets. Errors: no points, or
+/// none with a number.
 template <class Value>
 const CurvePoint<Value>& best_point(const std::vector<CurvePoint<Value>>& curve) {
   if (curve.empty()) { fail({.what = "best_point", .expected = "a curve", .got = "no points", .hint = ""}); }
-  Index best = 0;
-  for (Index i = 1; i < curve.size(); ++i) { best = curve[i].value > curve[best].value ? i : best; }
-  return curve[best];
+  const CurvePoint<Value>* best = nullptr;
+  for (const CurvePoint<Value>& point : curve) {
+    bool is_number = true;
+    if constexpr (std::is_floating_point_v<Value>) { is_number = !std::isnan(point.value); }
+    if (is_number && (best == nullptr || point.value > best->value)) { best = &point; }
+  }
+  if (best == nullptr) {
+    fail({.what = "best_point", .expected = "a value that is a number", .got = "none on the curve", .hint = ""});
+  }
+  return *best;
 }
 
 }  // namespace radapt

@@ -27,10 +27,19 @@ namespace radapt {
 class AtomicWriter {
  public:
   /// Creates the temporary file beside `path`. A symbolic link at `path` is followed, so that its target is replaced.
-  /// Errors: the folder does not exist or is not writable, `path` is a folder.
+  /// Errors: the folder does not exist or is not writable, `path` is a folder, a device or a pipe.
   explicit AtomicWriter(const std::filesystem::path& path) : path_(target_of(path)) {
     if (std::filesystem::is_directory(path_)) {
       fail({.what = "writing '" + path_.string() + "'", .expected = "a file name", .got = "a folder", .hint = {}});
+    }
+    // Put in place of a device, a file would take its name from every program.
+    struct ::stat old {};
+    replaces_ = ::stat(path_.c_str(), &old) == 0;
+    if (replaces_ && !S_ISREG(old.st_mode)) {
+      fail({.what = "writing '" + path_.string() + "'",
+            .expected = "a file, or nothing, of that name",
+            .got = "a device or a pipe",
+            .hint = "Write to a file first"});
     }
     // The number keeps writers of one process apart, the process id those of one machine; a left-over of a crashed
     // process with the same id is stepped over.
@@ -47,8 +56,7 @@ class AtomicWriter {
     }
     if (descriptor_ < 0) { fail_with("creating a temporary file beside", errno); }
     // A file that is replaced keeps its permissions.
-    struct ::stat old {};
-    if (::stat(path_.c_str(), &old) == 0 && ::fchmod(descriptor_, old.st_mode & 0777U) != 0) {
+    if (replaces_ && ::fchmod(descriptor_, old.st_mode & 0777U) != 0) {
       const int code = errno;
       discard();
       fail_with("setting the permissions of", code);
@@ -106,7 +114,7 @@ class AtomicWriter {
     fail({.what = action + " '" + path_.string() + "'",
           .expected = {},
           .got = std::generic_category().message(code),
-          .hint = "The file keeps its old content"});
+          .hint = replaces_ ? "The file keeps its old content" : ""});
   }
 
   void flush() {
@@ -151,6 +159,7 @@ class AtomicWriter {
   std::filesystem::path path_;
   std::string temporary_;
   int descriptor_ = -1;
+  bool replaces_ = false;  ///< a file that was there before
   std::vector<std::byte> buffer_;
 };
 

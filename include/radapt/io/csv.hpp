@@ -49,6 +49,7 @@ class CsvTable {
     }
     return static_cast<Index>(found - columns_.begin());
   }
+  /// The field of a row and a column, both from 0. Error: std::out_of_range where the table has none.
   const std::string& at(Index row, Index column) const { return rows_.at(row).at(column); }
 
  private:

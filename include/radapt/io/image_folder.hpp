@@ -49,7 +49,8 @@ class ImageFolder {
       fail({.what = "reading the image folder '" + root.string() + "'",
             .expected = "an image in every class",
             .got = "none in " + without,
-            .hint = "Images end in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp."});
+            .hint =
+                "Images end in .jpg .jpeg .png .ppm .bmp .pgm .tif .tiff or .webp; those in PNG or JPEG can be read"});
     }
   }
 
@@ -59,7 +60,8 @@ class ImageFolder {
   const std::vector<Sample>& samples() const { return samples_; }
   Index size() const { return samples_.size(); }
 
-  /// Whether a file of this name counts as an image.
+  /// Whether a file of this name counts as an image, as in torchvision. Not all of them can be decoded: one that is no
+  /// PNG or JPEG is listed, so that who reads it says so.
   static bool has_image_name(std::string_view name) {
     constexpr std::array<std::string_view, 9> extensions{".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
                                                          ".pgm", ".tif",  ".tiff", ".webp"};

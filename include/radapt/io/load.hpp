@@ -98,7 +98,8 @@ Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options
 /// Writes weights under the names of `origin`, stored as F32, F16 or BF16, with the configuration that goes with them:
 /// model.safetensors and config.json for transformers, open_clip_model.safetensors and open_clip_config.json otherwise.
 /// Every file is written atomically. The tokenizer's files are not among them: copy_tokenizer_files
-/// (io/tokenizer_files.hpp) takes them from the checkpoint that the weights came from.
+/// (io/tokenizer_files.hpp) takes them from the checkpoint that the weights came from. Error: weights under the names
+/// of the other origin lie in the folder, which would then hold two models.
 template <class M, class T>
 void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
           names::Origin origin = names::Origin::open_clip, safetensors::DType type = safetensors::DType::F32,
@@ -110,12 +111,19 @@ void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
     values.data = tensor.data;
     tensors.emplace(tensor.name(), values);
   }
+  const bool huggingface = origin == names::Origin::huggingface;
+  const char* const files[] = {"open_clip_model.safetensors", "model.safetensors"};
+  if (std::filesystem::exists(folder / files[huggingface ? 0 : 1])) {
+    fail({.what = "saving into '" + folder.string() + "'",
+          .expected = std::string("a folder without '") + files[huggingface ? 0 : 1] + "'",
+          .got = "that file",
+          .hint = "It is another checkpoint, of which loading takes one. Remove it, or choose another folder"});
+  }
   const auto exported = names::export_tensors(tensors, origin, type);
   std::filesystem::create_directories(folder);
   const ClipConfig config = clip_config_of<typename M::arch>();
   preprocess.size = M::arch::image;
-  const bool huggingface = origin == names::Origin::huggingface;
-  safetensors::write(folder / (huggingface ? "model.safetensors" : "open_clip_model.safetensors"), exported.entries());
+  safetensors::write(folder / files[huggingface ? 1 : 0], exported.entries());
   if (huggingface) {
     write_hf_config(folder / "config.json", config);
     write_preprocessor_config(folder / "preprocessor_config.json", preprocess);

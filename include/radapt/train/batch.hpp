@@ -62,7 +62,8 @@ inline void check_batch(Index got, Index planned) {
     fail({.what = "a training batch",
           .expected = "1 to " + std::to_string(planned) + " samples, as planned",
           .got = std::to_string(got),
-          .hint = "Set BatchSize::batch to the largest batch of the run"});
+          .hint = got == 0 ? "Are captions, or labels, given? They say how many there are"
+                           : "Set BatchSize::batch to the largest batch of the run"});
   }
 }
 

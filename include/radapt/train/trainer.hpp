@@ -118,11 +118,11 @@ class Trainer {
         options_(checked(options)),
         state_(resident<Backend>(base), options.optimizer.rule, memory_of<Backend>()),
         squares_(1, input_memory_of<Backend>()),
-        clip_(1, memory_of<Backend>()),
+        clip_(1, device_memory_of<Backend>()),
         objective_(loss, options.size, base.classes()) {
     if constexpr (Terms::count > 0) { detail::check_terms(objective_.loss(), state_); }
     const MemoryNeed need = memory_need(options_.size, base, loss);
-    context_.arena.reserve(need.kept, need.scratch, memory_of<Backend>(), need.shared);
+    context_.arena.reserve(need.kept, need.scratch, device_memory_of<Backend>(), need.shared);
     if (packs_weights<Backend>()) { promise_constant(context_.device, state_.base()); }
     if (averages() && options_.average.target == Average::Target::factors) {
       average_ = Buffer<T>(state_.size(), memory_of<Backend>());
@@ -222,6 +222,14 @@ class Trainer {
   static TrainOptions checked(TrainOptions o) {
     if (o.size.batch == 0) {
       fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""});
+    }
+    for (const double rate : {o.schedule.base, o.schedule.minimum}) {
+      if (!(rate >= 0.0 && std::isfinite(rate))) {
+        fail({.what = "training option schedule",
+              .expected = "rates that are finite and at least 0",
+              .got = std::to_string(rate),
+              .hint = "base is the largest rate of the run, minimum is added to it"});
+      }
     }
     if (!(o.dropout >= 0.0 && o.dropout < 1.0)) {
       fail({.what = "training option dropout",
