@@ -9,7 +9,7 @@
 
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/initialise.hpp"
-#include "radapt/core/prefetch.hpp"
+#include "radapt/io/prefetch.hpp"
 #include "radapt/train/progress.hpp"
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"

@@ -15,7 +15,7 @@
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/with_adapters.hpp"
 #include "radapt/clip/zero_shot.hpp"
-#include "radapt/core/prefetch.hpp"
+#include "radapt/io/prefetch.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/progress.hpp"
 #include "radapt/train/recipes.hpp"

@@ -10,7 +10,7 @@
 #include "radapt/backend/cuda/all.hpp"
 #include "radapt/clip/with_adapters.hpp"
 #include "radapt/core/input_queue.hpp"
-#include "radapt/core/prefetch.hpp"
+#include "radapt/io/prefetch.hpp"
 #include "radapt/train/trainer.hpp"
 #include "train/small_batches.hpp"
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "radapt/backend/reference/all.hpp"
-#include "radapt/core/prefetch.hpp"
+#include "radapt/io/prefetch.hpp"
 
 namespace {
 
