@@ -23,7 +23,7 @@ struct Graphs : Backend {
 };
 
 struct FiveSteps {
-  bool parts = false;       ///< in two micro-batches
+  Index micro_batch = 0;    ///< 0: the whole batch
   bool queued = false;      ///< pixels go through an input queue
   bool made_ahead = false;  ///< pixels are made ahead
   bool apart = false;       ///< adapters lie beside the weights of a plain CLIP, and not in one buffer with them
@@ -34,7 +34,7 @@ struct FiveSteps {
   std::vector<double> run() const {
     constexpr std::uint64_t steps = 5;
     radapt::TrainOptions options{.size = {.batch = SmallPairs::batch}};
-    if (parts) { options.size.micro_batch = SmallPairs::batch / 2; }
+    options.size.micro_batch = micro_batch;
     options.schedule = {.base = 1e-3, .warmup = 0, .total = 10, .minimum = 0};
     radapt::Trainer<Recipe, Backend> trainer(base<typename Recipe::trained>(), options);
     std::vector<SmallPairs> pairs;  // with captions of other lengths each

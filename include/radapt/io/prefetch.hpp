@@ -17,10 +17,8 @@ namespace radapt {
 
 /// A row of inputs, such as the pixels of every batch of a run, handed out one after the other:
 ///
-///     radapt::Prefetch<Backend> pixels(trainer.context(), elements, steps, [&](std::uint64_t step, std::span<float>
-///     room) {
-///       load(step, room);
-///     });
+///     const auto fill = [&](std::uint64_t step, std::span<float> room) { load(step, room); };
+///     radapt::Prefetch<Backend> pixels(trainer.context(), elements, steps, fill);
 ///     for (std::uint64_t step = 0; step < steps; ++step) { trainer.step({.pixels = pixels.next(), .captions = ...}); }
 ///
 /// Where the backend copies beside its launches (`copies_beside_launches`), three inputs are on their way: while one is

@@ -193,6 +193,8 @@ class LabelObjective {
     if constexpr (Needs::kept_patches) {
       constexpr Index patches = FilledRow::width - pixels;
       const auto kept = batch.kept.subspan(part.first * patches, part.count * patches);
+      // Flags of fewer images lie where pixels of the micro-batch before may still be read.
+      if (part.first > 0 && part.count < size_.micro()) { finish(c); }
       // Pixels may lie, or still be on their way to, where the host does not read them; flags are the host's alone.
       run(c, op::take_columns<T>{.y = {kept_images_.data(), part.count, pixels},
                                  .x = {batch.pixels.data() + part.first * pixels, part.count, pixels}});
