@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "radapt/adapter/lora.hpp"
 #include "radapt/adapter/r_adapter.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/merge.hpp"
@@ -51,6 +53,17 @@ struct DiagonalAdapter {
   template <class Site, Index D>
   using at = Diagonal<D>;
 };
+
+namespace site = radapt::site;
+using LoraEverywhere = radapt::Lora<2, radapt::on<site::in_proj, site::out_proj, site::c_fc, site::c_proj>>;
+/// LoRA on everything, and an R-Adapter behind it: both fold into out_proj and c_proj, one after the other.
+template <class Behind>
+struct LoraUnder : LoraEverywhere {
+  template <class Site, Index D>
+  using at = typename Behind::template at<Site, D>;
+};
+template <class Policy>
+inline constexpr bool has_lora = std::is_base_of_v<LoraEverywhere, Policy>;
 
 template <class W>
 W drawn(std::uint64_t seed) {
@@ -100,7 +113,7 @@ constexpr double exact = 1e-13;
 }  // namespace
 
 TEST_CASE_TEMPLATE("with cross terms a transfer to the own base is the merge, weights and biases", Policy, LowRank,
-                   Full, DiagonalAdapter) {
+                   Full, DiagonalAdapter, LoraEverywhere, LoraUnder<Full>, LoraUnder<LowRank>) {
   const auto adapted = drawn<Weights<2, Policy>>(1);
   const auto base = base_of(adapted);
   auto o = options();
@@ -109,13 +122,59 @@ TEST_CASE_TEMPLATE("with cross terms a transfer to the own base is the merge, we
     CAPTURE(alpha);
     const auto moved = radapt::transfer_adapters(alpha, adapted, base, o);
     CHECK(error(moved.weights, radapt::merge(alpha, adapted)) < exact);
-    CHECK(error(moved.weights, base) > 0.1);
-    CHECK(moved.modules.size() == 6);  // two in each of two image blocks and one text block
+    CHECK(error(moved.weights, base) > 0.05);
+    // Two in each of two image blocks and one text block; with LoRA c_fc, too, and in_proj, which is three.
+    CHECK(moved.modules.size() == (has_lora<Policy> ? 18 : 6));
   }
   o.keep_cross = false;
   const auto without = radapt::transfer_adapters(1.0, adapted, base, o);
   CHECK(error(without.weights, radapt::merge(1.0, adapted)) > 1e-3);
   CHECK(same_bits(radapt::transfer_adapters(0.0, adapted, base, o).weights, base));
+}
+
+TEST_CASE("q, k and v are weights of their own: what is done to one moves to no other") {
+  using OfQueries = radapt::Lora<2, radapt::on<site::q>>;
+  const auto adapted = drawn<Weights<2, OfQueries>>(1);
+  const auto base = base_of(adapted), target = near(base, 2), merged = radapt::merge(1.0, adapted);
+  auto o = options();
+  o.keep_factors = true;
+  const auto own = radapt::transfer_adapters(1.0, adapted, base, o);
+  const auto other = radapt::transfer_adapters(1.0, adapted, target, o);
+  const std::string name = "visual.transformer.resblocks.1.attn.in_proj_weight";
+  const Index rows = 16, columns = 16;
+  const auto weight = [&](const auto& weights) { return tensors(weights).at(name).data; };
+  const auto distance = [&](const double* a, const double* b, Index part) {
+    double worst = 0;
+    for (Index i = part * rows * columns; i < (part + 1) * rows * columns; ++i) {
+      worst = std::max(worst, std::abs(a[i] - b[i]));
+    }
+    return worst;
+  };
+  for (const Index part : {Index{1}, Index{2}}) {
+    CHECK(distance(weight(own.weights), weight(base), part) == 0.0);
+    CHECK(distance(weight(other.weights), weight(target), part) == 0.0);
+  }
+  CHECK(distance(weight(other.weights), weight(target), 0) > 1e-3);
+  // Without cross terms q keeps the parallel and the perpendicular part in the spaces of its own rows.
+  const auto q = [&](const auto& weights) {
+    return radapt::detail::eigen_matrix(radapt::Matrix<const double>{weight(weights), rows, columns});
+  };
+  const auto spaces = radapt::leading_subspaces(radapt::Matrix<const double>{weight(base), rows, columns}, o.rank);
+  const radapt::detail::EigenMatrix change = q(merged) - q(base);
+  const radapt::detail::EigenMatrix expected =
+      radapt::parallel_part(change, spaces) + radapt::perpendicular_part(change, spaces);
+  CHECK((q(own.weights) - q(base) - expected).cwiseAbs().maxCoeff() < exact);
+  CHECK(expected.cwiseAbs().maxCoeff() > 0.05);
+  // The factors are those of the whole tensor.
+  const radapt::detail::EigenMatrix whole = radapt::dense(own.factors.at(name));
+  REQUIRE(whole.rows() == 48);
+  double worst = 0;
+  for (Index i = 0; i < 3 * rows * columns; ++i) {
+    worst = std::max(worst, std::abs(weight(own.weights)[i] - weight(base)[i] - whole.data()[i]));
+  }
+  CHECK(worst < exact);
+  CHECK(std::count_if(own.modules.begin(), own.modules.end(),
+                      [](const auto& m) { return m.match.target.ends_with("in_proj_q") && m.update_norm > 0; }) == 3);
 }
 
 TEST_CASE("a transfer to another model adds the transferred update of each module, and touches nothing else") {

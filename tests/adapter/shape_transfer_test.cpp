@@ -106,19 +106,19 @@ TEST_CASE("between equal shapes and to the own base it is the parallel part of t
   const auto moved = transfer_adapters_between_shapes(1.0, adapted, base, options(rank));
   const auto before = tensors(base), after = tensors(moved.weights);
   for (const auto& update : radapt::detail::host_updates(1.0, adapted)) {
-    CAPTURE(update.host);
-    const auto weight = before.at(update.host + ".weight");
+    CAPTURE(update.rows.name);
+    const auto weight = before.at(update.rows.host + ".weight");
     const auto spaces = radapt::leading_subspaces(weight, rank);
     const EigenMatrix change = radapt::dense(update.compute().factors);
     const EigenMatrix expected = radapt::parallel_part(change, spaces);
-    const auto to = after.at(update.host + ".weight");
+    const auto to = after.at(update.rows.host + ".weight");
     double worst = 0;
     for (Index i = 0; i < to.size(); ++i) {
       worst = std::max(worst, std::abs(to.data[i] - weight.data[i] - expected.data()[i]));
     }
     CHECK(worst < exact);
-    const auto found =
-        std::find_if(moved.modules.begin(), moved.modules.end(), [&](const auto& m) { return m.host == update.host; });
+    const auto found = std::find_if(moved.modules.begin(), moved.modules.end(),
+                                    [&](const auto& m) { return m.host == update.rows.name; });
     REQUIRE(found != moved.modules.end());
     CHECK(found->retained == doctest::Approx(expected.squaredNorm() / change.squaredNorm()).epsilon(1e-12));
     CHECK(found->retained < 0.999);

@@ -75,6 +75,22 @@ TEST_CASE("a class without images is an error unless it is allowed") {
   CHECK(images.samples()[0].label == 1);
 }
 
+TEST_CASE("classes that are numbers are in the order of numbers, where that is asked for") {
+  const TemporaryFolder folder;
+  for (const char* name : {"0", "2", "10", "1", "007"}) {
+    std::filesystem::create_directories(folder.path() / name);
+    folder.write(std::string(name) + "/a.png");
+  }
+  const auto names = [&](auto... order) { return ImageFolder(folder.path(), order...).class_names(); };
+  using Empty = ImageFolder::EmptyClass;
+  CHECK(names() == Lines{"0", "007", "1", "10", "2"});
+  CHECK(names(Empty::error, ImageFolder::ClassOrder::by_number) == Lines{"0", "1", "2", "007", "10"});
+  std::filesystem::create_directories(folder.path() / "n1");
+  folder.write("n1/a.png");
+  CHECK_THROWS_WITH_AS(names(Empty::error, ImageFolder::ClassOrder::by_number), doctest::Contains("got 'n1'"),
+                       radapt::error);
+}
+
 TEST_CASE("a root without classes, or none at all, is an error") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(ImageFolder(folder.path()), doctest::Contains("one folder per class, got none"), radapt::error);

@@ -103,7 +103,7 @@ TEST_CASE("the gradient by the keys is that of the loss") {
   auto keys = unit_rows<double>(shots, embed, 1);
   const auto head = unit_rows<double>(classes, embed, 2), features = unit_rows<double>(9, embed, 3);
   const Labels labels = cyclic(shots, classes), wanted = cyclic(9, classes);
-  const TipSettings settings{.alpha = 1.5, .beta = 2.5, .scale = 3.0};
+  const TipSettings settings{.alpha = 1.5, .beta = 2.5, .scale = 3.0, .trained_keys = true};
   std::vector<double> gradient(keys.size(), 1e30);  // it is assigned, not added to
   TipAdapter<radapt::reference, double>(keys, labels, head, classes, embed, settings).loss(features, wanted, gradient);
   double largest = 0;
@@ -178,6 +178,16 @@ TEST_CASE("keys of several passes are means of unit rows, of unit length") {
   CHECK_THROWS_AS(cache_keys(features, 3, 2), radapt::error);
   CHECK_THROWS_WITH_AS(cache_keys(std::vector<float>(4), 1, 2), doctest::Contains("features with a direction"),
                        radapt::error);
+}
+
+TEST_CASE("keys that are no directions are refused, unless they were trained") {
+  auto keys = unit_rows<float>(shots, embed, 1);
+  const Labels labels = cyclic(shots, classes);
+  for (Index e = 0; e < embed; ++e) { keys[embed + e] *= 36.0F; }
+  CHECK_THROWS_WITH_AS((TipAdapter<radapt::reference>(keys, labels, {}, classes, embed)),
+                       doctest::Contains("TipAdapter: key 1: expected a length of 1"), radapt::error);
+  TipAdapter<radapt::reference>(keys, labels, {}, classes, embed, {.trained_keys = true});
+  TipAdapter<radapt::reference>(cache_keys(keys, 1, embed), labels, {}, classes, embed);
 }
 
 TEST_CASE("what does not fit is an error") {

@@ -111,6 +111,15 @@ TEST_CASE("what a batch for a loss with terms must have") {
   CHECK(message(two, true).empty());
 }
 
+TEST_CASE("the spurious term is over when its run is, and stays so") {
+  const radapt::loss::SpuriousAlignment term{.strength = 0.5, .epochs = 10};
+  CHECK(term.weight({.step = 89, .total = 100}) > 0.0);
+  for (const std::uint64_t step : {90U, 99U, 100U, 150U, 1000U}) {
+    CAPTURE(step);
+    CHECK(term.weight({.step = step, .total = 100}) == 0.0);
+  }
+}
+
 TEST_CASE("L2-SP adds its value and pulls towards the frozen weights") {
   using Held = radapt::recipe::l2_sp<Tiny>;
   using Free = radapt::recipe::full_fine_tuning<Tiny>;

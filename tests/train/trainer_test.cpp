@@ -1,11 +1,13 @@
 /// Laws of training on a tiny model: plan and peak, equal bits, splitting a batch, resuming, diverging, averages.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "cases/reference_kernels.hpp"
 #include "radapt/clip/initialise.hpp"
+#include "radapt/train/carry_over.hpp"
 #include "radapt/train/checkpoint.hpp"
 #include "radapt/train/deploy.hpp"
 #include "radapt/train/recipes.hpp"
@@ -221,6 +223,33 @@ TEST_CASE("the schedule guards its own zero over zero") {
   CHECK(usual(10) == doctest::Approx(5e-4));
   CHECK(usual(55) == doctest::Approx(2.5e-4));
   CHECK(usual(99) == doctest::Approx(1.5229324523e-7));
+  for (const std::uint64_t behind : {100U, 150U, 1000U}) {
+    CHECK(usual(behind) == 0.0);
+  }  // the cosine would rise again
+}
+
+TEST_CASE("an average of products is for adapters alone: nothing else that is trained would be deployed") {
+  using Wider = radapt::Recipe<Model, radapt::tune::only<radapt::role::adapter, radapt::role::norm>,
+                               radapt::ensemble::During<radapt::Accumulate>, radapt::ensemble::After<radapt::Rescale>,
+                               radapt::loss::MpmNce>;
+  auto o = options();
+  radapt::Trainer<Wider, radapt::reference> factors(first_weights(), o);
+  o.average.target = radapt::Average::Target::product;
+  CHECK_THROWS_WITH_AS((radapt::Trainer<Wider, radapt::reference>(first_weights(), o)),
+                       doctest::Contains("is trained beside the adapters"), radapt::error);
+  const auto weights = first_weights();
+  Trainer products(weights, o);
+  CHECK_THROWS_WITH_AS(radapt::carry_over<Recipe>(products), doctest::Contains("an average of products"),
+                       radapt::error);
+}
+
+TEST_CASE("samples without a group are no positives of each other") {
+  const auto weights = first_weights();
+  Trainer trainer(weights, options());
+  Data data(0);
+  data.groups[4] = -1;
+  CHECK_THROWS_WITH_AS(trainer.step(data.get()), doctest::Contains("got -1, which marks a sample without one"),
+                       radapt::error);
 }
 
 TEST_CASE("bad options are refused with one sentence") {
@@ -240,6 +269,23 @@ TEST_CASE("bad options are refused with one sentence") {
     CHECK_THROWS_WITH_AS(Trainer(weights, with([&](auto& o) { o.schedule.minimum = rate; })),
                          doctest::Contains("schedule: expected rates that are finite"), radapt::error);
   }
+  const auto beta = [&](std::uint64_t total, double shape) {
+    return with([&](auto& o) {
+      o.average.kind = radapt::Average::Kind::beta;
+      o.average.beta = shape;
+      o.schedule.total = total;
+    });
+  };
+  for (const auto& o : {beta(0, 0.5), beta(8, 0.0), beta(8, -1.0), beta(8, HUGE_VAL)}) {
+    CHECK_THROWS_WITH_AS(Trainer(weights, o), doctest::Contains("weigh the steps of a Beta average"), radapt::error);
+  }
+  Trainer weighed(weights, beta(2, 0.5));
+  train(weighed, 2);
+  CHECK_THROWS_WITH_AS(weighed.step(Data(2).get()), doctest::Contains("at most 2 steps"), radapt::error);
+  const auto averaged = weighed.averaged();
+  CHECK(std::all_of(averaged.buffer().begin(), averaged.buffer().end(), [](float x) { return std::isfinite(x); }));
+  CHECK_THROWS_WITH_AS(Trainer(weights, options(), {.tau = 0.01, .smoothing = 1.5}), doctest::Contains("smoothing"),
+                       radapt::error);
   CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.size.batch = 0; })), doctest::Contains("batch"),
                        radapt::error);
   Trainer trainer(weights, options());

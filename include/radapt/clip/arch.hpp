@@ -35,7 +35,9 @@ struct Defaults {
   static constexpr Activation activation = Activation::gelu;
 };
 
-/// The same sizes with QuickGELU: open_clip's `<name>-quickgelu`, and every checkpoint of OpenAI, MetaCLIP and DFN.
+/// The same sizes with QuickGELU: open_clip's `<name>-quickgelu`, which are all checkpoints of OpenAI, MetaCLIP's but
+/// those of "altogether", DFN's but dfn2b_s39b, and laion400m on B/32 (clip_compat.md 1.2). Where a configuration lies
+/// beside the weights, loading compares it.
 template <class Arch>
 struct quickgelu : Arch {
   static constexpr Activation activation = Activation::quick_gelu;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -12,6 +11,7 @@
 
 #include "radapt/adapter/matching.hpp"
 #include "radapt/adapter/transfer.hpp"
+#include "radapt/clip/host_updates.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/train/progress.hpp"
 
@@ -46,70 +46,6 @@ struct AdapterTransfer {
 };
 
 namespace detail {
-
-/// What one adapter adds to its host: dW = alpha P W and db = alpha P b (dW = alpha P where it is the host), as factors
-/// where P is low-rank.
-struct HostUpdate {
-  LowRankUpdate factors{};  ///< empty if the adapter is of full rank
-  EigenMatrix matrix{};     ///< empty if it is not
-  EigenMatrix bias{};       ///< (out, 1)
-  bool is_factored() const { return matrix.size() == 0; }
-};
-
-template <class T>
-HostUpdate host_update(double alpha, const FoldableLayer<T>& layer, Matrix<const T> weight, Matrix<const T> bias) {
-  using Algebra = SpaceAlgebra<double>;
-  HostUpdate update;
-  const bool in_front = layer.host == Host::in_front;
-  const EigenMatrix W = eigen_matrix(weight), b = eigen_matrix(Matrix<const T>(bias.data, bias.size(), 1));
-  update.bias = EigenMatrix::Zero(b.rows(), 1);
-  if (layer.has_factors()) {
-    const ProductFactors factors = layer.factors();
-    const EigenMatrix A = eigen_matrix(factors.A);
-    update.factors.B = alpha * eigen_matrix(factors.B);
-    update.factors.A = in_front ? Algebra::product(A, W) : A;
-    if (in_front) { update.bias = Algebra::product(update.factors.B, Algebra::product(A, b)); }
-  } else {
-    const EigenMatrix P = alpha * eigen_matrix(layer.product());
-    update.matrix = in_front ? Algebra::product(P, W) : P;
-    if (in_front) { update.bias = Algebra::product(P, b); }
-  }
-  return update;
-}
-
-/// An adapter's host and how to compute its update: one at a time, since an update is as large as a weight.
-struct LazyUpdate {
-  std::string host;
-  std::function<HostUpdate()> compute;
-};
-
-/// The updates of all adapters of a model, in the order of the layers.
-template <class M, class T>
-std::vector<LazyUpdate> host_updates(double alpha, const Weights<M, T>& adapted) {
-  std::vector<LazyUpdate> updates;
-  const std::vector<Tensor<const T>> tensors = adapted.tensors();
-  const TensorNames names(tensors);
-  for (const FoldableLayer<T>& layer : foldable_layers<M, T>(adapted.tree())) {
-    const Matrix<const T> weight = tensors[names.at(layer.weight_name())].matrix();
-    const Matrix<const T> bias = tensors[names.at(layer.bias_name())].matrix();
-    if (!layer.has_product() && !layer.has_factors()) {
-      fail({.what = "transfer_adapters: the adapter '" + layer.path + "'",
-            .expected = "a product(), factors(), or a fold() that works in double",
-            .got = "none of them",
-            .hint = "Give the layer a product()"});
-    }
-    updates.push_back(
-        {layer.host_path, [alpha, layer, weight, bias] { return host_update<T>(alpha, layer, weight, bias); }});
-  }
-  return updates;
-}
-
-/// The tensor of a module's weight, and back.
-inline std::string weight_of(const std::string& host) { return join(host, "weight"); }
-inline std::string host_of_weight(const std::string& name) {
-  const std::string host = name.substr(0, name.size() - std::string_view("weight").size());
-  return host.ends_with('.') ? host.substr(0, host.size() - 1) : host;
-}
 
 /// The name without its numbers: modules of one tower and kind share it.
 inline std::string module_group(const std::string& name) {
@@ -159,16 +95,15 @@ Leaves<T> leaves_by_name(const std::vector<Tensor<T>>& tensors) {
 
 /// Hosts of the target that a module of the source may stand for: those of its names, or all of its kinds.
 template <class T>
-std::vector<std::string> target_hosts(const std::vector<LazyUpdate>& updates, const Leaves<const T>& source,
-                                      const Leaves<const T>& target, bool by_similarity) {
-  std::vector<std::string> hosts;
+std::vector<HostRows> target_hosts(const std::vector<LazyUpdate>& updates, const Leaves<const T>& source,
+                                   const Leaves<const T>& target, bool by_similarity) {
+  std::vector<HostRows> hosts;
   if (by_similarity) {
     std::vector<std::string> groups;
-    for (const auto& update : updates) { groups.push_back(module_group(weight_of(update.host))); }
+    for (const auto& update : updates) { groups.push_back(module_group(weight_of(update.rows.host))); }
     for (const auto& [name, leaf] : target) {
-      if (std::find(groups.begin(), groups.end(), module_group(name)) != groups.end()) {
-        hosts.push_back(host_of_weight(name));
-      }
+      if (std::find(groups.begin(), groups.end(), module_group(name)) == groups.end()) { continue; }
+      for (HostRows& rows : rows_of(host_of_weight(name))) { hosts.push_back(std::move(rows)); }
     }
     return hosts;
   }
@@ -176,16 +111,16 @@ std::vector<std::string> target_hosts(const std::vector<LazyUpdate>& updates, co
     return extents_text(Eigen::Index(m.rows), Eigen::Index(m.columns));
   };
   for (const auto& update : updates) {
-    const Matrix<const T> own = source.at(weight_of(update.host));
-    const auto found = target.find(weight_of(update.host));
+    const Matrix<const T> own = source.at(weight_of(update.rows.host));
+    const auto found = target.find(weight_of(update.rows.host));
     const std::string got = found == target.end() ? "none" : extents(found->second);
     if (got != extents(own)) {
-      fail({.what = "transfer_adapters: '" + update.host + "'",
+      fail({.what = "transfer_adapters: '" + update.rows.host + "'",
             .expected = "a module of this name and of extents " + extents(own) + " in the target",
             .got = got,
             .hint = "Set match_by_similarity where the numbers of layers differ; widths must be equal"});
     }
-    hosts.push_back(update.host);
+    hosts.push_back(update.rows);
   }
   return hosts;
 }
@@ -211,42 +146,43 @@ class UpdateMover {
     const auto hosts = target_hosts(updates_, source_, target_, options_.match_by_similarity);
     Progress progress("transfer", updates_.size() + hosts.size(), options_.progress);
     if (!options_.match_by_similarity) {
-      for (const std::string& host : hosts) {  // one pair at a time: spaces are as large as the weights
+      for (const HostRows& host : hosts) {  // one pair at a time: spaces are as large as the weights
         const ModuleSpaces from = module(source_, host, progress), to = module(target_, host, progress);
-        move({.target = host,
-              .source = host,
+        move({.target = host.name,
+              .source = host.name,
               .left = subspace_similarity(from.spaces.left, to.spaces.left),
               .right = subspace_similarity(from.spaces.right, to.spaces.right),
               .accepted = true},
-             &from, to);
+             &from, to, host);
       }
       return;
     }
     std::vector<ModuleSpaces> from, to;
-    for (const auto& update : updates_) { from.push_back(module(source_, update.host, progress)); }
-    for (const std::string& host : hosts) { to.push_back(module(target_, host, progress)); }
+    for (const auto& update : updates_) { from.push_back(module(source_, update.rows, progress)); }
+    for (const HostRows& host : hosts) { to.push_back(module(target_, host, progress)); }
     progress.finish();
     const auto matches = match_modules(from, to, options_.threshold, options_.progress);
     for (Index i = 0; i < to.size(); ++i) {
       const auto best =
           std::find_if(from.begin(), from.end(), [&](const auto& m) { return m.name == matches[i].source; });
-      move(matches[i], best == from.end() ? nullptr : &*best, to[i]);
+      move(matches[i], best == from.end() ? nullptr : &*best, to[i], hosts[i]);
     }
   }
 
  private:
-  ModuleSpaces module(const Leaves<const T>& leaves, const std::string& host, Progress& progress) {
-    ModuleSpaces found{
-        .name = host, .group = module_group(host), .spaces = spaces_of_(leaves.at(weight_of(host)), options_.rank)};
-    progress.advance(1, host);
+  ModuleSpaces module(const Leaves<const T>& leaves, const HostRows& host, Progress& progress) {
+    ModuleSpaces found{.name = host.name,
+                       .group = module_group(host.name),
+                       .spaces = spaces_of_(host.of(leaves.at(weight_of(host.host))), options_.rank)};
+    progress.advance(1, host.name);
     return found;
   }
 
-  void move(const ModuleMatch& match, const ModuleSpaces* from, const ModuleSpaces& to) {
+  void move(const ModuleMatch& match, const ModuleSpaces* from, const ModuleSpaces& to, const HostRows& host) {
     ModuleTransfer done{.match = match, .target_rank = to.spaces.rank()};
     if (match.accepted && from != nullptr) {
       const HostUpdate update = std::find_if(updates_.begin(), updates_.end(), [&](const auto& u) {
-                                  return u.host == from->name;
+                                  return u.rows.name == from->name;
                                 })->compute();
       done.source_rank = from->spaces.rank();
       done.energy = update.is_factored() ? update_energy(update.factors, from->spaces)
@@ -255,12 +191,31 @@ class UpdateMover {
           std::sqrt(update.is_factored() ? SpaceAlgebra<double>::product_energy(update.factors.B, update.factors.A)
                                          : update.matrix.squaredNorm());
       if (adds_) {
-        auto added = add_transferred<T>(update, from->spaces, to.spaces, options_, out_.at(weight_of(match.target)),
-                                        out_.at(join(match.target, "bias")));
-        if (options_.keep_factors) { factors.emplace(weight_of(match.target), std::move(added)); }
+        auto added =
+            add_transferred<T>(update, from->spaces, to.spaces, options_, host.of(out_.at(weight_of(host.host))),
+                               host.of_bias(out_.at(join(host.host, "bias"))));
+        if (options_.keep_factors) { keep(host, std::move(added)); }
       }
     }
     modules.push_back(std::move(done));
+  }
+  /// Those of q, k and v are one update of the tensor that holds them.
+  void keep(const HostRows& host, LowRankUpdate added) {
+    LowRankUpdate& all = factors[weight_of(host.host)];
+    if (host.parts == 1) {
+      all = std::move(added);
+      return;
+    }
+    const Eigen::Index rows = added.B.rows(), rank = added.B.cols(), before = all.B.cols();
+    LowRankUpdate sum{.B = EigenMatrix::Zero(rows * static_cast<Eigen::Index>(host.parts), before + rank),
+                      .A = EigenMatrix(before + rank, added.A.cols())};
+    if (before > 0) {
+      sum.B.leftCols(before) = all.B;
+      sum.A.topRows(before) = all.A;
+    }
+    sum.B.block(static_cast<Eigen::Index>(host.part) * rows, before, rows, rank) = added.B;
+    sum.A.bottomRows(rank) = added.A;
+    all = std::move(sum);
   }
 
   std::vector<LazyUpdate> updates_;
@@ -283,7 +238,8 @@ struct compute_subspaces {
 };
 
 /// Moves what the adapters of `adapted` do to their hosts, dW = alpha s F W on attn.out_proj and mlp.c_proj of both
-/// towers, into another plain Clip.
+/// towers, or dW = alpha s B A of a LoRA, into another plain Clip. q, k and v are modules of their own, in whatever
+/// tensor they lie; adapters of one host are moved together.
 ///
 /// Modules are paired by name, or by the similarity of their spaces where the numbers of layers differ. Paired weights
 /// must have one shape; widths that differ are refused. The bias follows in the output space alone, db = alpha s F b

@@ -20,7 +20,7 @@ struct ShapeTransferOptions {
 
 /// What became of one module.
 struct ShapeTransfer {
-  std::string host;       ///< name in both models
+  std::string host;       ///< name in both models; with q, k or v behind it for rows of in_proj
   Index source_rank = 0;  ///< effective rank of the source weight
   Index target_rank = 0;  ///< effective rank of the target weight; the smaller of the two is what is moved
   double update_norm = 0;
@@ -80,8 +80,8 @@ AdapterShapeTransfer<Weights<Clip<TargetArch, NoAdapter, TargetUnlock>, T>> tran
     const auto source = radapt::detail::leaves_by_name(adapted.tensors());
     const auto leaves = radapt::detail::leaves_by_name(out.weights.tensors());
     for (const auto& update : updates) {
-      if (leaves.count(radapt::detail::weight_of(update.host)) == 0) {
-        fail({.what = what + ": '" + update.host + "'",
+      if (leaves.count(radapt::detail::weight_of(update.rows.host)) == 0) {
+        fail({.what = what + ": '" + update.rows.host + "'",
               .expected = "a module of this name in the target",
               .got = "none",
               .hint = "Towers must have as many layers: spaces of different widths cannot be compared"});
@@ -89,9 +89,10 @@ AdapterShapeTransfer<Weights<Clip<TargetArch, NoAdapter, TargetUnlock>, T>> tran
     }
     Progress progress("transfer", updates.size(), options.progress);
     for (const auto& update : updates) {
-      const std::string weight = radapt::detail::weight_of(update.host);
-      const Matrix<T> to = leaves.at(weight), to_bias = leaves.at(join(update.host, "bias"));
-      const Subspaces from = spaces_of(source.at(weight), options.rank);
+      const radapt::detail::HostRows& rows = update.rows;
+      const std::string weight = radapt::detail::weight_of(rows.host);
+      const Matrix<T> to = rows.of(leaves.at(weight)), to_bias = rows.of_bias(leaves.at(join(rows.host, "bias")));
+      const Subspaces from = spaces_of(rows.of(source.at(weight)), options.rank);
       const Subspaces into = spaces_of(Matrix<const T>(to), options.rank);
       const radapt::detail::HostUpdate change = update.compute();
       LowRankUpdate factors = change.factors;
@@ -106,12 +107,12 @@ AdapterShapeTransfer<Weights<Clip<TargetArch, NoAdapter, TargetUnlock>, T>> tran
         radapt::detail::add_to(to, dense(moved));
         radapt::detail::add_to(to_bias, detail::between_frames(from.left, into.left, change.bias));
       }
-      out.modules.push_back({.host = update.host,
+      out.modules.push_back({.host = rows.name,
                              .source_rank = from.rank(),
                              .target_rank = into.rank(),
                              .update_norm = std::sqrt(energy),
                              .retained = energy > 0 ? kept / energy : 1.0});
-      progress.advance(1, update.host);
+      progress.advance(1, rows.name);
     }
   }
   return out;

@@ -142,7 +142,8 @@ VrfPrediction<T> vrf(const FailureSet<T>& failures, Matrix<const T> rows, Matrix
     check_mixing("vrf: option omega_if_empty", *options.omega_if_empty);
     out.omega.assign(rows.rows, *options.omega_if_empty);
   } else {
-    out.k = options.k.has_value() ? *options.k : failures.neighbour_rank(options.rule, options.share);
+    out.k = options.k.has_value() ? std::min(*options.k, failures.size())
+                                  : failures.neighbour_rank(options.rule, options.share);
     out.distances = distances(rows, out.k);
     for (const double d : out.distances) { out.omega.push_back(options.weight(d)); }
   }

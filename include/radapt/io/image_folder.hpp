@@ -16,8 +16,9 @@
 namespace radapt {
 
 /// The images below `root`, read once. A class is a folder directly below `root`; its label is its rank among the
-/// sorted names. Its samples are all files in it, however deep, with an extension of an image in any case; folders
-/// sorted by path, then files by name, both by bytes; symbolic links are followed.
+/// names, sorted by bytes, or by number where the names are numbers and the caller says so (ImageNetV2: by bytes "10"
+/// is in front of "2"). Its samples are all files in it, however deep, with an extension of an image in any case;
+/// folders sorted by path, then files by name, both by bytes; symbolic links are followed.
 class ImageFolder {
  public:
   struct Sample {
@@ -25,14 +26,19 @@ class ImageFolder {
     Index label = 0;             ///< position in class_names
   };
   enum class EmptyClass : bool { error, allowed };
+  enum class ClassOrder : bool { by_bytes, by_number };
 
   /// Lists the folder. Fails if `root` has no class, a class has no image (unless allowed), a folder cannot be read or
-  /// contains itself through a link, or something with an image's name is not a file.
-  explicit ImageFolder(const std::filesystem::path& root, EmptyClass empty_class = EmptyClass::error) : root_(root) {
+  /// contains itself through a link, something with an image's name is not a file, or a name is no number where classes
+  /// are ordered by it.
+  explicit ImageFolder(const std::filesystem::path& root, EmptyClass empty_class = EmptyClass::error,
+                       ClassOrder order = ClassOrder::by_bytes)
+      : root_(root) {
     for (const auto& entry : entries(root)) {
       if (is_folder(entry)) { class_names_.push_back(entry.path().filename().string()); }
     }
     std::sort(class_names_.begin(), class_names_.end());
+    if (order == ClassOrder::by_number) { sort_by_number(); }
     if (class_names_.empty()) {
       fail({.what = "reading the image folder '" + root.string() + "'",
             .expected = "one folder per class",
@@ -75,6 +81,19 @@ class ImageFolder {
 
  private:
   using Entry = std::filesystem::directory_entry;
+
+  void sort_by_number() {
+    for (const std::string& name : class_names_) {
+      if (name.size() > 18 || !std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+        fail({.what = "reading the image folder '" + root_.string() + "'",
+              .expected = "folders named by numbers of at most 18 digits",
+              .got = "'" + name + "'",
+              .hint = "Order classes by bytes where they have names"});
+      }
+    }
+    std::stable_sort(class_names_.begin(), class_names_.end(),
+                     [](const std::string& a, const std::string& b) { return std::stoll(a) < std::stoll(b); });
+  }
 
   static std::vector<Entry> entries(const std::filesystem::path& folder) {
     std::error_code problem;

@@ -100,6 +100,9 @@ Weights<M, T> load(const std::filesystem::path& path, const LoadOptions& options
 /// Every file is written atomically. The tokenizer's files are not among them: copy_tokenizer_files
 /// (io/tokenizer_files.hpp) takes them from the checkpoint that the weights came from. Error: weights under the names
 /// of the other origin lie in the folder, which would then hold two models.
+///
+/// `preprocess` are the means, deviations and filter to state, OpenAI's unless given: take those of the checkpoint that
+/// the weights came from (read_preprocess_config), which may have others.
 template <class M, class T>
 void save(const std::filesystem::path& folder, const Weights<M, T>& weights,
           names::Origin origin = names::Origin::open_clip, safetensors::DType type = safetensors::DType::F32,

@@ -27,7 +27,7 @@ struct SpuriousAlignment {
   /// Weight of the term in a step.
   double weight(StepPosition at) const {
     if (!diminishing || epochs == 0 || at.total == 0) { return strength; }
-    const std::uint64_t epoch = at.step * epochs / at.total;
+    const std::uint64_t epoch = at.step < at.total ? at.step * epochs / at.total : epochs - 1;
     return strength * (1.0 - static_cast<double>(epoch + 1) / static_cast<double>(epochs));
   }
 

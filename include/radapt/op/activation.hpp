@@ -6,8 +6,8 @@ namespace radapt {
 
 /// Which GELU a checkpoint was trained with; taking another one costs accuracy without any error (clip_compat.md 1.2).
 enum class Activation {
-  quick_gelu,  ///< x sigmoid(1.702 x): OpenAI, MetaCLIP, DFN
-  gelu,        ///< exact, with erf: LAION, DataComp
+  quick_gelu,  ///< x sigmoid(1.702 x): OpenAI, most of MetaCLIP and DFN; see arch::quickgelu
+  gelu,        ///< exact, with erf: most of LAION, DataComp
   gelu_tanh,   ///< the tanh form
   relu,        ///< max(0, x), slope 0 at 0: of adapters; no CLIP has it
 };

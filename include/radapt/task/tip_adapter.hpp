@@ -23,7 +23,8 @@ namespace radapt::task {
 /// How much the cache counts, and how fast a vote fades with distance; the defaults are those for ImageNet.
 struct TipSettings {
   double alpha = 1.17, beta = 1.0;
-  double scale = 100.0;  ///< of the zero-shot logits: exp(logit_scale)
+  double scale = 100.0;       ///< of the zero-shot logits: exp(logit_scale)
+  bool trained_keys = false;  ///< the keys were trained, and are of any length
 };
 
 /// Values of alpha and beta that a search tries: `steps` of them from `from` (included) up to `to` (left out), equally
@@ -81,8 +82,9 @@ inline std::vector<float> cache_keys(std::span<const float> features, Index pass
 template <class Backend, class T = float>
 class TipAdapter {
  public:
-  /// `keys` (labels.size(), embed) are of unit length; `head` (classes, embed) likewise, or empty: then the cache votes
-  /// alone. Errors: no keys, sizes that do not fit, a label outside the classes.
+  /// `keys` (labels.size(), embed) are of unit length, as cache_keys makes them; `head` (classes, embed) likewise, or
+  /// empty: then the cache votes alone. Errors: no keys, sizes that do not fit, a label outside the classes, keys whose
+  /// length is not 1 within a hundredth, unless the settings say that they were trained.
   TipAdapter(std::span<const T> keys, std::span<const std::int32_t> labels, std::span<const T> head, Index classes,
              Index embed, TipSettings settings = {})
       : embed_(embed),
@@ -101,6 +103,16 @@ class TipAdapter {
             .hint = {}});
     }
     detail::check_labels("TipAdapter", labels, classes, "a label");
+    for (Index i = 0; i < labels.size() && !settings.trained_keys; ++i) {
+      double squares = 0.0;
+      for (const T x : keys.subspan(i * embed, embed)) { squares += static_cast<double>(x) * static_cast<double>(x); }
+      if (!(std::abs(std::sqrt(squares) - 1.0) < 0.01)) {
+        fail({.what = "TipAdapter: key " + std::to_string(i),
+              .expected = "a length of 1",
+              .got = std::to_string(std::sqrt(squares)),
+              .hint = "Features of a model are of any length: cache_keys() makes keys of them"});
+      }
+    }
     std::copy(keys.begin(), keys.end(), keys_.begin());
     std::copy(head.begin(), head.end(), head_.begin());
   }

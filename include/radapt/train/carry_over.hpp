@@ -66,7 +66,8 @@ constexpr auto carry_over_reason() {
 }  // namespace detail
 
 /// The weights that recipe Next begins with when it goes on from `trainer`: what that has trained (its moving average,
-/// where the recipe deploys one), bit for bit, and adapters that Next adds as the identity. LP-FT is
+/// where the recipe deploys one), bit for bit, and adapters that Next adds as the identity. Error: a run that averages
+/// products. LP-FT is
 ///
 ///     radapt::Trainer<radapt::recipe::linear_probe<Arch>, radapt::onednn> probe{zero_shot, probe_options};
 ///     ...                                                                       // steps, to convergence
@@ -80,6 +81,14 @@ Weights<typename Next::trained, T> carry_over(Trainer<R, Backend, T>& trainer) {
   using From = typename R::trained;
   using To = typename Next::trained;
   (void)check_carry_over<decltype(detail::carry_over_reason<From, To>())>{};
+  if constexpr (Trainer<R, Backend, T>::has_products) {
+    if (trainer.products().has_value()) {
+      fail({.what = "carry_over",
+            .expected = "a run that averages factors",
+            .got = "an average of products, which is no weights of the model",
+            .hint = "Leave TrainOptions::average.target at Average::Target::factors"});
+    }
+  }
   if constexpr (std::is_same_v<From, To>) {
     return trainer.averaged();
   } else {

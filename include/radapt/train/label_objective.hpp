@@ -57,6 +57,9 @@ class LabelObjective {
   using ModelBoundary = Boundary<Model, typename Model::PixelRow, A, T>;
 
   LabelObjective(Loss loss, BatchSize size, Index classes) : loss_(loss), size_(size), classes_(classes) {
+    if constexpr (requires { loss.smoothing; }) {
+      loss::detail::check_fraction(Loss::name, "smoothing", loss.smoothing, 1.0);
+    }
     logits_ = Buffer<T>(size.micro() * classes, device_memory_of<Backend>());
     const Index parts = (size.batch + size.micro() - 1) / size.micro();
     losses_ = Buffer<double>(Needs::count + parts, input_memory_of<Backend>());

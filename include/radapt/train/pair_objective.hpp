@@ -51,6 +51,9 @@ class PairObjective {
         towers_(size.batch, size.micro(), longest_caption(size)),
         frozen_(Needs::frozen_teacher ? size.batch : 0),
         average_(Needs::average_teacher ? size.batch : 0) {
+    if constexpr (requires { loss.smoothing; }) {
+      loss::detail::check_fraction(Loss::name, "smoothing", loss.smoothing, 1.0);
+    }
     logits_ = Buffer<T>(size.batch * std::max(size.batch, has_head ? classes : 0), device_memory_of<Backend>());
     teacher_logits_ = Buffer<T>(has_teacher ? size.batch * size.batch : 0, device_memory_of<Backend>());
     log_sums_ = Buffer<S>(2 * size.batch, device_memory_of<Backend>());
@@ -191,6 +194,15 @@ class PairObjective {
             .hint = "Give one class id or image id for each pair"});
     }
     if constexpr (has_head) { detail::check_labels(batch.groups, classes_); }
+    const auto none =
+        std::find_if(batch.groups.begin(), batch.groups.end(), [](std::int32_t group) { return group < 0; });
+    if (none != batch.groups.end()) {
+      fail({.what = "a training batch",
+            .expected = "group labels of 0 and more",
+            .got =
+                std::to_string(*none) + ", which marks a sample without one: they would all be positives of each other",
+            .hint = "Give class ids, image ids, or no groups at all"});
+    }
     return count;
   }
 

@@ -130,7 +130,10 @@ class Trainer {
     }
     if constexpr (Terms::average_teacher) { teacher_.begin(state_, memory_of<Backend>()); }
     if constexpr (has_products) {
-      if (averages() && options_.average.target == Average::Target::product) { products_.emplace(state_.values()); }
+      if (averages() && options_.average.target == Average::Target::product) {
+        check_all_are_adapters();
+        products_.emplace(state_.values());
+      }
     }
   }
 
@@ -157,6 +160,12 @@ class Trainer {
   /// parameters, moments and average as they were. Where launches return at once it waits for them once, at its end,
   /// and once more where it moves the teacher of loss::FromAverage.
   StepReport step(const Batch& batch) {
+    if (averages() && options_.average.kind == Average::Kind::beta && step_ >= options_.schedule.total) {
+      fail({.what = "training step " + std::to_string(step_),
+            .expected = "at most " + std::to_string(options_.schedule.total) + " steps, which the Beta average weighs",
+            .got = "one more",
+            .hint = "Set schedule.total to the steps of the run"});
+    }
     StepReport report{.step = step_, .lr = options_.schedule(step_)};
     context_.arena.release({});  // what a step left behind that ended with an error
     Phase& phase = context_.phase;
@@ -250,6 +259,14 @@ class Trainer {
             .hint =
                 "Only recipes with Accumulate, Rescale and a contrastive loss have a product of adapters to average"});
     }
+    if (accumulates && o.average.kind == Average::Kind::beta &&
+        !(o.schedule.total > 0 && o.average.beta > 0.0 && std::isfinite(o.average.beta))) {
+      fail({.what = "training option average",
+            .expected =
+                "schedule.total of at least 1 and a finite beta above 0, which weigh the steps of a Beta average",
+            .got = std::to_string(o.schedule.total) + " and " + std::to_string(o.average.beta),
+            .hint = "Set schedule.total to the steps of the run; the published beta is 0.5"});
+    }
     if (!(o.average.momentum >= 0.0 && o.average.momentum < 1.0)) {
       fail({.what = "training option average.momentum",
             .expected = "a number from 0 to below 1",
@@ -257,6 +274,18 @@ class Trainer {
             .hint = "It weights the old value; 0.999 for long runs, 0.9 for short ones"});
     }
     return o;
+  }
+  /// An average of products holds what adapters do, and nothing else that is trained.
+  void check_all_are_adapters() const {
+    const std::vector<TensorFacts> plain = describe<Clip<typename Model::arch>>();
+    const TensorNames names(plain);
+    for (const auto& slot : state_.slots()) {
+      if (!names.has(slot.name)) { continue; }
+      fail({.what = "training option average.target",
+            .expected = "factors, since '" + slot.name + "' is trained beside the adapters",
+            .got = "product",
+            .hint = "An average of products holds adapters alone. Average factors, or train adapters only"});
+    }
   }
   /// Penalties on parameters are taken when the passes are done, and share their scratch memory.
   static MemoryNeed memory_need(const BatchSize& size, const Base& base, const typename R::loss& loss) {
