@@ -16,6 +16,7 @@
 #include "compiled_architectures.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/zero_shot.hpp"
+#include "radapt/io/json_document.hpp"
 #include "radapt/io/json_lines.hpp"
 #include "radapt/io/loader.hpp"
 #include "radapt/io/webdataset.hpp"
@@ -28,6 +29,7 @@
 #include "radapt/train/progress.hpp"
 #include "support/checkpoint_model.hpp"
 #include "support/command_line.hpp"
+#include "support/json_line.hpp"
 #include "support/outputs.hpp"
 
 namespace {
@@ -97,8 +99,7 @@ Measured measure(const std::string& name, const Scored& scored, const std::vecto
 /// The names in a JSON list of strings.
 std::vector<std::string> read_class_names(const std::string& file) {
   const std::vector<std::byte> bytes = radapt::read_file(file);
-  const auto* const text = reinterpret_cast<const char*>(bytes.data());
-  const nlohmann::json list = nlohmann::json::parse(text, text + bytes.size(), nullptr, false);
+  const nlohmann::json list = radapt::parse_json_value(bytes, file, {.bytes = 1 << 24});
   std::vector<std::string> names;
   if (list.is_array()) {
     for (const auto& name : list) {
@@ -110,8 +111,7 @@ std::vector<std::string> read_class_names(const std::string& file) {
                   .expected = "a JSON list of strings, such as [\"cat\", \"dog\"]",
                   .got = list.is_array() ? std::to_string(list.size()) + " entries, " + std::to_string(names.size()) +
                                                " of them strings"
-                         : list.is_discarded() ? "what is no JSON"
-                                               : "a JSON " + std::string(list.type_name()),
+                                         : "a JSON " + std::string(list.type_name()),
                   .hint = "Label i stands for the i-th name"});
   }
   return names;
@@ -131,7 +131,7 @@ Baseline read_baseline(const std::string& path) {
   Index number = 0;
   for (std::string line; wrong.empty() && std::getline(file, line);) {
     ++number;
-    const auto result = nlohmann::json::parse(line, nullptr, false);
+    const auto result = example::json_of_line(line);
     const bool fits = result.is_object() && result.contains("ood") && result["ood"].is_number() &&
                       result.contains("id") && result["id"].is_object() && result["id"].contains("top1") &&
                       result["id"]["top1"].is_number();

@@ -55,6 +55,7 @@ int main(int argc, char** argv) try {
   example::check_output_file(s.results);
   example::check_output_file(s.report);
   example::check_output_file(s.figure);
+  example::check_outputs_differ({s.results, s.report, s.figure});
 
   const example::FeatureData data = example::read_feature_data(s.files);
   switch (data.train.width) {

@@ -39,7 +39,9 @@ int main(int argc, char** argv) try {
   example::check_output_file(s.report);
   example::check_output_file(s.log);
   example::check_output_file(s.figure);
+  example::check_outputs_differ({s.report, s.log, s.figure});
   example::check_output_folder(s.save);
+  if (!s.save.empty() && s.from.empty()) { example::check_checkpoint_folder(s.save / "base"); }
 
   example::on_device(s.device, [&]<class Backend>() {
     if (s.from.empty()) {

@@ -59,7 +59,9 @@ int main(int argc, char** argv) try {
   example::check_output_file(s.report);
   example::check_output_file(s.log);
   example::check_output_file(s.figure);
+  example::check_outputs_differ({s.report, s.log, s.figure});
   example::check_output_folder(s.save);
+  if (!s.save.empty() && s.from.empty()) { example::check_checkpoint_folder(s.save / "base"); }
   if (s.from.empty() && s.vocabulary.empty()) {
     radapt::fail({.what = "retrieval without --from",
                   .expected = "--vocabulary, CLIP's tokenizer for the model that is pre-trained",

@@ -43,6 +43,8 @@ int main(int argc, char** argv) try {
   s.study.command = example::command_of("robustness", argc, argv);
   example::check_output_file(s.study.report);
   example::check_output_file(s.study.figure);
+  example::check_output_file(s.results);
+  example::check_outputs_differ({s.results, s.study.report, s.study.figure});
   example::check_task_pictures(s.tasks);
   if (s.tasks.any() && s.study.from.empty() && s.study.vocabulary.empty()) {
     radapt::fail({.what = "robustness with --retrieval or --segmentation",

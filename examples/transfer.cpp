@@ -30,6 +30,7 @@ int main(int argc, char** argv) try {
   s.study.command = example::command_of("transfer", argc, argv);
   example::check_output_file(s.study.report);
   example::check_output_file(s.study.figure);
+  example::check_outputs_differ({s.study.report, s.study.figure});
   if (s.study.from.empty() != s.to.empty()) {
     radapt::fail({.what = "options --from and --to",
                   .expected = "both, or neither",

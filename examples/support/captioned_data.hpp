@@ -138,18 +138,23 @@ struct CaptionedSet {
 };
 
 /// Decodes images to rules.size x rules.size pixels and takes the first `most` captions of each (0: all). An image that
-/// cannot be read is named on the error stream, counted and left out. Error: none is left.
+/// cannot be read, or one of whose captions cannot, is named on the error stream, counted and left out. Error: none is
+/// left.
 inline CaptionedSet decode_captioned(const std::string& name, const std::vector<radapt::CaptionedImage>& part,
                                      std::size_t most, const radapt::Preprocess& rules, const Encode& encode,
                                      radapt::Progress& progress) {
   CaptionedSet set;
   for (const radapt::CaptionedImage& image : part) {
     try {
-      set.images.push_back(rules.pixels(radapt::open_image(image.path)));
+      radapt::Image pixels = rules.pixels(radapt::open_image(image.path));
       const std::size_t all = image.captions.size(), taken = most == 0 ? all : std::min(most, all);
-      set.captions.emplace_back(image.captions.begin(), image.captions.begin() + static_cast<std::ptrdiff_t>(taken));
-      set.ids.emplace_back();
-      for (const std::string& caption : set.captions.back()) { set.ids.back().push_back(encode(caption)); }
+      std::vector<std::string> captions(image.captions.begin(),
+                                        image.captions.begin() + static_cast<std::ptrdiff_t>(taken));
+      Texts ids;
+      for (const std::string& caption : captions) { ids.push_back(encode(caption)); }
+      set.images.push_back(std::move(pixels));  // all three or none
+      set.captions.push_back(std::move(captions));
+      set.ids.push_back(std::move(ids));
     } catch (const radapt::error& e) {
       ++set.skipped;
       std::fprintf(stderr, "skipped: %s\n", e.what());

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "radapt/core/error.hpp"
 #include "radapt/io/npy.hpp"
 #include "radapt/task/few_shot.hpp"
@@ -71,13 +73,29 @@ inline std::vector<std::string> read_names(const std::filesystem::path& file) {
   return read_labels({file.string()});
 }
 
-/// Reads `part` of a data set. Errors: as load_npy, and labels that are not one for each row or not below `classes`.
+/// Error: a row without a direction, which is a row of zeros, or one whose length is no finite number.
+inline void check_rows(const std::filesystem::path& file, const std::vector<float>& rows, Index width) {
+  for (Index first = 0; width > 0 && first < rows.size(); first += width) {
+    double squares = 0;
+    for (Index e = first; e < first + width; ++e) { squares += std::pow(static_cast<double>(rows[e]), 2); }
+    const auto length = static_cast<float>(std::sqrt(squares));
+    if (std::isfinite(length) && length > 0) { continue; }
+    radapt::fail({.what = "reading '" + file.string() + "'",
+                  .expected = "features of finite length above 0",
+                  .got = fmt::format("{} in row {}", length, first / width),
+                  .hint = "Were they written whole?"});
+  }
+}
+
+/// Reads `part` of a data set. Errors: as load_npy, features without a direction, and labels that are not one for each
+/// row or not below `classes`.
 inline FeatureSet read_features(const FeatureFiles& files, const std::string& part, Index classes) {
   const std::filesystem::path features_file = files.folder / (files.set + "_" + part + "_features.npy");
   const std::filesystem::path labels_file = files.folder / (files.set + "_" + part + "_labels.npy");
   const auto features = radapt::load_npy(features_file);
   const auto labels = radapt::load_npy_labels(labels_file);
   FeatureSet set{.width = features.shape()[1], .features = {features.begin(), features.end()}};
+  check_rows(features_file, set.features, set.width);
   for (const std::int64_t label : labels) {
     const bool known = label >= 0 && static_cast<Index>(label) < classes;
     set.labels.push_back(known ? static_cast<std::int32_t>(label) : -1);
@@ -124,6 +142,7 @@ inline NamedTexts read_texts(const FeatureFiles& files, const std::vector<std::s
                     .hint = ""});
     }
   }
+  check_rows(file, {features.begin(), features.end()}, width);
   NamedTexts found;
   for (Index c = 0; c < class_names.size(); ++c) {
     const auto same = files.same.find(class_names[c]);

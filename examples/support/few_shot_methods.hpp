@@ -312,8 +312,10 @@ class FewShotMethods {
       const radapt::task::TipChoice choice =
           tip.search(task_.validation.features, task_.validation.labels, {.beta_steps = 50});
       method.chosen = {{"alpha", choice.alpha}, {"beta", choice.beta}, {"validation", choice.accuracy}};
+      radapt::task::TipSettings settings = tip.settings();
+      settings.trained_keys = true;
       const auto whole =
-          std::make_shared<Tip>(tip.keys(), task_.train.labels, task_.texts, task_.classes, Width, tip.settings());
+          std::make_shared<Tip>(tip.keys(), task_.train.labels, task_.texts, task_.classes, Width, settings);
       method.predict = [whole](const std::vector<float>& features, const radapt::task::LabelProjection& kept) {
         return radapt::task::predict(kept(whole->logits(features)), kept.classes());
       };

@@ -192,10 +192,15 @@ void fine_tune(const FineTuneSettings& settings) {
     if (settings.seeds > 1) { fmt::print("seed {} of {}\n", seed + 1, settings.seeds); }
     options.seed = seed;
     Study<Arch, Backend> study(base, data, options);
-    std::vector<MethodResult> run{study.zero_shot()};
-    for (MethodResult& r : study.full_and_wise_ft()) { run.push_back(std::move(r)); }
-    if (settings.flyp) { run.push_back(study.flyp()); }
-    run.push_back(study.r_adapter());
+    std::vector<MethodResult> run;
+    const auto add = [&](MethodResult r) {
+      log.write(result_record(r, seed));  // at once: what is done is not lost
+      run.push_back(std::move(r));
+    };
+    add(study.zero_shot());
+    for (MethodResult& r : study.full_and_wise_ft()) { add(std::move(r)); }
+    if (settings.flyp) { add(study.flyp()); }
+    add(study.r_adapter());
     if (seed == 0) {
       // The rates that the first seed chose are those of the others: one choice, and fewer runs.
       for (const MethodResult& r : run) {
@@ -209,7 +214,6 @@ void fine_tune(const FineTuneSettings& settings) {
         radapt::save_adapters(settings.save / "r_adapter.safetensors", study.adapted(), /*averaged=*/true);
       }
     }
-    for (const MethodResult& r : run) { log.write(result_record(r, seed)); }
     outcome.runs.push_back(std::move(run));
   }
 

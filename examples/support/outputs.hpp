@@ -3,8 +3,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "radapt/core/error.hpp"
 #include "radapt/io/atomic_file.hpp"
@@ -24,6 +26,32 @@ inline void check_output_file(const std::filesystem::path& path) {
                   .hint = "Make the folder first"});
   }
   const radapt::AtomicWriter probe(path);
+}
+
+/// Returns if all of them are files of their own; empty paths are none. Error: two are one file, of which the later
+/// would replace the earlier.
+inline void check_outputs_differ(const std::vector<std::filesystem::path>& paths) {
+  std::set<std::filesystem::path> known;
+  for (const std::filesystem::path& path : paths) {
+    if (path.empty()) { continue; }
+    std::error_code ignored;
+    if (!known.insert(std::filesystem::weakly_canonical(path, ignored)).second) {
+      radapt::fail({.what = "the outputs",
+                    .expected = "a file for each",
+                    .got = "'" + path.string() + "' for two",
+                    .hint = "One would replace the other"});
+    }
+  }
+}
+
+/// Returns if a checkpoint under transformers' names can be saved in `folder`; an empty path is none. Error: one under
+/// open_clip's is there, which is found only when there is something to save otherwise.
+inline void check_checkpoint_folder(const std::filesystem::path& folder) {
+  if (folder.empty() || !std::filesystem::exists(folder / "open_clip_model.safetensors")) { return; }
+  radapt::fail({.what = "saving into '" + folder.string() + "'",
+                .expected = "a folder without 'open_clip_model.safetensors'",
+                .got = "that file",
+                .hint = "It is another checkpoint. Remove it, or choose another folder"});
 }
 
 /// Returns if files can be written into a folder `path`, which need not exist yet; an empty path is none. Nothing is

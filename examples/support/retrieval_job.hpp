@@ -85,10 +85,14 @@ void retrieval(const RetrievalSettings& settings) {
   }
 
   RetrievalStudy<Arch> study(base, train, validation, test, rules, options);
-  std::vector<RetrievalMethod> methods{study.zero_shot()};
-  if (settings.flyp) { methods.push_back(study.flyp()); }
-  methods.push_back(study.r_adapter());
-  for (const RetrievalMethod& m : methods) { log.write(recall_record(m)); }
+  std::vector<RetrievalMethod> methods;
+  const auto add = [&](RetrievalMethod m) {
+    log.write(recall_record(m));  // at once: what is done is not lost
+    methods.push_back(std::move(m));
+  };
+  add(study.zero_shot());
+  if (settings.flyp) { add(study.flyp()); }
+  add(study.r_adapter());
   if (!settings.save.empty()) {
     std::filesystem::create_directories(settings.save);
     radapt::save_adapters(settings.save / "r_adapter.safetensors", study.adapted(), /*averaged=*/true);

@@ -2,11 +2,13 @@
 /// What robustness does: every method under every seed from one pre-trained CLIP, each result written down as soon as
 /// it is there, and what has been written down not done again.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "radapt/io/tokenizer_files.hpp"
 
 #include "fine_tune_job.hpp"
+#include "json_line.hpp"
 #include "method_study.hpp"
 #include "task_pictures.hpp"
 
@@ -45,8 +48,12 @@ inline std::string digest(const std::string& text) {
 /// What the pre-trained model depends on, and what the results depend on besides.
 inline std::string pretraining_key(const RobustnessSettings& s) {
   const FineTuneSettings& f = s.study;
-  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {}", f.data.filename().string(), f.id, fmt::join(f.ood, ","),
-                            f.vocabulary.empty(), f.from.string(), f.pretrain_steps, f.pretrain_lr,
+  const auto place = [](const std::filesystem::path& path) {
+    std::error_code ignored;
+    return path.empty() ? std::string() : std::filesystem::weakly_canonical(path, ignored).string();
+  };
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", place(f.data), f.id, fmt::join(f.ood, ","),
+                            place(f.vocabulary), place(f.from), f.study.batch, f.pretrain_steps, f.pretrain_lr,
                             f.pretraining_share.value_or(-1), f.pretraining_crop, f.limit, f.split_seed));
 }
 inline std::string study_key(const RobustnessSettings& s) {
@@ -85,25 +92,83 @@ inline MethodResult result_of(const nlohmann::json& record) {
   return r;
 }
 
+/// Whether it could have been measured: percentages on so many shifts, times and rates that are no less than nothing.
+inline bool is_plausible(const MethodResult& r, std::size_t shifts) {
+  const auto percent = [](double x) { return x >= 0 && x <= 100; };
+  const auto measured = [&](const Accuracies& a) {
+    return percent(a.id) && a.shifts.size() == shifts && std::all_of(a.shifts.begin(), a.shifts.end(), percent);
+  };
+  const auto not_below_zero = [](double x) { return x >= 0 && std::isfinite(x); };
+  return !r.name.empty() && measured(r.accuracies) && not_below_zero(r.seconds) && not_below_zero(r.lr) &&
+         std::isfinite(r.alpha) &&
+         std::all_of(r.tried.begin(), r.tried.end(),
+                     [&](const TriedRate& t) { return not_below_zero(t.lr) && percent(t.validation); }) &&
+         std::all_of(r.curve.begin(), r.curve.end(), [&](const CurvePoint& p) {
+           return std::isfinite(p.alpha) && measured(p.accuracies) && percent(p.validation);
+         });
+}
+
 /// Results by method and seed.
 using ResultTable = std::map<std::pair<std::string, std::uint64_t>, MethodResult>;
 
 /// The results of this study in a file that earlier runs wrote. A line that is no record, such as one that a run could
 /// not finish, is named and left out.
-inline ResultTable read_results(const std::filesystem::path& path, const std::string& key) {
+inline ResultTable read_results(const std::filesystem::path& path, const std::string& key, std::size_t shifts) {
   ResultTable results;
   std::ifstream file(path);
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     try {
-      const auto record = nlohmann::json::parse(line);
-      if (!record.contains("result") || record.value("study", std::string()) != key) { continue; }
-      results[{record.at("result").get<std::string>(), record.at("seed").get<std::uint64_t>()}] = result_of(record);
-    } catch (const nlohmann::json::exception&) {
+      const auto record = json_of_line(line);
+      if (record.is_object() && (!record.contains("result") || record.value("study", std::string()) != key)) {
+        continue;
+      }
+      MethodResult result = result_of(record);
+      if (!is_plausible(result, shifts)) { throw std::out_of_range("what no study measures"); }
+      results[{result.name, record.at("seed").get<std::uint64_t>()}] = std::move(result);
+    } catch (const std::exception&) {
       fmt::print(stderr, "{}, line {}: no record of results, left out\n", path.string(), number);
     }
   }
   return results;
+}
+
+/// Leaves out results whose predictions are not for the pictures of this study.
+inline void keep_what_fits(ResultTable& results, const StudyData& data, std::size_t samples) {
+  const auto classes = static_cast<std::int32_t>(data.class_names.size());
+  std::erase_if(results, [&](const auto& entry) {
+    const std::vector<std::int32_t>& said = entry.second.sample_predictions;
+    const bool fits = said.size() == samples && std::all_of(said.begin(), said.end(), [&](std::int32_t label) {
+                        return label >= 0 && label < classes;
+                      });
+    if (!fits) {
+      fmt::print(stderr, "{}, seed {}: predictions for other pictures, left out\n", entry.first.first,
+                 entry.first.second);
+    }
+    return !fits;
+  });
+}
+
+/// Names as methods have them, of what stood between commas: without spaces around, and together where a name has a
+/// comma of its own, as "R-Adapter, alpha 1" has.
+inline std::vector<std::string> whole_names(const std::vector<MethodGroup>& groups,
+                                            const std::vector<std::string>& asked) {
+  const auto is_name = [&](const std::string& name) {
+    return std::any_of(groups.begin(), groups.end(), [&](const MethodGroup& group) {
+      return std::find(group.names.begin(), group.names.end(), name) != group.names.end();
+    });
+  };
+  std::vector<std::string> names;
+  for (const std::string& part : asked) {
+    const std::size_t first = part.find_first_not_of(' '), last = part.find_last_not_of(' ');
+    const std::string name = first == std::string::npos ? "" : part.substr(first, last - first + 1);
+    if (!names.empty() && !is_name(name) && is_name(names.back() + ", " + name)) {
+      names.back() += ", " + name;
+    } else {
+      names.push_back(name);
+    }
+  }
+  return names;
 }
 
 /// The methods that were asked for. Error: a name that no method has.
@@ -113,15 +178,16 @@ inline void keep_asked_for(std::vector<MethodGroup>& groups, const std::vector<s
   for (const MethodGroup& group : groups) {
     for (const std::string& name : group.names) { names += (names.empty() ? "'" : "', '") + name; }
   }
-  for (const std::string& name : asked) {
+  for (const std::string& name : whole_names(groups, asked)) {
     if (names.find("'" + name + "'") == std::string::npos && !(names + "'").ends_with("'" + name + "'")) {
       radapt::fail(
           {.what = "option --methods", .expected = "any of " + names + "'", .got = "'" + name + "'", .hint = ""});
     }
   }
+  const std::vector<std::string> wanted = whole_names(groups, asked);
   std::erase_if(groups, [&](const MethodGroup& group) {
     return std::none_of(group.names.begin(), group.names.end(), [&](const std::string& name) {
-      return std::find(asked.begin(), asked.end(), name) != asked.end();
+      return std::find(wanted.begin(), wanted.end(), name) != wanted.end();
     });
   });
 }
@@ -173,7 +239,7 @@ void robustness(const RobustnessSettings& settings) {
     };
   }
   const std::string key = study_key(settings);
-  ResultTable results = read_results(settings.results, key);
+  ResultTable results = read_results(settings.results, key, s.ood.size());
   radapt::JsonLines file(settings.results);
 
   const DomainStudyData domains(s, rules);
@@ -191,6 +257,12 @@ void robustness(const RobustnessSettings& settings) {
   } else {
     fmt::print("StarFT is left out: its captions need a tokenizer that knows their words (--vocabulary)\n");
   }
+
+  std::size_t samples = 0;
+  for (const ImageSet& shift : data.shifts) {
+    samples += std::min(MethodStudy<Arch, Backend>::samples_per_shift, shift.size());
+  }
+  keep_what_fits(results, data, samples);
 
   StudyOutcome outcome;
   const radapt::Weights<Clip> base = base_of<Arch, Backend>(settings, domains, encode, outcome);

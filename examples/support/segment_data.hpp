@@ -16,6 +16,7 @@
 #include "radapt/clip/preprocess.hpp"
 #include "radapt/io/file.hpp"
 #include "radapt/io/image.hpp"
+#include "radapt/io/json_document.hpp"
 #include "radapt/io/polygon_file.hpp"
 #include "radapt/task/label_map.hpp"
 #include "radapt/task/regions.hpp"
@@ -31,15 +32,21 @@ namespace example {
 /// no name, an empty one, one twice.
 inline std::vector<std::string> read_labels(std::vector<std::string> given) {
   const std::string origin = given.size() == 1 ? given[0] : "the labels";
-  if (given.size() == 1 && std::filesystem::is_regular_file(given[0])) {
+  const bool is_file = given.size() == 1 && std::filesystem::is_regular_file(given[0]);
+  if (given.size() == 1 && !is_file &&
+      (given[0].find('/') != std::string::npos || given[0].ends_with(".txt") || given[0].ends_with(".json"))) {
+    radapt::fail({.what = "reading the names of the labels from '" + origin + "'",
+                  .expected = "a file",
+                  .got = std::filesystem::exists(origin) ? "a folder" : "nothing of that name",
+                  .hint = "Give names separated by commas, a .json list, or a text file with one per line"});
+  }
+  if (is_file) {
     const std::filesystem::path file = given[0];
     given.clear();
     if (file.extension() == ".json") {
-      const std::vector<std::byte> bytes = radapt::read_file(file, 1 << 24);
-      const auto* const text = reinterpret_cast<const char*>(bytes.data());
-      const auto names = nlohmann::json::parse(text, text + bytes.size(), nullptr, /*allow_exceptions=*/false);
-      for (const auto& name : names.is_array() ? names : nlohmann::json::array()) {
-        given.push_back(name.is_string() ? name.get<std::string>() : std::string());
+      const auto names = radapt::parse_json_value(radapt::read_file(file, 1 << 24), file.string(), {.bytes = 1 << 24});
+      if (names.is_array()) {
+        for (const auto& name : names) { given.push_back(name.is_string() ? name.get<std::string>() : std::string()); }
       }
     } else {
       std::string line;
@@ -72,12 +79,19 @@ struct OutlinedImage {
 };
 
 /// Reads the outlines of `images` from `truth` / name.txt; an image without such a file has none. An empty `truth`
-/// gives none at all. Errors: as read_polygons, and no image with an object.
+/// gives none at all. Errors: as read_polygons, two images of one name, and no image with an object.
 inline std::vector<OutlinedImage> read_outlines(const std::vector<std::filesystem::path>& images,
                                                 const std::filesystem::path& truth, Index classes) {
   std::vector<OutlinedImage> all;
   std::size_t objects = 0;
+  std::set<std::string> stems;
   for (const std::filesystem::path& image : images) {
+    if (!stems.insert(image.stem().string()).second) {
+      radapt::fail({.what = "the images",
+                    .expected = "different names, under which outlines are read and pictures written",
+                    .got = "'" + image.stem().string() + "' twice",
+                    .hint = "Label one folder at a time"});
+    }
     all.push_back({.image = image});
     const std::filesystem::path file = truth / image.stem().concat(".txt");
     if (!truth.empty() && std::filesystem::exists(file)) { all.back().objects = radapt::read_polygons(file, classes); }

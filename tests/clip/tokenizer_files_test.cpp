@@ -200,6 +200,11 @@ TEST_CASE("tokenizer.json: what is refused") {
 
   const fs::path twice = folder.write("twice.json", R"({"model": {"type": "BPE", "type": "BPE"}})");
   check_error("each key once", [&] { Tokenizer::from_tokenizer_json(twice); });
+  const std::string opened(1000000, '['), closed(1000000, ']');
+  for (const std::string& text : {opened + closed, "{\"model\": {\"type\": " + opened + closed + "}}"}) {
+    const fs::path deep = folder.write("deep.json", text);
+    check_error("at most 32 levels", [&] { Tokenizer::from_tokenizer_json(deep); });
+  }
   // Cut anywhere, it is no JSON any more.
   const std::string whole = toy_tokenizer_json().dump();
   for (std::size_t size = 0; size < whole.size(); ++size) {

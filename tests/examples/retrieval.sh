@@ -51,4 +51,8 @@ refuses "none.json': expected" retrieval --data none.json --images "$flickr/imag
 refuses 'retrieval: .*--batch.*1 not in range.*See retrieval --help' retrieval "${karpathy[@]}" --batch 1
 refuses 'retrieval without --from: expected --vocabulary.* got none' retrieval --data "$flickr/dataset_flickr8k.json" --images "$flickr/images"
 refuses "column 'file'.*" retrieval --data "$work/captions.csv" --image-column file --images "$flickr/images" --vocabulary "$shared/data/clip_bpe"
+refuses "the outputs: expected a file for each, got 'same' for two" retrieval "${karpathy[@]}" --report same --log same
+printf 'image,caption\n' >latin.csv
+for image in $(ls "$flickr/images" | head -n 12); do printf '%s,caf\xe9\n' "$image" >>latin.csv; done
+refuses 'expected at least one that can be read, got none' retrieval --data "$work/latin.csv" --images "$flickr/images" --vocabulary "$shared/data/clip_bpe" --log ../latin.jsonl
 refuses "writing 'nowhere/report.html': expected a folder" retrieval "${karpathy[@]}" --report nowhere/report.html

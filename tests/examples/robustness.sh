@@ -56,6 +56,14 @@ count_is other.jsonl '"result":' 4
 
 refuses "--methods.*expected any of 'zero-shot', 'linear probe'.*got 'WISE'" \
   robustness "${pacs[@]}" --methods WISE --results ../other.jsonl
+# Names with a comma and with spaces; results that nobody measured are left out and made again.
+sed -n '/"result":"zero-shot"/p' other.jsonl | sed 's/"shifts":\[[^]]*\]/"shifts":[]/' >edited.jsonl
+run robustness "${pacs[@]}" "${rates[@]}" --seeds 1 --methods 'zero-shot, R-Adapter, alpha 1' --results edited.jsonl
+has err.txt 'edited.jsonl, line 1: no record of results, left out'
+has out.txt '^R-Adapter, alpha 1 '
+refuses "the outputs: expected a file for each" robustness "${pacs[@]}" --results same --report same
+echo '["cat"]' >names.json
+refuses "names.json': expected no file, an empty one, or one of JSON lines" robustness "${pacs[@]}" --results "$work/names.json"
 refuses 'robustness: .*--seeds.*0 not in range' robustness "${pacs[@]}" --seeds 0
 refuses 'with --retrieval or --segmentation: expected --vocabulary' robustness "${pacs[@]}" --results ../other.jsonl "${tasks[@]}"
 refuses "option --retrieval: .*got 'none.json'" robustness "${pacs[@]}" --retrieval none.json

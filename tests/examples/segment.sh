@@ -49,5 +49,13 @@ refuses "images, .*none|looking for images in '.*': expected files" segment --im
 refuses 'segment: .*--alpha.*2 not in range.*See segment --help' segment "${adapted[@]}" --alpha 2
 refuses "segment without --from: expected --truth and --vocabulary" segment --images "$photo" --labels cat,dog
 refuses "reading the names of the labels from .*: expected different names" segment --images "$photo" --labels cat,cat --from "$saved/base"
+refuses "reading the names of the labels from 'no_such_labels.txt': expected a file, got nothing" segment --images "$photo" --labels no_such_labels.txt --from "$saved/base"
+{ printf '%1000000s' '' | tr ' ' '['; printf '%1000000s' '' | tr ' ' ']'; } >deep.json
+refuses "deep.json': expected at most 32 levels of nesting" segment --images "$photo" --labels "$work/deep.json" --from "$saved/base"
+mkdir -p same/a same/b
+cp "$photo" same/a/x.jpg
+cp "$photo" same/b/x.jpg
+refuses "the images: expected different names.*got 'x' twice" segment --images "$work/same" --labels cat,dog --from "$saved/base" --vocabulary "$shared/data/clip_bpe"
+refuses "pixels: expected sides of at most 32768" segment --images "$photo" --labels cat,dog --from "$saved/base" --vocabulary "$shared/data/clip_bpe" --short-side 100000
 refuses "a class from 0 to 1" segment --images "$photo" --labels cat,dog --truth "$coco/labels/train2017" --from "$saved/base"
 refuses "expected a short side from 48 .*got 16" segment --images "$photo" --labels cat,dog --from "$saved/base" --vocabulary "$shared/data/clip_bpe" --short-side 16

@@ -72,6 +72,16 @@ TEST_CASE("text that is no UTF-8 does not stop a run") {
   CHECK(content(path) == "{\"file\":\"caf\xef\xbf\xbd.jpg\"}\n");  // U+FFFD in its place
 }
 
+TEST_CASE("a file of something else is not added to") {
+  const radapt_test::TemporaryFolder folder;
+  const auto path = folder.path() / "file";
+  for (const std::string text : {"[\"cat\", \"dog\"]", "<!doctype html>", "{\n  \"pretty\": 1\n}"}) {
+    std::ofstream(path) << text;
+    CHECK_THROWS_WITH_AS(radapt::JsonLines{path}, doctest::Contains("a file that begins otherwise"), radapt::error);
+    CHECK(content(path) == text);
+  }
+}
+
 TEST_CASE("a log that cannot be written is one clear error") {
   const radapt_test::TemporaryFolder folder;
   CHECK_THROWS_WITH_AS(radapt::JsonLines(folder.path() / "absent" / "run.jsonl"),

@@ -44,3 +44,11 @@ TEST_CASE("a checkpoint without a tokenizer has none to copy") {
   std::ofstream(from.path() / "model.safetensors") << "weights";
   CHECK(radapt::copy_tokenizer_files(from.path() / "model.safetensors", to.path()).empty());
 }
+
+TEST_CASE("CLIP's list of merges is copied under the name that a folder is searched for") {
+  const TemporaryFolder from, to;
+  std::ofstream(from.path() / "merges of mine.txt.gz") << "list";
+  const auto copied = radapt::copy_tokenizer_files(from.path() / "merges of mine.txt.gz", to.path());
+  CHECK(copied == std::vector<std::string>{"bpe_simple_vocab_16e6.txt.gz"});
+  CHECK(content(to.path() / copied.front()) == "list");
+}

@@ -78,9 +78,10 @@ constexpr Index in_all_blocks(F&& per_block) {
 /// The training samples are what it learns; Tip-Adapter-F trains them.
 std::string rows_of_tip_adapter() {
   constexpr Index shots = 16 * classes;
-  const std::vector<float> keys(shots * Arch::embed);
+  const std::vector<float> keys(shots * Arch::embed);  // of zeros: nothing is asked
   const std::vector<std::int32_t> labels(shots);
-  const auto cache = recipe::tip_adapter<Arch>::cache<radapt::reference>(keys, labels, {}, classes);
+  const auto cache =
+      recipe::tip_adapter<Arch>::cache<radapt::reference>(keys, labels, {}, classes, {.trained_keys = true});
   CHECK(cache.keys().size() == 8'192'000);
   const std::string type = "recipe::tip_adapter<Arch>", left = "the base, a feature for each shot";
   return line("Tip-Adapter, on features", type, 0, "no", left) +

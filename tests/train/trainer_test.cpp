@@ -142,6 +142,34 @@ TEST_CASE("a resumed run gives the bits of an uninterrupted one") {
   CHECK(same_bits(whole.state().second_moment(), second.state().second_moment()));
   CHECK(same_bits(whole.average_buffer(), second.average_buffer()));
 
+  // A file that does not fit, or holds what is no number, changes nothing.
+  const auto file = radapt::safetensors::open(folder.path() / "run.safetensors");
+  const auto with = [&](const std::string& name, float value, const char* version) {
+    std::map<std::string, radapt::safetensors::Entry> entries;
+    std::map<std::string, std::vector<float>> values;
+    for (const auto& [tensor, facts] : file.tensors()) {
+      values[tensor] = file.read<float>(tensor);
+      if (tensor == name) { values[tensor].back() = value; }
+      entries[tensor] = {.dtype = radapt::safetensors::DType::F32,
+                         .shape = facts.shape,
+                         .data = std::as_bytes(std::span<const float>(values[tensor]))};
+    }
+    const auto path = folder.path() / "other.safetensors";
+    radapt::safetensors::write(path, entries,
+                               {{"radapt.checkpoint", version}, {"radapt.steps", "3"}, {"radapt.seed", "3"}});
+    return path;
+  };
+  const std::string last = "average/" + second.state().slots().back().name;
+  const auto refuses = [&](const std::filesystem::path& path, const char* message) {
+    Trainer fresh(weights, options());
+    const std::vector<float> before(fresh.state().parameter_buffer().begin(), fresh.state().parameter_buffer().end());
+    CHECK_THROWS_WITH_AS(radapt::resume(path, fresh), doctest::Contains(message), radapt::error);
+    CHECK(std::equal(before.begin(), before.end(), fresh.state().parameter_buffer().begin()));
+    CHECK(fresh.steps() == 0);
+  };
+  refuses(with(last, std::nanf(""), "1"), "expected numbers that are finite");
+  refuses(with(last, 0.0F, "2"), "expected a training checkpoint of version 1, got version 2");
+
   auto other = options();
   other.seed = 9;
   Trainer wrong(weights, other);

@@ -46,8 +46,9 @@ struct CaptionColumns {
 };
 
 /// The images of a table with one row for each caption. Rows with the same image, wherever they stand, become one image
-/// with several captions; images are in the order of their first rows. Paths are taken below `folder` unless they are
-/// absolute. Errors: no such column, an image without a name.
+/// with several captions; "a.jpg" and "./a.jpg" are the same. Images are in the order of their first rows. Paths are
+/// taken below `folder` unless they are absolute. Errors: no such column, an image without a name, one with a zero
+/// byte.
 inline std::vector<CaptionedImage> captioned_images(const CsvTable& table, const std::filesystem::path& folder,
                                                     const CaptionColumns& columns = {}) {
   const Index image = table.column(columns.image), caption = table.column(columns.caption);
@@ -61,7 +62,13 @@ inline std::vector<CaptionedImage> captioned_images(const CsvTable& table, const
             .got = "an empty field",
             .hint = {}});
     }
-    const auto [at, added] = known.try_emplace(name, images.size());
+    if (name.find('\0') != std::string::npos) {  // where the system ends a name
+      fail({.what = "reading row " + std::to_string(row + 1) + " of a table of captions",
+            .expected = "the name of an image",
+            .got = "one with a zero byte in it",
+            .hint = {}});
+    }
+    const auto [at, added] = known.try_emplace(std::filesystem::path(name).lexically_normal().string(), images.size());
     if (added) {
       images.push_back({.path = folder / name, .captions = {}, .id = static_cast<std::int64_t>(images.size())});
     }

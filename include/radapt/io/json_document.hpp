@@ -24,9 +24,10 @@ struct JsonLimits {
   int depth = 32;
 };
 
-/// Parses `bytes`; `file` names it in messages. The result is an object. Errors: too large, not JSON (which NaN and
-/// Infinity are not), numbers beyond double, not UTF-8, nested too deeply, a key twice in one object, no object.
-inline nlohmann::json parse_json(std::span<const std::byte> bytes, const std::string& file, JsonLimits limits = {}) {
+/// Parses `bytes`; `file` names it in messages. Errors: too large, not JSON (which NaN and Infinity are not), numbers
+/// beyond double, not UTF-8, nested too deeply, a key twice in one object.
+inline nlohmann::json parse_json_value(std::span<const std::byte> bytes, const std::string& file,
+                                       JsonLimits limits = {}) {
   const std::string what = "reading '" + file + "'";
   if (bytes.size() > limits.bytes) {
     fail({.what = what,
@@ -76,8 +77,14 @@ inline nlohmann::json parse_json(std::span<const std::byte> bytes, const std::st
           .got = "a larger one after the key " + quoted_name(last_key),
           .hint = {}});
   }
+  return document;
+}
+
+/// The same, which is an object. Errors: those, and no object.
+inline nlohmann::json parse_json(std::span<const std::byte> bytes, const std::string& file, JsonLimits limits = {}) {
+  nlohmann::json document = parse_json_value(bytes, file, limits);
   if (!document.is_object()) {
-    fail({.what = what,
+    fail({.what = "reading '" + file + "'",
           .expected = "a JSON object",
           .got = std::string("JSON of type ") + document.type_name(),
           .hint = {}});

@@ -16,7 +16,7 @@ namespace radapt {
 namespace detail {
 
 /// More names than this are a slip of the keyboard: {0..10000000000}.
-inline constexpr Index most_shard_names = 10'000'000;
+inline constexpr Index most_shard_names = 1'000'000;
 
 inline void too_many_shards(std::string_view pattern) {
   fail({.what = "expanding " + quoted_name(pattern),

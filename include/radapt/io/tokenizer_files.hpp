@@ -12,29 +12,36 @@
 namespace radapt {
 
 /// Names under which transformers and open_clip look for a CLIP tokenizer.
+inline constexpr const char* bpe_file_name = "bpe_simple_vocab_16e6.txt.gz";
 inline constexpr const char* tokenizer_file_names[] = {"vocab.json",        "merges.txt",
                                                        "tokenizer.json",    "tokenizer_config.json",
-                                                       "added_tokens.json", "special_tokens_map.json"};
+                                                       "added_tokens.json", "special_tokens_map.json",
+                                                       bpe_file_name};
 
 /// Copies the tokenizer's files of folder `from` into folder `to`, each atomically, and returns their names; none where
-/// `from` is a file or has none. Without vocab.json and merges.txt, or tokenizer.json, transformers makes an empty
-/// tokenizer and does not say so. Errors: a file cannot be read or written.
+/// it has none. A `from` that is CLIP's list of merges (.txt or .txt.gz) gets the name under which it is looked for;
+/// any other file has none. Without vocab.json and merges.txt, or tokenizer.json, transformers makes an empty tokenizer
+/// and does not say so. Errors: a file cannot be read or written.
 inline std::vector<std::string> copy_tokenizer_files(const std::filesystem::path& from,
                                                      const std::filesystem::path& to) {
   std::vector<std::string> copied;
+  std::error_code ignored;
+  const std::string name_of_from = from.filename().string();
+  const bool is_file = std::filesystem::is_regular_file(from, ignored);
+  if (is_file && !name_of_from.ends_with(".txt") && !name_of_from.ends_with(".txt.gz")) { return copied; }
   for (const char* name : tokenizer_file_names) {
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(from / name, ignored)) { continue; }
-    std::ifstream file(from / name, std::ios::binary);
+    const std::filesystem::path source = is_file ? from : from / name;
+    if (!std::filesystem::is_regular_file(source, ignored) || (is_file && name != bpe_file_name)) { continue; }
+    std::ifstream file(source, std::ios::binary);
     const std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (!file.good() && !file.eof()) {
-      fail({.what = "reading '" + (from / name).string() + "'",
+      fail({.what = "reading '" + source.string() + "'",
             .expected = "a readable file",
             .got = "an error after " + std::to_string(content.size()) + " bytes",
             .hint = ""});
     }
     std::filesystem::create_directories(to);
-    if (!std::filesystem::equivalent(from, to, ignored)) { write_text_atomically(to / name, content); }
+    if (!std::filesystem::equivalent(source, to / name, ignored)) { write_text_atomically(to / name, content); }
     copied.emplace_back(name);
   }
   return copied;

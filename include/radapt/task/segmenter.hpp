@@ -80,9 +80,26 @@ class Segmenter {
   Image fitted(Image rgb) const {
     const Index shorter = std::min(rgb.width, rgb.height);
     const Index wanted = options_.short_side != 0 ? options_.short_side : std::max(shorter, size);
-    if (shorter == wanted) { return rgb; }
+    if (shorter == wanted) {
+      check_size(rgb.width, rgb.height);
+      return rgb;
+    }
     const auto scaled = [&](Index side) { return std::max((side * wanted + shorter / 2) / shorter, wanted); };
-    return resize(rgb, scaled(rgb.width), scaled(rgb.height), Interpolation::bicubic);
+    const Index width = scaled(rgb.width), height = scaled(rgb.height);
+    check_size(width, height);
+    return resize(rgb, width, height, Interpolation::bicubic);
+  }
+  /// Scores of all classes are kept for every pixel of the resized image.
+  void check_size(Index width, Index height) const {
+    constexpr Index most_side = 32768, most_bytes = Index{1} << 32;
+    if (width <= most_side && height <= most_side && width * height * classes() * sizeof(float) <= most_bytes) {
+      return;
+    }
+    fail({.what = "labelling an image of " + std::to_string(width) + " x " + std::to_string(height) + " pixels",
+          .expected = "sides of at most " + std::to_string(most_side) + ", and at most 4 GiB of scores of its " +
+                      std::to_string(classes()) + " classes",
+          .got = "more",
+          .hint = "Take a smaller short side, or cut what is long and narrow"});
   }
   /// Cosines (classes, size, size) of one window.
   std::vector<float> window_scores(const Image& rgb) {

@@ -1,9 +1,12 @@
 #pragma once
 /// Saving a training run and going on from it, bit for bit.
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "radapt/io/safetensors.hpp"
 #include "radapt/io/safetensors_write.hpp"
@@ -61,20 +64,27 @@ void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& 
 }
 
 /// Continues from a checkpoint: the following steps give the bits that the uninterrupted run would have given. The
-/// trainer must have been made from the same base weights with the same options; the seed and every tensor are checked,
-/// and nothing is changed unless all of them fit.
+/// trainer must have been made from the same base weights with the same options, which is not checked; the seed, the
+/// version and every tensor are, and nothing is changed unless all of them fit and hold finite numbers.
 template <class R, class Backend, class T>
 void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) {
   const safetensors::File file = safetensors::open(path);
   const std::string what = "resuming from '" + path.string() + "'";
   const std::string* steps = file.metadata().find("radapt.steps");
   const std::string* seed = file.metadata().find("radapt.seed");
+  const std::string* version = file.metadata().find("radapt.checkpoint");
   if (steps == nullptr || seed == nullptr || steps->find_first_not_of("0123456789") != std::string::npos ||
       steps->empty() || steps->size() > 18) {
     fail({.what = what,
           .expected = "a training checkpoint",
           .got = "a file without its number of steps",
           .hint = "Weights for inference are loaded, not resumed"});
+  }
+  if (version == nullptr || *version != "1") {
+    fail({.what = what,
+          .expected = "a training checkpoint of version 1",
+          .got = version == nullptr ? "a file without a version" : "version " + *version,
+          .hint = "Was it written by another version of radapt?"});
   }
   if (*seed != std::to_string(trainer.options().seed)) {
     fail({.what = what,
@@ -93,23 +103,49 @@ void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) 
       }
     }
   });
-  detail::each_training_buffer(trainer, [&](const std::string& prefix, Buffer<T>& buffer) {
+  const auto check_finite = [&](const std::string& name, const auto& values) {
+    if (!std::all_of(values.begin(), values.end(), [](auto x) { return std::isfinite(x); })) {
+      fail({.what = what + ": tensor '" + name + "'",
+            .expected = "numbers that are finite",
+            .got = "others",
+            .hint = "The file is damaged, or another program has written it"});
+    }
+  };
+  std::vector<std::vector<double>> products;
+  if constexpr (Trainer<R, Backend, T>::has_products) {
+    if (trainer.products().has_value()) {
+      for (auto& [name, product] : trainer.products()->products()) {
+        products.push_back(file.read<double>("product/" + name));
+        if (products.back().size() != product.size()) {
+          fail({.what = what + ": tensor 'product/" + name + "'",
+                .expected = std::to_string(product.size()) + " elements",
+                .got = std::to_string(products.back().size()),
+                .hint = ""});
+        }
+        check_finite("product/" + name, products.back());
+      }
+    }
+  }
+  std::vector<std::vector<T>> buffers;  // everything, before anything is changed
+  detail::each_training_buffer(trainer, [&](const std::string& prefix, const Buffer<T>&) {
     for (const auto& slot : trainer.state().slots()) {
-      const std::vector<T> values = file.read<T>(prefix + slot.name);
-      std::copy(values.begin(), values.end(), buffer.data() + slot.offset);
+      buffers.push_back(file.read<T>(prefix + slot.name));
+      check_finite(prefix + slot.name, buffers.back());
+    }
+  });
+  Index read = 0;
+  detail::each_training_buffer(trainer, [&](const std::string&, Buffer<T>& buffer) {
+    for (const auto& slot : trainer.state().slots()) {
+      std::copy(buffers[read].begin(), buffers[read].end(), buffer.data() + slot.offset);
+      ++read;
     }
   });
   if constexpr (Trainer<R, Backend, T>::has_products) {
     if (trainer.products().has_value()) {
+      read = 0;
       for (auto& [name, product] : trainer.products()->products()) {
-        const auto values = file.read<double>("product/" + name);
-        if (values.size() != product.size()) {
-          fail({.what = what + ": tensor 'product/" + name + "'",
-                .expected = std::to_string(product.size()) + " elements",
-                .got = std::to_string(values.size()),
-                .hint = ""});
-        }
-        std::copy(values.begin(), values.end(), product.data());
+        std::copy(products[read].begin(), products[read].end(), product.data());
+        ++read;
       }
     }
   }

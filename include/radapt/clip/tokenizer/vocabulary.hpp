@@ -20,6 +20,7 @@
 #include "radapt/clip/tokenizer/unicode_text.hpp"
 #include "radapt/core/error.hpp"
 #include "radapt/io/file.hpp"
+#include "radapt/io/quoted_name.hpp"
 
 namespace radapt {
 
@@ -114,9 +115,8 @@ inline std::pair<std::string, std::string> parse_merge(std::string_view line, co
   const bool two_parts = space != std::string_view::npos && space > 0 && space + 1 < line.size() &&
                          line.find(' ', space + 1) == std::string_view::npos;
   if (!two_parts) {
-    fail({.what = where,
-          .expected = "two symbols with one space between them",
-          .got = "'" + replace_malformed_utf8(line.substr(0, 80)) + "'"});
+    fail(
+        {.what = where, .expected = "two symbols with one space between them", .got = quoted_name(line.substr(0, 80))});
   }
   decode_utf8(line, where);
   return {std::string(line.substr(0, space)), std::string(line.substr(space + 1))};
@@ -138,7 +138,7 @@ inline Merges parse_merges(std::string_view text, const std::string& what, std::
       if (needs_version) {
         fail({.what = where,
               .expected = "a line with '#version' in it",
-              .got = "'" + replace_malformed_utf8(line.substr(0, 80)) + "'",
+              .got = quoted_name(line.substr(0, 80)),
               .hint = "This is not CLIP's list of merges."});
       }
     }
@@ -174,10 +174,17 @@ inline Vocabulary clip_vocabulary(Merges merges, const std::array<std::string_vi
   return vocabulary;
 }
 
-/// JSON from `text`; an object that has a key twice is an error, since one of the values would be lost.
+/// JSON from `text`. Errors: a key twice in an object, since one of the values would be lost; more than 32 levels,
+/// since what follows walks over values by calling itself.
 inline nlohmann::json parse_json(const std::string& text, const std::string& what) {
   std::vector<std::unordered_set<std::string>> keys;
-  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+  constexpr int most_levels = 32;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+    const bool begins =
+        event == nlohmann::json::parse_event_t::object_start || event == nlohmann::json::parse_event_t::array_start;
+    if (begins && depth >= most_levels) {
+      fail({.what = what, .expected = "at most " + std::to_string(most_levels) + " levels of nesting", .got = "more"});
+    }
     if (event == nlohmann::json::parse_event_t::object_start) { keys.emplace_back(); }
     if (event == nlohmann::json::parse_event_t::object_end) { keys.pop_back(); }
     if (event == nlohmann::json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second) {
