@@ -55,44 +55,26 @@ class CopyBesideLaunches {
 };
 void DeleteCopy::operator()(CopyBesideLaunches* copy) const { delete copy; }
 
-inline constexpr MemorySource cleared_device_memory{.take =
-                                                        [](Index bytes) {
-                                                          void* const memory =
-                                                              runtime::take_cleared_device_memory(padded(bytes));
-                                                          VisibleMemory::all().add(memory, padded(bytes));
-                                                          return memory;
-                                                        },
-                                                    .give_back =
-                                                        [](void* memory) noexcept {
-                                                          if (memory == nullptr) { return; }
-                                                          VisibleMemory::all().remove(memory);
-                                                          runtime::give_back_cleared_device_memory(memory);
-                                                        }};
-inline constexpr MemorySource shared_memory{.take =
-                                                [](Index bytes) {
-                                                  void* const memory = runtime::take_shared_memory(padded(bytes));
-                                                  VisibleMemory::all().add(memory, padded(bytes));
-                                                  return memory;
-                                                },
-                                            .give_back =
-                                                [](void* memory) noexcept {
-                                                  if (memory == nullptr) { return; }
-                                                  VisibleMemory::all().remove(memory);
-                                                  runtime::give_back_shared_memory(memory);
-                                                }};
-inline constexpr MemorySource input_memory{.take =
-                                               [](Index bytes) {
-                                                 void* const memory = runtime::take_host_memory(padded(bytes));
-                                                 VisibleMemory::all().add(memory, padded(bytes),
-                                                                          VisibleMemory::Place::host);
-                                                 return memory;
-                                               },
-                                           .give_back =
-                                               [](void* memory) noexcept {
-                                                 if (memory == nullptr) { return; }
-                                                 VisibleMemory::all().remove(memory);
-                                                 runtime::give_back_host_memory(memory);
-                                               }};
+/// Memory of the runtime that kernels can follow.
+template <void* (*Take)(Index), void (*GiveBack)(void*), VisibleMemory::Place Where = VisibleMemory::Place::device>
+inline constexpr MemorySource visible_memory{.take =
+                                                 [](Index bytes) {
+                                                   void* const memory = Take(padded(bytes));
+                                                   VisibleMemory::all().add(memory, padded(bytes), Where);
+                                                   return memory;
+                                                 },
+                                             .give_back =
+                                                 [](void* memory) noexcept {
+                                                   if (memory == nullptr) { return; }
+                                                   VisibleMemory::all().remove(memory);
+                                                   GiveBack(memory);
+                                                 }};
+inline constexpr const MemorySource& device_memory =
+    visible_memory<runtime::take_cleared_device_memory, runtime::give_back_cleared_device_memory>;
+inline constexpr const MemorySource& shared_memory =
+    visible_memory<runtime::take_shared_memory, runtime::give_back_shared_memory>;
+inline constexpr const MemorySource& input_memory =
+    visible_memory<runtime::take_host_memory, runtime::give_back_host_memory, VisibleMemory::Place::host>;
 }  // namespace detail::gpu
 
 cuda::cuda(CudaProducts products, CudaSteps steps) : device_(new detail::gpu::Device(products, steps)) {
@@ -119,7 +101,7 @@ void cuda_bf16::promise_constant(const float* begin, Index elements) {
   device().rounded_weights().promise_constant(begin, elements);
 }
 const MemorySource& cuda::memory() { return detail::gpu::shared_memory; }
-const MemorySource& cuda::device_memory() { return detail::gpu::cleared_device_memory; }
+const MemorySource& cuda::device_memory() { return detail::gpu::device_memory; }
 const MemorySource& cuda::input_memory() { return detail::gpu::input_memory; }
 Index cuda::memory_taken() { return detail::gpu::VisibleMemory::all().bytes(); }
 
