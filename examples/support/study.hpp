@@ -58,6 +58,8 @@ class TrainingBatches {
         places_(Pixels::alive),
         pixels_(context, options.batch * Clip::PixelRow::width, options.steps,
                 [this](std::uint64_t step, std::span<float> room) { fill(step, room); }) {}
+  TrainingBatches(const TrainingBatches&) = delete;
+  TrainingBatches& operator=(const TrainingBatches&) = delete;
 
   StudyBatch next() {
     const std::span<const float> pixels = pixels_.next();

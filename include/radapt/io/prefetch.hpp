@@ -39,6 +39,8 @@ class Prefetch {
   /// `context` and what `fill` refers to must outlive this.
   Prefetch(Context<Backend>& context, Index elements, std::uint64_t count, Fill fill)
       : elements_(elements), count_(count), fill_(std::move(fill)), places_(made(context, elements)) {}
+  Prefetch(const Prefetch&) = delete;  // the thread knows where this is
+  Prefetch& operator=(const Prefetch&) = delete;
 
   /// The next input, for what is launched from now on and before the next call. Errors: those of `fill`, after which
   /// there is no next input; more than `count` were asked for.
