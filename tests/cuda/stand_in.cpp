@@ -160,6 +160,7 @@ TEST_CASE("cuda: what features are made with lies on the GPU: a call copies what
   CHECK(copies([&] { of(weights.tree(), pixels, labels, relevance); }) == 2);
 
   // The features, and twice what they are when they have length 1.
-  radapt::task::TipAdapter<radapt::cuda> tip(head, std::vector<std::int32_t>{0, 1, 2}, head, classes, embed);
+  radapt::task::TipAdapter<radapt::cuda> tip(radapt::task::cache_keys(head, 1, embed),
+                                             std::vector<std::int32_t>{0, 1, 2}, head, classes, embed);
   CHECK(copies([&] { tip.logits(std::span(features).first(images * embed)); }) == 3);
 }

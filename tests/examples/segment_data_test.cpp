@@ -73,11 +73,16 @@ TEST_CASE("names of labels come from a list, a text file or JSON") {
   CHECK(read_labels({(folder.path() / "names.txt").string()}) == expected);
   std::ofstream(folder.path() / "names.json") << R"(["traffic light", "dog"])";
   CHECK(read_labels({(folder.path() / "names.json").string()}) == expected);
-  for (const char* wrong : {"{\"a\": 1}", "[1, 2]", "[\"a\", \"a\"]", "[", ""}) {
+  const auto says = [&](const char* wrong, const char* message) {
+    CAPTURE(wrong);
     std::ofstream(folder.path() / "wrong.json") << wrong;
     const std::string said = radapt_test::error_of([&] { read_labels({(folder.path() / "wrong.json").string()}); });
-    CHECK(said.find("expected different names, none of them empty") != std::string::npos);
+    CHECK(said.find(message) != std::string::npos);
+  };
+  for (const char* wrong : {"{\"a\": 1}", "[1, 2]", "[\"a\", \"a\"]"}) {
+    says(wrong, "expected different names, none of them empty");
   }
+  for (const char* wrong : {"[", ""}) { says(wrong, "expected valid JSON"); }
 }
 
 TEST_CASE("pairs of objects hold every class at most once") {

@@ -72,7 +72,7 @@ void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) 
   const std::string what = "resuming from '" + path.string() + "'";
   const std::string* steps = file.metadata().find("radapt.steps");
   const std::string* seed = file.metadata().find("radapt.seed");
-  const std::string* version = file.metadata().find("radapt.checkpoint");
+  const std::string* format = file.metadata().find("radapt.checkpoint");
   if (steps == nullptr || seed == nullptr || steps->find_first_not_of("0123456789") != std::string::npos ||
       steps->empty() || steps->size() > 18) {
     fail({.what = what,
@@ -80,10 +80,10 @@ void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) 
           .got = "a file without its number of steps",
           .hint = "Weights for inference are loaded, not resumed"});
   }
-  if (version == nullptr || *version != "1") {
+  if (format == nullptr || *format != "1") {
     fail({.what = what,
           .expected = "a training checkpoint of version 1",
-          .got = version == nullptr ? "a file without a version" : "version " + *version,
+          .got = format == nullptr ? "a file without a version" : "version " + *format,
           .hint = "Was it written by another version of radapt?"});
   }
   if (*seed != std::to_string(trainer.options().seed)) {
