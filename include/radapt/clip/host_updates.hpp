@@ -30,6 +30,7 @@ struct HostRows {
     return {bias.data + part * rows, rows, 1};
   }
 };
+/// The weights that a host holds: one, or three.
 inline std::vector<HostRows> rows_of(const std::string& host) {
   if (!host.ends_with("in_proj_")) { return {{host, host}}; }
   return {{host + "q", host, 0, 3}, {host + "k", host, 1, 3}, {host + "v", host, 2, 3}};
@@ -65,7 +66,7 @@ HostUpdate layer_update(double alpha, const FoldableLayer<T>& layer, const Eigen
   return update;
 }
 
-/// A matrix of the same algebra for any kind of update.
+/// The update as one matrix (out, in).
 template <class S = double>
 EigenMatrix dense_update(const HostUpdate& update) {
   return update.is_factored() ? dense<S>(update.factors) : update.matrix;
@@ -75,25 +76,19 @@ EigenMatrix dense_update(const HostUpdate& update) {
 template <class T>
 HostUpdate host_update(double alpha, const std::vector<FoldableLayer<T>>& layers, Matrix<const T> weight,
                        Matrix<const T> bias) {
-  EigenMatrix W = eigen_matrix(weight), b = eigen_matrix(Matrix<const T>(bias.data, bias.size(), 1));
-  HostUpdate all;
-  for (const FoldableLayer<T>& layer : layers) {
-    HostUpdate update = layer_update(alpha, layer, W, b);
-    if (&layer == &layers.front()) {
-      all = std::move(update);
-      if (layers.size() == 1) { break; }
-    } else if (all.is_factored() && update.is_factored()) {
+  const EigenMatrix W = eigen_matrix(weight), b = eigen_matrix(Matrix<const T>(bias.data, bias.size(), 1));
+  HostUpdate all = layer_update(alpha, layers[0], W, b);
+  for (Index i = 1; i < layers.size(); ++i) {
+    HostUpdate update = layer_update<T>(alpha, layers[i], W + dense_update(all), b + all.bias);
+    if (all.is_factored() && update.is_factored()) {
       LowRankUpdate both{.B = EigenMatrix(W.rows(), all.factors.B.cols() + update.factors.B.cols()),
                          .A = EigenMatrix(all.factors.A.rows() + update.factors.A.rows(), W.cols())};
       both.B << all.factors.B, update.factors.B;
       both.A << all.factors.A, update.factors.A;
-      all.factors = std::move(both);
-      all.bias += update.bias;
+      all = {.factors = std::move(both), .bias = all.bias + update.bias};
     } else {
       all = {.matrix = dense_update(all) + dense_update(update), .bias = all.bias + update.bias};
     }
-    W = eigen_matrix(weight) + dense_update(all);
-    b = eigen_matrix(Matrix<const T>(bias.data, bias.size(), 1)) + all.bias;
   }
   return all;
 }

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "radapt/core/error.hpp"
@@ -31,7 +32,9 @@ inline std::vector<std::string> copy_tokenizer_files(const std::filesystem::path
   if (is_file && !name_of_from.ends_with(".txt") && !name_of_from.ends_with(".txt.gz")) { return copied; }
   for (const char* name : tokenizer_file_names) {
     const std::filesystem::path source = is_file ? from : from / name;
-    if (!std::filesystem::is_regular_file(source, ignored) || (is_file && name != bpe_file_name)) { continue; }
+    if (!std::filesystem::is_regular_file(source, ignored) || (is_file && std::string_view(name) != bpe_file_name)) {
+      continue;
+    }
     std::ifstream file(source, std::ios::binary);
     const std::string content{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     if (!file.good() && !file.eof()) {

@@ -1,9 +1,9 @@
 #pragma once
 /// oneDNN backend's kernel of op/frobenius.hpp: two passes.
-#include <algorithm>
 #include <cmath>
 
 #include "radapt/backend/onednn/loops.hpp"
+#include "radapt/backend/onednn/update.hpp"
 #include "radapt/op/frobenius.hpp"
 
 namespace radapt {
@@ -12,13 +12,8 @@ inline void launch(onednn& device, const op::frobenius_penalty<float>& o) {
   using namespace detail::cpu;
   float* const x = o.x.data;
   const Index size = o.x.size();
-  const double squares = ordered_sum(device, block_count(size, block_elements), block_elements, [&](Index i) {
-    const Index begin = i * block_elements, end = std::min(begin + block_elements, size);
-    double sum = 0;
-    RADAPT_VECTOR_SUM(sum)
-    for (Index j = begin; j < end; ++j) { sum += static_cast<double>(x[j]) * static_cast<double>(x[j]); }
-    return sum;
-  });
+  double squares = 0;
+  launch(device, op::sum_of_squares<float>{.x = {x, size}, .result = &squares});
   const double norm = std::sqrt(squares);
   *o.loss += o.strength * norm;
   if (!(norm > 0)) { return; }
