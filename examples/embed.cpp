@@ -135,7 +135,7 @@ struct Job {
                       .got = file ? "a folder" : "no file that can be read",
                       .hint = ""});
       }
-      const auto tokenizer = example::tokenizer_of(model, vocabulary);
+      const auto tokenizer = example::tokenizer_of<typename Model::arch>(model, vocabulary);
       std::size_t number = 0;
       for (std::string line; std::getline(file, line);) {
         ++number;
@@ -219,7 +219,11 @@ int main(int argc, char** argv) try {
       ->check(example::not_below_zero())
       ->needs(verify);
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
-  example::check_output_file(job.out);
+  std::vector<std::filesystem::path> inputs(job.images.begin(), job.images.end());
+  for (const std::string& text : {job.texts, job.pixels, job.ids, job.verify}) {
+    inputs.emplace_back(text.substr(0, text.rfind(':')));
+  }
+  example::check_output_files({job.out}, inputs);
   example::with_architecture(example::RunArchitectures{}, job.model, job, example::add_an_architecture);
   return 0;
 } catch (const std::exception& e) {

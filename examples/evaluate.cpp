@@ -224,7 +224,7 @@ struct Job {
   }
   template <class Model>
   std::vector<float> head_of(auto& session, const std::vector<std::string>& names) const {
-    const auto tokenizer = example::tokenizer_of(model, vocabulary);
+    const auto tokenizer = example::tokenizer_of<typename Model::arch>(model, vocabulary);
     auto prompts = radapt::Captions::of<Model>();
     for (const std::string& name : names) {
       for (const std::string& text : templates) {

@@ -50,12 +50,14 @@ int main(int argc, char** argv) try {
                     .got = "'" + pair + "'",
                     .hint = "As in ice_cream=icecream"});
     }
-    s.files.same[pair.substr(0, sign)] = pair.substr(sign + 1);
+    if (!s.files.same.emplace(pair.substr(0, sign), pair.substr(sign + 1)).second) {
+      radapt::fail({.what = "option --same",
+                    .expected = "each class once",
+                    .got = "'" + pair.substr(0, sign) + "' twice",
+                    .hint = "A class has one name among the texts"});
+    }
   }
-  example::check_output_file(s.results);
-  example::check_output_file(s.report);
-  example::check_output_file(s.figure);
-  example::check_outputs_differ({s.results, s.report, s.figure});
+  example::check_output_files({s.results, s.report, s.figure});
 
   const example::FeatureData data = example::read_feature_data(s.files);
   switch (data.train.width) {

@@ -36,11 +36,9 @@ int main(int argc, char** argv) try {
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.flyp = !no_flyp;
   s.command = example::command_of("fine_tune", argc, argv);
-  example::check_output_file(s.report);
-  example::check_output_file(s.log);
-  example::check_output_file(s.figure);
-  example::check_outputs_differ({s.report, s.log, s.figure});
+  example::check_output_files({s.report, s.log, s.figure}, {s.vocabulary});
   example::check_output_folder(s.save);
+  example::check_output_folder(s.checkpoints);
   if (!s.save.empty() && s.from.empty()) { example::check_checkpoint_folder(s.save / "base"); }
 
   example::on_device(s.device, [&]<class Backend>() {

@@ -56,10 +56,7 @@ int main(int argc, char** argv) try {
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.command = example::command_of("retrieval", argc, argv);
   s.captions.pretraining_share = pretraining_share.value_or(s.from.empty() ? 0.5 : 0.0);
-  example::check_output_file(s.report);
-  example::check_output_file(s.log);
-  example::check_output_file(s.figure);
-  example::check_outputs_differ({s.report, s.log, s.figure});
+  example::check_output_files({s.report, s.log, s.figure}, {s.captions.file, s.vocabulary});
   example::check_output_folder(s.save);
   if (!s.save.empty() && s.from.empty()) { example::check_checkpoint_folder(s.save / "base"); }
   if (s.from.empty() && s.vocabulary.empty()) {

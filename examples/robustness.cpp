@@ -41,10 +41,8 @@ int main(int argc, char** argv) try {
   app.add_option("--task-limit", s.tasks.limit, "Use at most this many images of each of these tasks; 0: all");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.study.command = example::command_of("robustness", argc, argv);
-  example::check_output_file(s.study.report);
-  example::check_output_file(s.study.figure);
-  example::check_output_file(s.results);
-  example::check_outputs_differ({s.results, s.study.report, s.study.figure});
+  example::check_output_files({s.results, s.study.report, s.study.figure}, {s.study.vocabulary, s.tasks.retrieval});
+  example::check_output_folder(s.study.checkpoints);
   example::check_task_pictures(s.tasks);
   if (s.tasks.any() && s.study.from.empty() && s.study.vocabulary.empty()) {
     radapt::fail({.what = "robustness with --retrieval or --segmentation",

@@ -49,7 +49,9 @@ int main(int argc, char** argv) try {
   app.add_option("--report", s.report, "Where the report goes");
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.command = example::command_of("segment", argc, argv);
-  example::check_output_file(s.report);
+  std::vector<std::filesystem::path> inputs(s.images.begin(), s.images.end());
+  inputs.insert(inputs.end(), s.labels.begin(), s.labels.end());
+  example::check_output_files({s.report}, inputs);
   example::check_output_folder(s.overlays);
   example::check_output_folder(s.save);
   if (s.from.empty() && (s.truth.empty() || s.vocabulary.empty() || !s.adapter.empty())) {

@@ -28,9 +28,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::Range(0.01, 1.0));
   if (const auto code = example::parse(app, argc, argv)) { return *code; }
   s.study.command = example::command_of("transfer", argc, argv);
-  example::check_output_file(s.study.report);
-  example::check_output_file(s.study.figure);
-  example::check_outputs_differ({s.study.report, s.study.figure});
+  example::check_output_files({s.study.report, s.study.figure}, {s.study.vocabulary});
   if (s.study.from.empty() != s.to.empty()) {
     radapt::fail({.what = "options --from and --to",
                   .expected = "both, or neither",

@@ -21,7 +21,7 @@ struct Job {
   template <class Arch>
   void operator()() const {
     using Model = radapt::Clip<Arch>;
-    const auto tokenizer = example::tokenizer_of(model, vocabulary);
+    const auto tokenizer = example::tokenizer_of<Arch>(model, vocabulary);
     const auto prepare = example::preprocessing_of(model, Arch::image);
     radapt::Session<Model, radapt::onednn> session(radapt::load_mapped<Model>(model), {.images = 1});
 

@@ -9,14 +9,25 @@
 
 #include <fmt/format.h>
 
+#include "compiled_architectures.hpp"
 #include "radapt/io/adapter_file.hpp"
 #include "support/retrieval_report.hpp"
 #include "support/segment_job.hpp"
-#include "compiled_architectures.hpp"
 
 namespace example {
 
 namespace {
+
+CaptionParts captions_of(const TaskPictureData& data) {
+  const std::filesystem::path images =
+      data.retrieval_images.empty() ? data.retrieval.parent_path() / "images" : data.retrieval_images;
+  return read_captions({.file = data.retrieval, .images = images, .pretraining_share = 0, .limit = data.limit});
+}
+std::vector<OutlinedImage> outlines_of(const TaskPictureData& data) {
+  std::vector<OutlinedImage> images = read_yolo_folder(data.segmentation, read_labels(data.segmentation_labels).size());
+  if (data.limit > 0 && images.size() > data.limit) { images.resize(data.limit); }
+  return images;
+}
 
 /// The model as it is and, where there are adapters, with them merged.
 template <class Arch>
@@ -36,11 +47,8 @@ std::vector<std::pair<std::string, radapt::Weights<radapt::Clip<Arch>>>> weights
 template <class Arch>
 void retrieval_pictures(Report& report, const TaskPictureData& data, const TaskPictureModels& models,
                         const radapt::Preprocess& rules) {
-  const std::filesystem::path images =
-      data.retrieval_images.empty() ? data.retrieval.parent_path() / "images" : data.retrieval_images;
-  const CaptionParts parts =
-      read_captions({.file = data.retrieval, .images = images, .pretraining_share = 0, .limit = data.limit});
-  const auto tokenizer = tokenizer_of(models.checkpoint, models.vocabulary);
+  const CaptionParts parts = captions_of(data);
+  const auto tokenizer = tokenizer_of<Arch>(models.checkpoint, models.vocabulary);
   radapt::Progress progress("reading images", parts.test.size());
   const CaptionedSet test = decode_captioned(
       "of retrieval", parts.test, 5, rules,
@@ -73,8 +81,7 @@ template <class Arch>
 void segmentation_pictures(Report& report, const TaskPictureData& data, const TaskPictureModels& models,
                            const radapt::Preprocess& rules) {
   const std::vector<std::string> labels = read_labels(data.segmentation_labels);
-  std::vector<OutlinedImage> images = read_yolo_folder(data.segmentation, labels.size());
-  if (data.limit > 0 && images.size() > data.limit) { images.resize(data.limit); }
+  const std::vector<OutlinedImage> images = outlines_of(data);
   SegmentSettings settings;
   settings.from = models.checkpoint;
   settings.vocabulary = models.vocabulary;
@@ -94,6 +101,7 @@ void segmentation_pictures(Report& report, const TaskPictureData& data, const Ta
   report.heading("Segmentation: the same models on " + data.segmentation.filename().string());
   report.table(table);
   report.paragraph(segment_note);
+  if (outcome.skipped > 0) { report.paragraph(fmt::format("{} images could not be read.", outcome.skipped)); }
   for (const auto& [picture, said] : outcome.pictures) { report.picture(picture, said); }
 }
 
@@ -120,6 +128,7 @@ void check_task_pictures(const TaskPictureData& data) {
   if (!data.retrieval_images.empty()) {
     require(std::filesystem::is_directory(data.retrieval_images), "--retrieval-images", data.retrieval_images);
   }
+  if (!data.retrieval.empty()) { captions_of(data); }
   if (data.segmentation.empty()) { return; }
   require(std::filesystem::is_directory(data.segmentation / "images"), "--segmentation", data.segmentation / "images");
   require(std::filesystem::is_directory(data.segmentation / "labels"), "--segmentation", data.segmentation / "labels");
@@ -129,7 +138,7 @@ void check_task_pictures(const TaskPictureData& data) {
                   .got = "none",
                   .hint = "Give names separated by commas, a .json list, or a text file with one per line"});
   }
-  read_labels(data.segmentation_labels);
+  outlines_of(data);
 }
 
 void write_task_pictures(Report& report, const TaskPictureData& data, const TaskPictureModels& models) {

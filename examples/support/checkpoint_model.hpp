@@ -1,5 +1,6 @@
 #pragma once
 /// Programs that take a checkpoint folder: its architecture, its preprocessing and its tokenizer.
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -52,20 +53,31 @@ inline std::string words_of(const radapt::error& e) {
   return std::string(words.starts_with(sender) ? words.substr(sender.size()) : words);
 }
 
-/// The tokenizer in `vocabulary` when given, else the one beside the weights. Error: none is there.
-inline radapt::Tokenizer tokenizer_of(const std::filesystem::path& folder, const std::string& vocabulary) {
-  if (!vocabulary.empty() && !std::filesystem::is_directory(vocabulary)) {
-    return radapt::Tokenizer::from_bpe_file(vocabulary);
+/// The tokenizer in `vocabulary` when given, else the one beside the weights, for a model of architecture Arch. Errors:
+/// none is there, it has more tokens than the model.
+template <class Arch>
+radapt::Tokenizer tokenizer_of(const std::filesystem::path& folder, const std::string& vocabulary) {
+  const std::filesystem::path from = vocabulary.empty() ? folder : std::filesystem::path(vocabulary);
+  const auto open = [&] {
+    if (!vocabulary.empty() && !std::filesystem::is_directory(from)) { return radapt::Tokenizer::from_bpe_file(from); }
+    try {
+      return radapt::Tokenizer::from_folder(from);
+    } catch (const radapt::error& e) {
+      if (!vocabulary.empty()) { throw; }
+      radapt::fail({.what = "the tokenizer beside the weights",
+                    .expected = "one that can be read",
+                    .got = "an error: " + words_of(e),
+                    .hint = "--vocabulary names another: a folder, or CLIP's BPE file"});
+    }
+  };
+  radapt::Tokenizer tokenizer = open();
+  if (tokenizer.vocabulary_size() > static_cast<std::int64_t>(Arch::vocabulary)) {
+    radapt::fail({.what = "the tokenizer in '" + from.string() + "'",
+                  .expected = "at most " + std::to_string(Arch::vocabulary) + " tokens, which the model has",
+                  .got = std::to_string(tokenizer.vocabulary_size()),
+                  .hint = "Use the tokenizer that the model was trained with"});
   }
-  try {
-    return radapt::Tokenizer::from_folder(vocabulary.empty() ? folder : std::filesystem::path(vocabulary));
-  } catch (const radapt::error& e) {
-    if (!vocabulary.empty()) { throw; }
-    radapt::fail({.what = "the tokenizer beside the weights",
-                  .expected = "one that can be read",
-                  .got = "an error: " + words_of(e),
-                  .hint = "--vocabulary names another: a folder, or CLIP's BPE file"});
-  }
+  return tokenizer;
 }
 
 }  // namespace example

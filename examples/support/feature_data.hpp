@@ -87,14 +87,20 @@ inline void check_rows(const std::filesystem::path& file, const std::vector<floa
   }
 }
 
-/// Reads `part` of a data set. Errors: as load_npy, features without a direction, and labels that are not one for each
-/// row or not below `classes`.
+/// Reads `part` of a data set. Errors: as load_npy, no features, some without a direction, and labels that are not one
+/// for each row or not below `classes`.
 inline FeatureSet read_features(const FeatureFiles& files, const std::string& part, Index classes) {
   const std::filesystem::path features_file = files.folder / (files.set + "_" + part + "_features.npy");
   const std::filesystem::path labels_file = files.folder / (files.set + "_" + part + "_labels.npy");
   const auto features = radapt::load_npy(features_file);
   const auto labels = radapt::load_npy_labels(labels_file);
   FeatureSet set{.width = features.shape()[1], .features = {features.begin(), features.end()}};
+  if (features.shape()[0] == 0) {
+    radapt::fail({.what = "reading '" + features_file.string() + "'",
+                  .expected = "at least one row of features",
+                  .got = "none",
+                  .hint = "Were they written whole?"});
+  }
   check_rows(features_file, set.features, set.width);
   for (const std::int64_t label : labels) {
     const bool known = label >= 0 && static_cast<Index>(label) < classes;

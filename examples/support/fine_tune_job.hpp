@@ -18,6 +18,7 @@
 #include "domains.hpp"
 #include "fine_tune_report.hpp"
 #include "study.hpp"
+#include "study_key.hpp"
 
 namespace example {
 
@@ -156,10 +157,11 @@ void fine_tune(const FineTuneSettings& settings) {
   const radapt::Preprocess rules =
       pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(settings.from, Arch::image);
 
-  // The tokenizer before the images: what is quick to fail comes first.
+  // What is quick to fail comes first.
+  RunFiles runs(settings.checkpoints, settings.checkpoint_every, run_key(settings));
   Encode encode;
   if (!pretrains || !settings.vocabulary.empty()) {
-    encode = [tokenizer = tokenizer_of(settings.from, settings.vocabulary)](const std::string& text) {
+    encode = [tokenizer = tokenizer_of<Arch>(settings.from, settings.vocabulary)](const std::string& text) {
       return tokenizer.context(text, Arch::context);
     };
   }
@@ -170,6 +172,7 @@ void fine_tune(const FineTuneSettings& settings) {
   radapt::JsonLines log(settings.log);
   log.write(run_record(settings, domains.counts()));
   StudyOptions options = settings.study;
+  options.run_files = &runs;
   options.log = [&log](const StepRecord& step) { log.write(step_record(step)); };
 
   StudyOutcome outcome;
@@ -225,6 +228,7 @@ void fine_tune(const FineTuneSettings& settings) {
     fmt::print("\n{}: the averaged adapters of the first seed{}", (settings.save / "r_adapter.safetensors").string(),
                pretrains ? ", and their base in " + (settings.save / "base").string() : std::string());
   }
+  runs.remove();
   fmt::print("\nreport: {}   log: {}   total time: {:.0f} s\n", settings.report.string(), settings.log.string(),
              facts.seconds);
 }

@@ -27,6 +27,8 @@ struct FineTuneSettings {
   std::optional<double> pretraining_share = {};  ///< of every domain; 0.5 where this program pre-trains, else 0
   double pretraining_crop = 0.4, crop = 0.8;     ///< least share of a picture's area that a training crop shows
   std::size_t limit = 0;                         ///< images of each class and domain; 0 is all
+  std::filesystem::path checkpoints = {};        ///< where runs are kept while they go on; empty: nowhere
+  std::uint64_t checkpoint_every = 100;          ///< steps
   bool flyp = true;
   StudyOptions study = {};
 };

@@ -43,42 +43,48 @@ class MethodStudy : public Study<Arch, Backend> {
       : Base(base, data, options), rates_(rates), chosen_(chosen) {}
 
   /// All methods, in the order of the table. The study must outlive them.
-  std::vector<MethodGroup> groups() {
-    const auto one = [this](auto&& method) {
-      return [this, method] { return std::vector<MethodResult>{(this->*method)()}; };
-    };
-    std::vector<MethodGroup> all{
-        {{"zero-shot"}, one(&MethodStudy::zero_shot)},
-        {{"linear probe", "LP-FT"}, [this] { return probe_and_lp_ft(); }},
-        {{"full fine-tuning", "WiSE-FT", "OSE", "VRF"}, [this] { return full_and_ensembles(); }},
-        {{"FLYP"},
-         [this] {
-           return std::vector<MethodResult>{
-               contrastive<radapt::recipe::flyp<Arch>>("FLYP", "recipe::flyp<Arch>", false)};
-         }},
-        {{"LoRA"}, one(&MethodStudy::lora)},
-        {{"AdaptFormer"}, one(&MethodStudy::adapt_former)},
-        {{"R-Adapter", "R-Adapter, alpha 1", "R-Adapter + VRF"}, [this] { return r_adapter_and_vrf(); }},
-        {{"R-Adapter, InfoNCE"},
-         variant<radapt::loss::Contrastive, radapt::AdapterDrop, radapt::Accumulate>("R-Adapter, InfoNCE",
-                                                                                     "loss::Contrastive")},
-        {{"R-Adapter, no dropping"},
-         variant<radapt::loss::MpmNce, radapt::Accumulate>("R-Adapter, no dropping", "During<Accumulate>")},
-        {{"R-Adapter, no average"},
-         variant<radapt::loss::MpmNce, radapt::AdapterDrop>("R-Adapter, no average", "During<AdapterDrop>")}};
-    if (data_.spurious) {
-      all.insert(all.begin() + 4, {{"StarFT"}, [this] {
-                                     return std::vector<MethodResult>{contrastive<radapt::recipe::star_ft<Arch>>(
-                                         "StarFT", "recipe::star_ft<Arch>", true)};
-                                   }});
-    }
-    return all;
-  }
+  std::vector<MethodGroup> groups() { return groups_of(this, data_.spurious != nullptr); }
+  /// Their names alone; StarFT's is among them if there are captions with spurious phrases.
+  static std::vector<MethodGroup> names(bool spurious) { return groups_of(nullptr, spurious); }
 
  private:
   using Base::base_;
   using Base::data_;
   using Base::options_;
+
+  /// The methods of `study`, which is looked at when one runs.
+  static std::vector<MethodGroup> groups_of(MethodStudy* study, bool spurious) {
+    const auto one = [study](auto&& method) {
+      return [study, method] { return std::vector<MethodResult>{(study->*method)()}; };
+    };
+    std::vector<MethodGroup> all{
+        {{"zero-shot"}, one(&MethodStudy::zero_shot)},
+        {{"linear probe", "LP-FT"}, [study] { return study->probe_and_lp_ft(); }},
+        {{"full fine-tuning", "WiSE-FT", "OSE", "VRF"}, [study] { return study->full_and_ensembles(); }},
+        {{"FLYP"},
+         [study] {
+           return std::vector<MethodResult>{
+               study->template contrastive<radapt::recipe::flyp<Arch>>("FLYP", "recipe::flyp<Arch>", false)};
+         }},
+        {{"LoRA"}, one(&MethodStudy::lora)},
+        {{"AdaptFormer"}, one(&MethodStudy::adapt_former)},
+        {{"R-Adapter", "R-Adapter, alpha 1", "R-Adapter + VRF"}, [study] { return study->r_adapter_and_vrf(); }},
+        {{"R-Adapter, InfoNCE"},
+         variant<radapt::loss::Contrastive, radapt::AdapterDrop, radapt::Accumulate>(study, "R-Adapter, InfoNCE",
+                                                                                     "loss::Contrastive")},
+        {{"R-Adapter, no dropping"},
+         variant<radapt::loss::MpmNce, radapt::Accumulate>(study, "R-Adapter, no dropping", "During<Accumulate>")},
+        {{"R-Adapter, no average"},
+         variant<radapt::loss::MpmNce, radapt::AdapterDrop>(study, "R-Adapter, no average", "During<AdapterDrop>")}};
+    if (spurious) {
+      all.insert(all.begin() + 4,
+                 {{"StarFT"}, [study] {
+                    return std::vector<MethodResult>{study->template contrastive<radapt::recipe::star_ft<Arch>>(
+                        "StarFT", "recipe::star_ft<Arch>", true)};
+                  }});
+    }
+    return all;
+  }
 
   /// Trains `Recipe` at the rates of the family, or at the one that was chosen before.
   template <class Recipe, class Start, class Step, class Validate>
@@ -218,10 +224,11 @@ class MethodStudy : public Study<Arch, Backend> {
     return trainer;
   }
   template <class Loss, class... During>
-  std::function<std::vector<MethodResult>()> variant(const std::string& name, const std::string& type) {
-    return [this, name, type] {
+  static std::function<std::vector<MethodResult>()> variant(MethodStudy* study, const std::string& name,
+                                                            const std::string& type) {
+    return [study, name, type] {
       MethodResult r{.name = name, .type = type};
-      r_adapter_with<Loss, During...>(r);
+      study->template r_adapter_with<Loss, During...>(r);
       return std::vector<MethodResult>{r};
     };
   }

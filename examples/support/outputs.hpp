@@ -28,13 +28,26 @@ inline void check_output_file(const std::filesystem::path& path) {
   const radapt::AtomicWriter probe(path);
 }
 
-/// Returns if all of them are files of their own; empty paths are none. Error: two are one file, of which the later
-/// would replace the earlier.
-inline void check_outputs_differ(const std::vector<std::filesystem::path>& paths) {
-  std::set<std::filesystem::path> known;
+/// Returns if all of them can be written, are files of their own, and none is one of `inputs`; empty paths are none.
+/// Errors: as check_output_file; two are one file, of which the later would replace the earlier; one would replace what
+/// is read.
+inline void check_output_files(const std::vector<std::filesystem::path>& paths,
+                               const std::vector<std::filesystem::path>& inputs = {}) {
+  std::set<std::filesystem::path> read, known;
+  for (const std::filesystem::path& path : inputs) {
+    std::error_code ignored;
+    if (std::filesystem::exists(path, ignored)) { read.insert(std::filesystem::weakly_canonical(path, ignored)); }
+  }
   for (const std::filesystem::path& path : paths) {
     if (path.empty()) { continue; }
+    check_output_file(path);
     std::error_code ignored;
+    if (read.contains(std::filesystem::weakly_canonical(path, ignored))) {
+      radapt::fail({.what = "the outputs",
+                    .expected = "other files than the inputs",
+                    .got = "'" + path.string() + "' for both",
+                    .hint = "What is read would be replaced"});
+    }
     if (!known.insert(std::filesystem::weakly_canonical(path, ignored)).second) {
       radapt::fail({.what = "the outputs",
                     .expected = "a file for each",

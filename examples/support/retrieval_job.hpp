@@ -26,7 +26,7 @@ void retrieval(const RetrievalSettings& settings) {
   const bool pretrains = settings.from.empty();
   const radapt::Preprocess rules =
       pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(settings.from, Arch::image);
-  const Encode encode = [tokenizer = tokenizer_of(settings.from, settings.vocabulary)](const std::string& text) {
+  const Encode encode = [tokenizer = tokenizer_of<Arch>(settings.from, settings.vocabulary)](const std::string& text) {
     return tokenizer.context(text, Arch::context);
   };
 

@@ -25,6 +25,7 @@
 #include "fine_tune_job.hpp"
 #include "json_line.hpp"
 #include "method_study.hpp"
+#include "study_key.hpp"
 #include "task_pictures.hpp"
 
 namespace example {
@@ -38,29 +39,12 @@ struct RobustnessSettings {
   TaskPictureData tasks = {};  ///< what the report shows of other tasks
 };
 
-/// 16 hexadecimal digits that differ when the text does (FNV-1a).
-inline std::string digest(const std::string& text) {
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  for (const char letter : text) { hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001B3U; }
-  return fmt::format("{:016x}", hash);
-}
-
-/// What the pre-trained model depends on, and what the results depend on besides.
-inline std::string pretraining_key(const RobustnessSettings& s) {
-  const FineTuneSettings& f = s.study;
-  const auto place = [](const std::filesystem::path& path) {
-    std::error_code ignored;
-    return path.empty() ? std::string() : std::filesystem::weakly_canonical(path, ignored).string();
-  };
-  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {}", place(f.data), f.id, fmt::join(f.ood, ","),
-                            place(f.vocabulary), place(f.from), f.study.batch, f.pretrain_steps, f.pretrain_lr,
-                            f.pretraining_share.value_or(-1), f.pretraining_crop, f.limit, f.split_seed));
-}
+/// What results depend on, beside method and seed.
 inline std::string study_key(const RobustnessSettings& s) {
   const StudyOptions& o = s.study.study;
   const std::string device = s.study.device == "cpu" ? "" : " " + s.study.device;
-  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {}{}", pretraining_key(s), o.steps, o.batch, o.momentum, o.tau,
-                            o.alpha, s.study.crop, fmt::join(s.rates.full, ","), fmt::join(s.rates.head, ","),
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {}{}", pretraining_key(s.study), o.steps, o.batch, o.momentum,
+                            o.tau, o.alpha, s.study.crop, fmt::join(s.rates.full, ","), fmt::join(s.rates.head, ","),
                             fmt::join(s.rates.adapter, ","), device));
 }
 
@@ -195,7 +179,7 @@ inline void keep_asked_for(std::vector<MethodGroup>& groups, const std::vector<s
 /// Where a study keeps its pre-trained model, and the averaged R-Adapters of its first seed.
 inline std::filesystem::path base_folder(const RobustnessSettings& s) {
   std::filesystem::path folder = s.results;
-  return s.study.from.empty() ? folder.replace_extension("base-" + pretraining_key(s)) : s.study.from;
+  return s.study.from.empty() ? folder.replace_extension("base-" + pretraining_key(s.study)) : s.study.from;
 }
 inline std::filesystem::path adapter_file(const RobustnessSettings& s) {
   std::filesystem::path file = s.results;
@@ -231,13 +215,16 @@ void robustness(const RobustnessSettings& settings) {
   const auto start = std::chrono::steady_clock::now();
   const radapt::Preprocess rules =
       pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(s.from, Arch::image);
+  RunFiles runs(s.checkpoints, s.checkpoint_every, run_key(s));
   Encode encode;
   const bool has_vocabulary = !pretrains || !s.vocabulary.empty();
   if (has_vocabulary) {
-    encode = [tokenizer = tokenizer_of(s.from, s.vocabulary)](const std::string& text) {
+    encode = [tokenizer = tokenizer_of<Arch>(s.from, s.vocabulary)](const std::string& text) {
       return tokenizer.context(text, Arch::context);
     };
   }
+  auto asked_for = MethodStudy<Arch, Backend>::names(has_vocabulary);
+  keep_asked_for(asked_for, settings.methods);
   const std::string key = study_key(settings);
   ResultTable results = read_results(settings.results, key, s.ood.size());
   radapt::JsonLines file(settings.results);
@@ -270,6 +257,7 @@ void robustness(const RobustnessSettings& settings) {
   for (std::uint64_t seed = 0; seed < s.seeds; ++seed) {
     StudyOptions options = s.study;
     options.seed = seed;
+    options.run_files = &runs;
     MethodStudy<Arch, Backend> study(base, data, options, settings.rates, chosen);
     auto groups = study.groups();
     keep_asked_for(groups, settings.methods);
@@ -295,6 +283,7 @@ void robustness(const RobustnessSettings& settings) {
         run.push_back(std::move(r));
       }
       if (keeps_adapters) { radapt::save_adapters(adapter_file(settings), study.adapted(), /*averaged=*/true); }
+      runs.remove();
     }
     outcome.runs.push_back(std::move(run));
   }

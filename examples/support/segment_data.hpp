@@ -5,11 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "radapt/clip/captions.hpp"
@@ -28,8 +30,8 @@
 
 namespace example {
 
-/// Names of classes: those given, or those in the one file given: a JSON list of strings, or one name per line. Error:
-/// no name, an empty one, one twice.
+/// Names of classes: those given, or those in the one file given: a JSON list of strings, or one name per line; without
+/// blanks at both ends. Error: no name, an empty one, one twice.
 inline std::vector<std::string> read_labels(std::vector<std::string> given) {
   const std::string origin = given.size() == 1 ? given[0] : "the labels";
   const bool is_file = given.size() == 1 && std::filesystem::is_regular_file(given[0]);
@@ -60,6 +62,11 @@ inline std::vector<std::string> read_labels(std::vector<std::string> given) {
       }
       if (!line.empty()) { given.push_back(line); }
     }
+  }
+  for (std::string& name : given) {
+    if (name.starts_with("\xef\xbb\xbf")) { name.erase(0, 3); }  // the byte order mark of UTF-8
+    const std::size_t first = name.find_first_not_of(" \t");
+    name = first == std::string::npos ? "" : name.substr(first, name.find_last_not_of(" \t") - first + 1);
   }
   const std::set<std::string> different(given.begin(), given.end());
   if (given.empty() || different.count("") != 0 || different.size() != given.size()) {
@@ -127,6 +134,16 @@ inline std::vector<OutlinedImage> read_yolo_folder(const std::filesystem::path& 
   return all;
 }
 
+/// The image in RGB; none, and a line on the error stream, where it cannot be read.
+inline std::optional<radapt::Image> open_or_name(const std::filesystem::path& path) {
+  try {
+    return radapt::to_rgb(radapt::open_image(path));
+  } catch (const radapt::error& e) {
+    fmt::print(stderr, "left out: {}\n", e.what());
+    return std::nullopt;
+  }
+}
+
 /// The objects of images, cut out with what is around them inside their boxes, by class: what a CLIP can be pre-trained
 /// on.
 class ObjectPairs {
@@ -138,7 +155,9 @@ class ObjectPairs {
       : texts_(std::move(texts)), rules_(rules), seed_(seed), captions_(std::move(captions)) {
     std::vector<std::vector<radapt::Image>> by_class(texts_.size());
     for (const OutlinedImage& outlined : images) {
-      const radapt::Image image = radapt::to_rgb(radapt::open_image(outlined.image));
+      const std::optional<radapt::Image> opened = open_or_name(outlined.image);
+      if (!opened.has_value()) { continue; }
+      const radapt::Image& image = *opened;
       for (const radapt::LabelledPolygon& object : outlined.objects) {
         const radapt::Window box = box_of(object, image);
         if (std::min(box.width, box.height) < 12) { continue; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -146,11 +147,13 @@ inline SegmentImages segment_images(const SegmentSettings& settings, std::size_t
 struct SegmentOutcome {
   std::vector<SegmentRow> rows = {};
   std::size_t measured = 0;  ///< images with an object
+  std::size_t skipped = 0;   ///< images that could not be read
   std::vector<std::pair<Picture, std::string>> pictures = {};
 };
 
 /// Goes through the images with every model; writes overlays where there is a folder for them. The rows are only
-/// filled where outlines of the truth are there to measure with. Error: they are, and no image has an object.
+/// filled where outlines of the truth are there to measure with. An image that cannot be read is named, counted and
+/// left out. Errors: none can be read; there are outlines, and no image has an object.
 inline SegmentOutcome label_images(const SegmentSettings& settings, const std::vector<std::string>& labels,
                                    const std::vector<OutlinedImage>& images, const SegmentModels& models,
                                    bool measures) {
@@ -165,7 +168,13 @@ inline SegmentOutcome label_images(const SegmentSettings& settings, const std::v
   if (!settings.overlays.empty()) { std::filesystem::create_directories(settings.overlays); }
   radapt::Progress progress("segmenting", images.size());
   for (const OutlinedImage& outlined : images) {
-    const radapt::Image image = radapt::to_rgb(radapt::open_image(outlined.image));
+    const std::optional<radapt::Image> opened = open_or_name(outlined.image);
+    if (!opened.has_value()) {
+      ++outcome.skipped;
+      progress.advance();
+      continue;
+    }
+    const radapt::Image& image = *opened;
     const task::LabelMap truth = task::label_map(outlined.objects, image.width, image.height, -1);
     const std::vector<task::RegionMask> outlines = visible_objects(outlined.objects, image.width, image.height);
     const bool shows = outcome.pictures.size() < settings.shown;
@@ -204,6 +213,12 @@ inline SegmentOutcome label_images(const SegmentSettings& settings, const std::v
     progress.advance();
   }
   progress.finish();
+  if (outcome.skipped == images.size()) {
+    radapt::fail({.what = "segmenting",
+                  .expected = "at least one image that can be read",
+                  .got = "none of " + std::to_string(images.size()),
+                  .hint = "What is wrong with each is said above"});
+  }
   if (measures && outcome.measured == 0) {
     radapt::fail({.what = "measuring the segmentation",
                   .expected = "at least one image with an object",
@@ -234,14 +249,15 @@ inline void segment(const SegmentSettings& settings, const std::vector<std::stri
     report.table(table);
     report.paragraph(segment_note);
   }
+  if (outcome.skipped > 0) { report.paragraph(fmt::format("{} images could not be read.", outcome.skipped)); }
   report.heading("Pictures");
   for (const auto& [picture, said] : outcome.pictures) { report.picture(picture, said); }
   report.write(settings.report);
   if (!measures) {
     for (const auto& [picture, said] : outcome.pictures) { fmt::print("{}\n", said); }
   }
-  fmt::print("\nreport: {}   images: {}   total time: {:.0f} s\n", settings.report.string(), images.size(),
-             seconds_since(start));
+  fmt::print("\nreport: {}   images: {}   not readable: {}   total time: {:.0f} s\n", settings.report.string(),
+             images.size() - outcome.skipped, outcome.skipped, seconds_since(start));
 }
 
 }  // namespace example

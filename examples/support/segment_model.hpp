@@ -132,7 +132,7 @@ struct SegmentModels {
 /// The texts of every label, one for each template.
 template <class Arch>
 std::vector<Texts> segment_prompts(const SegmentSettings& settings, const std::vector<std::string>& labels) {
-  const auto tokenizer = tokenizer_of(settings.from, settings.vocabulary);
+  const auto tokenizer = tokenizer_of<Arch>(settings.from, settings.vocabulary);
   std::vector<Texts> prompts;
   for (const std::string& label : labels) {
     prompts.emplace_back();

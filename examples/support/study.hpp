@@ -48,16 +48,18 @@ struct StudyBatch {
 template <class Clip, class Backend>
 class TrainingBatches {
  public:
-  /// All but `content` must outlive this.
+  /// Those from step `first` on. All but `content` must outlive this.
   TrainingBatches(radapt::Context<Backend>& context, const StudyData& data, const StudyOptions& options,
-                  BatchContent content)
+                  BatchContent content, std::uint64_t first = 0)
       : data_(data),
         options_(options),
         content_(content),
         sampler_(data.train.size(), options.seed + 1),
         places_(Pixels::alive),
-        pixels_(context, options.batch * Clip::PixelRow::width, options.steps,
-                [this](std::uint64_t step, std::span<float> room) { fill(step, room); }) {}
+        pixels_(context, options.batch * Clip::PixelRow::width, options.steps - first,
+                [this, first](std::uint64_t number, std::span<float> room) { fill(number, first + number, room); }) {
+    for (std::uint64_t drawn = 0; drawn < first * options.batch; ++drawn) { sampler_.next(); }
+  }
   TrainingBatches(const TrainingBatches&) = delete;
   TrainingBatches& operator=(const TrainingBatches&) = delete;
 
@@ -75,8 +77,8 @@ class TrainingBatches {
     radapt::Captions captions = radapt::Captions::of<Clip>();
   };
 
-  void fill(std::uint64_t step, std::span<float> room) {
-    Place& place = places_[step % Pixels::alive];
+  void fill(std::uint64_t number, std::uint64_t step, std::span<float> room) {
+    Place& place = places_[number % Pixels::alive];
     place.images.clear();
     place.labels.clear();
     place.captions.clear();
@@ -233,27 +235,33 @@ class Study {
     for (const double lr : lrs) {
       options.schedule.base = lr;
       auto trainer = std::make_unique<Trainer>(start, options, loss);
-      TrainingBatches<Clip, Backend> batches(trainer->context(), data_, options_, content);
-      std::vector<double> losses;
+      const std::string run = result.name + " lr " + short_number(lr) + " seed " + std::to_string(options_.seed);
+      RunSoFar so_far;
+      if (options_.run_files != nullptr) { so_far = options_.run_files->resume(run, *trainer); }
+      const std::uint64_t first = trainer->steps();
+      const double before = so_far.seconds;
+      TrainingBatches<Clip, Backend> batches(trainer->context(), data_, options_, content, first);
       const auto begin = std::chrono::steady_clock::now();
       const std::string rate = lrs.size() > 1 ? ", lr " + short_number(lr) : std::string();
       radapt::Progress progress(result.name + rate, options_.steps, shown());
-      for (std::uint64_t i = 0; i < options_.steps; ++i) {
+      if (first > 0) { progress.advance(first); }
+      for (std::uint64_t i = first; i < options_.steps; ++i) {
         const radapt::StepReport report = step(*trainer, batches.next());
-        losses.push_back(report.loss);
+        so_far.losses.push_back(report.loss);
+        so_far.seconds = before + seconds_since(begin);
         if (options_.log) {
           options_.log({result.name, options_.seed, i, lr, report.lr, report.loss, report.grad_norm});
         }
+        if (options_.run_files != nullptr) { options_.run_files->keep(run, *trainer, options_.steps, so_far); }
         progress.advance(1, "loss " + std::to_string(report.loss));
       }
       progress.finish();
-      const double seconds = seconds_since(begin);
       if (data_.validation.size() > 0) { result.tried.push_back({lr, validate(*trainer)}); }
       if (best == nullptr || best_rate(result.tried) + 1 == result.tried.size()) {
         best = std::move(trainer);
         result.lr = lr;
-        result.losses = losses;
-        result.seconds = seconds;
+        result.losses = so_far.losses;
+        result.seconds = so_far.seconds;
       }
     }
     return best;

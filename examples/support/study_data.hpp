@@ -14,6 +14,8 @@
 #include "radapt/core/random.hpp"
 #include "radapt/core/shape.hpp"
 
+#include "run_files.hpp"
+
 namespace example {
 
 using radapt::Index;
@@ -97,6 +99,7 @@ struct StudyOptions {
   double alpha = 0.5;      ///< what is reported for the methods that have one, where there is no validation set
   bool quiet = false;
   std::function<void(const StepRecord&)> log = {};
+  RunFiles* run_files = nullptr;  ///< keeps runs while they go on; null: nothing does
 };
 
 /// Accuracy in percent: on the test set of the training distribution, and on every shift.

@@ -30,7 +30,8 @@ struct TaskPictureModels {
   bool is_small_clip = false;  ///< the checkpoint is a SmallClip, whatever other architectures there are
 };
 
-/// Errors: a file or folder that is not there, segmentation without labels. Called before the study begins.
+/// Errors: a file or folder that is not there, segmentation without labels, captions or outlines that cannot be read.
+/// Called before the study begins.
 void check_task_pictures(const TaskPictureData& data);
 
 /// Measures both tasks under each model. Prints tables, and adds them to the report with samples: captions for images,

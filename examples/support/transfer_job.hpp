@@ -70,7 +70,7 @@ void transfer(const TransferSettings& settings) {
       pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(s.from, Arch::image);
   Encode encode;
   if (!pretrains || !s.vocabulary.empty()) {
-    encode = [tokenizer = tokenizer_of(s.from, s.vocabulary)](const std::string& text) {
+    encode = [tokenizer = tokenizer_of<Arch>(s.from, s.vocabulary)](const std::string& text) {
       return tokenizer.context(text, Arch::context);
     };
   }

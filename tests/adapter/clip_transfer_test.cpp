@@ -9,6 +9,7 @@
 
 #include "radapt/adapter/lora.hpp"
 #include "radapt/adapter/r_adapter.hpp"
+#include "radapt/adapter/rep_adapter.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/clip/merge.hpp"
 #include "radapt/clip/transfer.hpp"
@@ -53,6 +54,9 @@ struct DiagonalAdapter {
   template <class Site, Index D>
   using at = Diagonal<D>;
 };
+
+/// What is in front of its host depends on it: dW = W P.
+using InFront = radapt::RepAdapter<4>;
 
 namespace site = radapt::site;
 using LoraEverywhere = radapt::Lora<2, radapt::on<site::in_proj, site::out_proj, site::c_fc, site::c_proj>>;
@@ -113,7 +117,7 @@ constexpr double exact = 1e-13;
 }  // namespace
 
 TEST_CASE_TEMPLATE("with cross terms a transfer to the own base is the merge, weights and biases", Policy, LowRank,
-                   Full, DiagonalAdapter, LoraEverywhere, LoraUnder<Full>, LoraUnder<LowRank>) {
+                   Full, DiagonalAdapter, LoraEverywhere, LoraUnder<Full>, LoraUnder<LowRank>, InFront) {
   const auto adapted = drawn<Weights<2, Policy>>(1);
   const auto base = base_of(adapted);
   auto o = options();
@@ -123,8 +127,9 @@ TEST_CASE_TEMPLATE("with cross terms a transfer to the own base is the merge, we
     const auto moved = radapt::transfer_adapters(alpha, adapted, base, o);
     CHECK(error(moved.weights, radapt::merge(alpha, adapted)) < exact);
     CHECK(error(moved.weights, base) > 0.05);
-    // Two in each of two image blocks and one text block; with LoRA c_fc, too, and in_proj, which is three.
-    CHECK(moved.modules.size() == (has_lora<Policy> ? 18 : 6));
+    // Two in each of two image blocks and one text block; with LoRA c_fc, too, and in_proj, which is three; in front
+    // are these alone.
+    CHECK(moved.modules.size() == (has_lora<Policy> ? 18 : std::is_same_v<Policy, InFront> ? 12 : 6));
   }
   o.keep_cross = false;
   const auto without = radapt::transfer_adapters(1.0, adapted, base, o);

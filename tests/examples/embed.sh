@@ -32,6 +32,9 @@ is_npy lines.npy 3 24
 cmp <(row lines.npy 0) <(row lines.npy 2) || die "the same caption has other features, or the end of a line is read"
 ! near lines.npy 0 lines.npy 1 || die "another caption has the same features"
 
+refuses "other files than the inputs, got '../texts.txt' for both" embed "${big[@]}" --texts "$work/texts.txt" --out ../texts.txt
+refuses "the tokenizer in '.*clip_bpe': expected at most 320 tokens, which the model has, got 49408" embed --model "$tiny" \
+  --vocabulary "$shared/data/clip_bpe" --texts "$work/texts.txt" --out x.npy
 refuses "nowhere/x.npy': expected a folder" embed "${big[@]}" --images "$work/folder" --out nowhere/x.npy
 refuses 'embed: .*--tolerance.*much.*See embed --help' embed "${big[@]}" --images "$work/folder" --out x.npy --tolerance much
 refuses "looking for images in '.*': expected files that end in .jpg, .jpeg or .png, got none" embed "${big[@]}" --images "$shared/data/clip_bpe" --out x.npy

@@ -44,6 +44,7 @@ is_report report.html 0 0 "${methods[@]}"
 refuses "option --same, 'pie=taco'.*a class in 'food10_names.json'.*got 'pie'" few_shot --data "$features" --same pie=taco
 refuses "option --same, 'tacos=tacoz'.*got 'tacoz'" few_shot --data "$features" --same tacos=tacoz
 refuses "option --same: expected CLASS=TEXT, got 'tacos'" few_shot --data "$features" --same tacos
+refuses "option --same: expected each class once, got 'tacos' twice" few_shot --data "$features" --same tacos=taco,tacos=pie
 refuses "food11_names.json.*got no such file" few_shot --data "$features" --set food11
 refuses "class 'apple_pie': expected 1004 images.*got 200" few_shot --data "$features" --shots 1000
 refuses 'few_shot: .*--data.*nowhere' few_shot --data nowhere

@@ -25,6 +25,26 @@ has_not out.txt FLYP
 has_not again.jsonl pre-training
 is_report again.html 4 3 zero-shot R-Adapter
 
+# A run that is killed goes on from what it kept, gives the results of one that was not, and cleans up. Runs of others are refused.
+cut=("${pacs[@]}" --pretrain-steps 3 --steps 12 --lr 1e-4,1e-3 --no-flyp --adapter-lr 1e-2)
+run fine_tune "${cut[@]}" --log whole.jsonl
+"$programs/fine_tune" "${cut[@]}" --log cut.jsonl --checkpoints kept --checkpoint-every 5 >out.txt 2>err.txt &
+while [ ! -e kept/full_fine-tuning_lr_0.001_seed_0.safetensors ]; do
+  kill -0 $! 2>>killed.txt || die "fine_tune --checkpoints ended without a checkpoint in sight"
+  sleep 0.01
+done
+kill -9 $!
+wait $! 2>>killed.txt || true
+refuses "going on from '[^']*full_fine-tuning_lr_0.0001_seed_0.safetensors': expected a run with the data and options of this one, got another" \
+  fine_tune "${cut[@]}" --momentum 0.5 --checkpoints ../kept
+run fine_tune "${cut[@]}" --log cut.jsonl --checkpoints kept --checkpoint-every 5
+has out.txt "^full fine-tuning lr 0.0001 seed 0: going on from step 12 in 'kept/"
+has out.txt "^full fine-tuning lr 0.001 seed 0: going on from step (5|10|12) in 'kept/"
+[ ! -e kept ] || die "kept/ should be gone when all is written"
+results() { grep -E '"result":"(full|Wise|R-Adapter)' "$1" | sed 's/"seconds":[^,}]*//'; }
+[ "$(results whole.jsonl | wc -l)" = 2 ] || die "two results should be compared"
+diff <(results whole.jsonl) <(results cut.jsonl) || die "the run that went on tells other results"
+
 refuses "'$shared/data/pacs': expected a folder 'oil', got the folders art_painting, cartoon, photo, sketch" \
   fine_tune --data "$shared/data/pacs" --id photo --ood oil
 refuses 'fine_tune: .*--crop.*2 not in range.*See fine_tune --help' fine_tune --data "$shared/data/pacs" --id photo --ood sketch --crop 2

@@ -6,7 +6,8 @@ rates=(--full-lr 1e-4 --head-lr 1e-3 --adapter-lr 1e-2)
 methods=(zero-shot 'linear probe' LP-FT 'full fine-tuning' WiSE-FT OSE VRF FLYP StarFT LoRA AdaptFormer R-Adapter 'R-Adapter, alpha 1'
   'R-Adapter \+ VRF' 'R-Adapter, InfoNCE' 'R-Adapter, no dropping' 'R-Adapter, no average')
 
-run robustness "${pacs[@]}" --vocabulary "$shared/data/clip_bpe" "${rates[@]}" --seeds 1 --figure figure.svg
+run robustness "${pacs[@]}" --vocabulary "$shared/data/clip_bpe" "${rates[@]}" --seeds 1 --figure figure.svg --checkpoints kept
+[ ! -e kept ] || die "kept/ should be gone when all is written"
 has out.txt '^method +trained +photo \(ID\) +all shifts +sketch$'
 for method in "${methods[@]}"; do has out.txt "^$method +[0-9]+( +[0-9.]+){3}$"; done
 count_is results.jsonl '"result":' 17
@@ -55,7 +56,7 @@ has out.txt 'over 2 seeds'
 count_is other.jsonl '"result":' 4
 
 refuses "--methods.*expected any of 'zero-shot', 'linear probe'.*got 'WISE'" \
-  robustness "${pacs[@]}" --methods WISE --results ../other.jsonl
+  robustness "${pacs[@]}" --methods WISE
 # Names with a comma and with spaces; results that nobody measured are left out and made again.
 sed -n '/"result":"zero-shot"/p' other.jsonl | sed 's/"shifts":\[[^]]*\]/"shifts":[]/' >edited.jsonl
 run robustness "${pacs[@]}" "${rates[@]}" --seeds 1 --methods 'zero-shot, R-Adapter, alpha 1' --results edited.jsonl
@@ -66,5 +67,8 @@ echo '["cat"]' >names.json
 refuses "names.json': expected no file, an empty one, or one of JSON lines" robustness "${pacs[@]}" --results "$work/names.json"
 refuses 'robustness: .*--seeds.*0 not in range' robustness "${pacs[@]}" --seeds 0
 refuses 'with --retrieval or --segmentation: expected --vocabulary' robustness "${pacs[@]}" --results ../other.jsonl "${tasks[@]}"
+echo '{"images":[]}' >captions.json
+refuses "captions.json" robustness "${pacs[@]}" --vocabulary "$shared/data/clip_bpe" --retrieval "$work/captions.json"
+refuses "other files than the inputs, got '../captions.json' for both" robustness "${pacs[@]}" --retrieval "$work/captions.json" --report ../captions.json
 refuses "option --retrieval: .*got 'none.json'" robustness "${pacs[@]}" --retrieval none.json
 refuses 'expected --segmentation-labels' robustness "${pacs[@]}" --segmentation "$shared/data/coco128seg"

@@ -45,6 +45,23 @@ has out.txt '^000000000009.jpg; zero-shot: patches: (bowl of food|broccoli) [0-9
 has_not out.txt mIoU
 is_png own/000000000009.png
 
+# What cannot be read is named, counted and left out. Blanks and a byte order mark are no part of a label.
+mkdir -p torn
+cp "$photo" torn/whole.jpg
+head -c 2000 "$photo" >torn/cut.jpg
+: >torn/empty.jpg
+printf '\xef\xbb\xbf bowl of food \r\nbroccoli\t\n' >labels.txt
+run segment --images torn --labels labels.txt --vocabulary "$shared/data/clip_bpe" --from "$shared/fixtures/tiny_clip_vocab49408" --panel 64
+has out.txt '^whole.jpg; zero-shot: patches: (bowl of food|broccoli) [0-9]+ %'
+has out.txt 'images: 1   not readable: 2 '
+has err.txt "^left out: radapt: .*torn/empty.jpg"
+has report.html '2 images could not be read'
+rm torn/whole.jpg
+refuses 'segmenting: expected at least one image that can be read, got none of 2' segment --images "$work/torn" --labels cat,dog \
+  --from "$shared/fixtures/tiny_clip_vocab49408" --vocabulary "$shared/data/clip_bpe"
+printf ' \n' >labels.txt
+refuses "reading the names of the labels from .*one empty" segment --images "$photo" --labels "$work/labels.txt" --from "$saved/base"
+
 refuses "images, .*none|looking for images in '.*': expected files" segment --images "$shared/data/clip_bpe" --labels a,b --from "$saved/base"
 refuses 'segment: .*--alpha.*2 not in range.*See segment --help' segment "${adapted[@]}" --alpha 2
 refuses "segment without --from: expected --truth and --vocabulary" segment --images "$photo" --labels cat,dog

@@ -1,71 +1,16 @@
-/// Laws of training on a tiny model: plan and peak, equal bits, splitting a batch, resuming, diverging, averages.
+/// Laws of training on a tiny model: plan and peak, equal bits, splitting a batch, diverging, averages.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "cases/reference_kernels.hpp"
-#include "radapt/clip/initialise.hpp"
 #include "radapt/train/carry_over.hpp"
-#include "radapt/train/checkpoint.hpp"
 #include "radapt/train/deploy.hpp"
-#include "radapt/train/recipes.hpp"
-#include "support/temporary_folder.hpp"
+#include "train/tiny_run.hpp"
 
+using namespace radapt_test;
 using radapt::Index;
-
-namespace {
-
-struct Tiny : radapt::arch::Defaults {
-  static constexpr Index embed = 16, image = 16, patch = 8, context = 8, vocabulary = 16;
-  static constexpr radapt::TowerSize vision{32, 2, 2, 64}, text{16, 2, 2, 64};
-};
-using Recipe = radapt::recipe::r_adapter<Tiny, radapt::low_rank<3>>;
-using Model = Recipe::trained;
-using Trainer = radapt::Trainer<Recipe, radapt::reference>;
-constexpr Index batch = 6;
-
-radapt::Weights<Model> first_weights() {
-  radapt::Weights<Model> w;
-  radapt::initialise_clip(w, 7);
-  return w;
-}
-radapt::TrainOptions options() {
-  radapt::TrainOptions o;
-  o.size.batch = batch;
-  o.schedule = {.base = 1e-2, .warmup = 2, .total = 8, .minimum = 0};
-  o.average.momentum = 0.9;
-  o.seed = 3;
-  return o;
-}
-
-/// Step `i` of a run: pixels and captions that depend on i alone.
-struct Data {
-  std::vector<float> pixels = std::vector<float>(batch * Model::PixelRow::width);
-  radapt::Captions captions = radapt::Captions::of<Model>();
-  std::vector<std::int32_t> groups{0, 1, 2, 0, 1, 3};
-  explicit Data(std::uint64_t i) {
-    radapt::Random random(11, i);
-    for (float& x : pixels) { x = static_cast<float>(random.normal()); }
-    for (Index b = 0; b < batch; ++b) {
-      std::vector<std::int64_t> ids{14};
-      for (Index t = 0; t <= b % 3; ++t) { ids.push_back(static_cast<std::int64_t>(random.below(14))); }
-      ids.push_back(15);
-      captions.add(ids);
-    }
-  }
-  radapt::PairBatch<float> get() const { return {.pixels = pixels, .captions = &captions, .groups = groups}; }
-};
-
-void train(Trainer& trainer, std::uint64_t steps) {
-  for (std::uint64_t i = 0; i < steps; ++i) { trainer.step(Data(trainer.steps()).get()); }
-}
-bool same_bits(const radapt::Buffer<float>& a, const radapt::Buffer<float>& b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
-}
-
-}  // namespace
 
 TEST_CASE("adapters start as the identity: only U has a gradient in the first step") {
   const auto weights = first_weights();
@@ -122,59 +67,6 @@ TEST_CASE("micro-batches give the gradient of the whole batch") {
     largest = std::max(largest, std::abs(a));
   }
   CHECK(difference < 1e-5 * largest);  // f32 sums in another order
-}
-
-TEST_CASE("a resumed run gives the bits of an uninterrupted one") {
-  const radapt_test::TemporaryFolder folder;
-  const auto weights = first_weights();
-  Trainer whole(weights, options());
-  train(whole, 6);
-  {
-    Trainer first(weights, options());
-    train(first, 3);
-    radapt::save_checkpoint(folder.path() / "run.safetensors", first);
-  }
-  Trainer second(weights, options());
-  radapt::resume(folder.path() / "run.safetensors", second);
-  CHECK(second.steps() == 3);
-  train(second, 3);
-  CHECK(same_bits(whole.state().parameter_buffer(), second.state().parameter_buffer()));
-  CHECK(same_bits(whole.state().second_moment(), second.state().second_moment()));
-  CHECK(same_bits(whole.average_buffer(), second.average_buffer()));
-
-  // A file that does not fit, or holds what is no number, changes nothing.
-  const auto file = radapt::safetensors::open(folder.path() / "run.safetensors");
-  const auto with = [&](const std::string& name, float value, const char* version) {
-    std::map<std::string, radapt::safetensors::Entry> entries;
-    std::map<std::string, std::vector<float>> values;
-    for (const auto& [tensor, facts] : file.tensors()) {
-      values[tensor] = file.read<float>(tensor);
-      if (tensor == name) { values[tensor].back() = value; }
-      entries[tensor] = {.dtype = radapt::safetensors::DType::F32,
-                         .shape = facts.shape,
-                         .data = std::as_bytes(std::span<const float>(values[tensor]))};
-    }
-    const auto path = folder.path() / "other.safetensors";
-    radapt::safetensors::write(path, entries,
-                               {{"radapt.checkpoint", version}, {"radapt.steps", "3"}, {"radapt.seed", "3"}});
-    return path;
-  };
-  const std::string last = "average/" + second.state().slots().back().name;
-  const auto refuses = [&](const std::filesystem::path& path, const char* message) {
-    Trainer fresh(weights, options());
-    const std::vector<float> before(fresh.state().parameter_buffer().begin(), fresh.state().parameter_buffer().end());
-    CHECK_THROWS_WITH_AS(radapt::resume(path, fresh), doctest::Contains(message), radapt::error);
-    CHECK(std::equal(before.begin(), before.end(), fresh.state().parameter_buffer().begin()));
-    CHECK(fresh.steps() == 0);
-  };
-  refuses(with(last, std::nanf(""), "1"), "expected numbers that are finite");
-  refuses(with(last, 0.0F, "2"), "expected a training checkpoint of version 1, got version 2");
-
-  auto other = options();
-  other.seed = 9;
-  Trainer wrong(weights, other);
-  CHECK_THROWS_WITH_AS(radapt::resume(folder.path() / "run.safetensors", wrong), doctest::Contains("seed"),
-                       radapt::error);
 }
 
 TEST_CASE("a step that is not finite names the tensor and leaves the state alone") {

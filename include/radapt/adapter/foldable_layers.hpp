@@ -40,6 +40,7 @@ struct FoldableLayer {
   void (*fold_with)(double, const void*, Matrix<T>, Vector<T>) = nullptr;
   detail::DoubleMatrix (*product_of)(const void*, Index, Index) = nullptr;
   ProductFactors (*factors_of)(const void*) = nullptr;
+  void (*fold_in_double_with)(double, const void*, Matrix<double>, Vector<double>) = nullptr;
 
   std::string weight_name() const { return join(host_path, "weight"); }
   std::string bias_name() const { return join(host_path, "bias"); }
@@ -52,6 +53,11 @@ struct FoldableLayer {
   /// Whether the product comes as two thin factors: the layer has factors().
   bool has_factors() const { return factors_of != nullptr; }
   ProductFactors factors() const { return factors_of(parameters); }
+  /// Whether fold() works on a host in double: what the layer adds, which may depend on the host, is a difference then.
+  bool folds_in_double() const { return fold_in_double_with != nullptr; }
+  void fold_in_double(double alpha, Matrix<double> weight, Vector<double> bias) const {
+    fold_in_double_with(alpha, parameters, weight, bias);
+  }
 };
 
 namespace detail {
@@ -62,13 +68,18 @@ inline std::string host_in_front(const std::string& path) {
   return sublayer + (sublayer.ends_with(".attn") ? ".out_proj" : ".c_proj");
 }
 
-/// Whether L can say what it does as one matrix: it has a product(), or its fold() works in double.
+/// Whether the fold() of L works in double, whatever the type of its parameters.
+template <class L, class P>
+concept works_in_double = requires(const P& p, Matrix<double> w, Vector<double> b) {
+  L::fold(1.0, p, w, b);
+};
+
+/// Whether L can say what it does as one matrix: it has a product(), or is behind its host and folds in double.
 template <class L, class P>
 concept says_product = requires(const P& p) {
   L::product(p);
 }
-|| (host_of_layer<L> == Host::in_front &&
-    requires(const P& p, Matrix<double> w, Vector<double> b) { L::fold(1.0, p, w, b); });
+|| (host_of_layer<L> == Host::in_front && works_in_double<L, P>);
 
 /// What layer L does, as one matrix: its product(), or what it makes of the identity beyond it.
 template <class L>
@@ -109,6 +120,11 @@ std::vector<FoldableLayer<T>> foldable_layers(const Values<M, T>& values) {
       }
       if constexpr (requires { L::factors(p); }) {
         one.factors_of = [](const void* parameters) { return L::factors(*static_cast<const P*>(parameters)); };
+      }
+      if constexpr (detail::works_in_double<L, P>) {
+        one.fold_in_double_with = [](double alpha, const void* parameters, Matrix<double> weight, Vector<double> bias) {
+          L::fold(alpha, *static_cast<const P*>(parameters), weight, bias);
+        };
       }
       all.push_back(one);
     }

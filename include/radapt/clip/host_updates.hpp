@@ -36,8 +36,8 @@ inline std::vector<HostRows> rows_of(const std::string& host) {
   return {{host + "q", host, 0, 3}, {host + "k", host, 1, 3}, {host + "v", host, 2, 3}};
 }
 
-/// What adapters add to a host: dW = alpha P W and db = alpha P b (dW = alpha P where one is the host), as factors
-/// where P is low-rank.
+/// What adapters add to a host: dW = alpha P W and db = alpha P b behind it, dW = alpha P in its place, and dW = W
+/// alpha P in front of it; as factors where P says that it has them.
 struct HostUpdate {
   LowRankUpdate factors{};  ///< empty if the adapter is of full rank
   EigenMatrix matrix{};     ///< empty if it is not
@@ -58,10 +58,17 @@ HostUpdate layer_update(double alpha, const FoldableLayer<T>& layer, const Eigen
     update.factors.B = alpha * eigen_matrix(factors.B);
     update.factors.A = in_front ? Algebra::product(A, W) : A;
     if (in_front) { update.bias = Algebra::product(update.factors.B, Algebra::product(A, b)); }
-  } else {
+  } else if (layer.has_product()) {
     const EigenMatrix P = alpha * eigen_matrix(layer.product());
     update.matrix = in_front ? Algebra::product(P, W) : P;
     if (in_front) { update.bias = Algebra::product(P, b); }
+  } else {
+    update.matrix = W;
+    update.bias = b;
+    layer.fold_in_double(alpha, {update.matrix.data(), Index(W.rows()), Index(W.cols())},
+                         {update.bias.data(), Index(b.rows())});
+    update.matrix -= W;
+    update.bias -= b;
   }
   return update;
 }
@@ -118,7 +125,7 @@ std::vector<LazyUpdate> host_updates(double alpha, const Weights<M, T>& adapted)
   const std::vector<Tensor<const T>> tensors = adapted.tensors();
   const TensorNames names(tensors);
   for (const FoldableLayer<T>& layer : foldable_layers<M, T>(adapted.tree())) {
-    if (!layer.has_product() && !layer.has_factors()) {
+    if (!layer.has_product() && !layer.has_factors() && !layer.folds_in_double()) {
       fail({.what = "transfer_adapters: the adapter '" + layer.path + "'",
             .expected = "a product(), factors(), or a fold() that works in double",
             .got = "none of them",

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
+#include <typeinfo>
 #include <vector>
 
 #include "radapt/io/safetensors.hpp"
@@ -13,6 +15,12 @@
 #include "radapt/train/trainer.hpp"
 
 namespace radapt {
+
+/// Which differences from the run that wrote a checkpoint are wanted.
+struct ResumeOptions {
+  bool other_options =
+      false;  ///< goes on with other TrainOptions, such as a longer schedule: then no bits are promised
+};
 
 namespace detail {
 
@@ -32,13 +40,68 @@ void each_training_buffer(Trainer& trainer, F&& f) {
   if (trainer.teacher_buffer().size() > 0) { f("teacher/", trainer.teacher_buffer()); }
 }
 
+inline constexpr const char* checkpoint_version = "2";
+
+/// The number of steps in a checkpoint of this version.
+inline std::uint64_t checkpoint_steps(const std::string& what, const safetensors::File& file) {
+  const std::string* steps = file.metadata().find("radapt.steps");
+  const std::string* format = file.metadata().find("radapt.checkpoint");
+  if (steps == nullptr || steps->empty() || steps->size() > 18 ||
+      steps->find_first_not_of("0123456789") != std::string::npos) {
+    fail({.what = what,
+          .expected = "a training checkpoint",
+          .got = "a file without its number of steps",
+          .hint = "Weights for inference are loaded, not resumed"});
+  }
+  if (format == nullptr || *format != checkpoint_version) {
+    fail({.what = what,
+          .expected = std::string("a training checkpoint of version ") + checkpoint_version,
+          .got = format == nullptr ? "a file without a version" : "version " + *format,
+          .hint = "Was it written by another version of radapt?"});
+  }
+  return std::stoull(*steps);
+}
+
+/// Error: the file is of another run than this trainer's.
+template <class R, class Backend, class T>
+void check_same_run(const std::string& what, const safetensors::File& file, Trainer<R, Backend, T>& trainer,
+                    const ResumeOptions& options) {
+  const auto same = [&](const std::string& key, const std::string& name, const std::string& own, const char* hint) {
+    const std::string* kept = file.metadata().find(key);
+    if (kept != nullptr && *kept == own) { return; }
+    fail({.what = what,
+          .expected = name + " " + own + ", as in this trainer",
+          .got = kept == nullptr ? "a file that does not say" : *kept,
+          .hint = hint});
+  };
+  same("radapt.seed", "seed", std::to_string(trainer.options().seed),
+       "Another seed would draw other masks; continue with the seed of the run");
+  if (!options.other_options) {
+    for (const auto& [name, value] : option_values(trainer.options())) {
+      same("radapt.option." + name, name, value,
+           "Give the options of the run that wrote it, or ResumeOptions{.other_options = true} to change them");
+    }
+  }
+  same("radapt.loss", "loss", typeid(typename R::loss).name(), "The types stand as the compiler spells them");
+  same("radapt.base", "base weights of digest", trainer.base_digest(),
+       "Make the trainer from the weights that the run began with");
+}
+
 }  // namespace detail
 
-/// Writes everything that the next steps depend on, but the base weights and the options: trained parameters, both
-/// moments, the moving average, the teacher of a loss that has one, the number of steps and the seed. A safetensors
-/// file, written atomically: a crash leaves the last one.
+/// What a checkpoint says beside its tensors.
+struct CheckpointFacts {
+  std::uint64_t steps = 0;
+  std::map<std::string, std::string> notes{};  ///< the program's own, such as where it is in its data
+};
+
+/// Writes everything that the next steps depend on, but the base weights: trained parameters, both moments, the moving
+/// average, the teacher of a loss that has one, the number of steps and the options; of the base weights and the loss,
+/// what tells them from others. A safetensors file, written atomically: a crash leaves the last one. `notes` are kept
+/// as they are, for the program that goes on.
 template <class R, class Backend, class T>
-void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) {
+void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer,
+                     const std::map<std::string, std::string>& notes = {}) {
   std::map<std::string, safetensors::Entry> tensors;
   detail::each_training_buffer(trainer, [&](const std::string& prefix, const Buffer<T>& buffer) {
     for (const auto& slot : trainer.state().slots()) {
@@ -56,41 +119,32 @@ void save_checkpoint(const std::filesystem::path& path, Trainer<R, Backend, T>& 
       }
     }
   }
-  safetensors::write(path, tensors,
-                     {{"format", "pt"},
-                      {"radapt.checkpoint", "1"},
-                      {"radapt.steps", std::to_string(trainer.steps())},
-                      {"radapt.seed", std::to_string(trainer.options().seed)}});
+  safetensors::Metadata metadata{{"format", "pt"},
+                                 {"radapt.checkpoint", detail::checkpoint_version},
+                                 {"radapt.steps", std::to_string(trainer.steps())},
+                                 {"radapt.seed", std::to_string(trainer.options().seed)},
+                                 {"radapt.base", trainer.base_digest()},
+                                 {"radapt.loss", typeid(typename R::loss).name()}};
+  for (const auto& [name, value] : detail::option_values(trainer.options())) {
+    metadata.set("radapt.option." + name, value);
+  }
+  for (const auto& [name, text] : notes) { metadata.set("radapt.note." + name, text); }
+  safetensors::write(path, tensors, metadata);
 }
 
 /// Continues from a checkpoint: the following steps give the bits that the uninterrupted run would have given. The
-/// trainer must have been made from the same base weights with the same options, which is not checked; the seed, the
-/// version and every tensor are, and nothing is changed unless all of them fit and hold finite numbers.
+/// trainer must have been made from the same base weights, with the same kind of loss, seed and options; all of that is
+/// checked, but for the numbers inside of the loss. Errors: something differs, the file is of another version, a tensor
+/// does not fit or holds what is no finite number. Then nothing is changed.
 template <class R, class Backend, class T>
-void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) {
+CheckpointFacts resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer,
+                       const ResumeOptions& options = {}) {
   const safetensors::File file = safetensors::open(path);
   const std::string what = "resuming from '" + path.string() + "'";
-  const std::string* steps = file.metadata().find("radapt.steps");
-  const std::string* seed = file.metadata().find("radapt.seed");
-  const std::string* format = file.metadata().find("radapt.checkpoint");
-  if (steps == nullptr || seed == nullptr || steps->find_first_not_of("0123456789") != std::string::npos ||
-      steps->empty() || steps->size() > 18) {
-    fail({.what = what,
-          .expected = "a training checkpoint",
-          .got = "a file without its number of steps",
-          .hint = "Weights for inference are loaded, not resumed"});
-  }
-  if (format == nullptr || *format != "1") {
-    fail({.what = what,
-          .expected = "a training checkpoint of version 1",
-          .got = format == nullptr ? "a file without a version" : "version " + *format,
-          .hint = "Was it written by another version of radapt?"});
-  }
-  if (*seed != std::to_string(trainer.options().seed)) {
-    fail({.what = what,
-          .expected = "seed " + std::to_string(trainer.options().seed) + ", as in the options",
-          .got = *seed,
-          .hint = "Another seed would draw other masks; continue with the seed of the run"});
+  CheckpointFacts facts{.steps = detail::checkpoint_steps(what, file)};
+  detail::check_same_run(what, file, trainer, options);
+  for (const auto& [name, text] : file.metadata()) {
+    if (name.starts_with("radapt.note.")) { facts.notes[name.substr(12)] = text; }
   }
   detail::each_training_buffer(trainer, [&](const std::string& prefix, const Buffer<T>&) {
     for (const auto& slot : trainer.state().slots()) {
@@ -149,7 +203,8 @@ void resume(const std::filesystem::path& path, Trainer<R, Backend, T>& trainer) 
       }
     }
   }
-  trainer.set_steps(std::stoull(*steps));
+  trainer.set_steps(facts.steps);
+  return facts;
 }
 
 }  // namespace radapt

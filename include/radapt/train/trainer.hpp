@@ -10,29 +10,15 @@
 #include "radapt/core/resident.hpp"
 #include "radapt/ensemble/product_average.hpp"
 #include "radapt/op/update.hpp"
-#include "radapt/train/average.hpp"
 #include "radapt/train/average_teacher.hpp"
 #include "radapt/train/label_objective.hpp"
 #include "radapt/train/pair_objective.hpp"
 #include "radapt/train/penalties.hpp"
 #include "radapt/train/recipe.hpp"
-#include "radapt/train/schedule.hpp"
+#include "radapt/train/run_facts.hpp"
+#include "radapt/train/train_options.hpp"
 
 namespace radapt {
-
-/// Options of a run; the defaults are R-Adapter's recipe for ImageNet (methods.md 1.10).
-struct TrainOptions {
-  BatchSize size{};
-  WarmupCosine schedule{};
-  AdamW optimizer{};
-  double clip_norm = 1.0;     ///< largest global L2 norm of the gradients; 0 does not clip
-  double adapter_drop = 0.2;  ///< used by recipes with AdapterDrop
-  DropGranularity granularity = DropGranularity::per_sample;
-  double dropout = 0.1;  ///< of single elements, in the layers that have one: AdaptFormer's and RepAdapter's
-  Average average{};     ///< used by recipes with Accumulate
-  std::uint64_t seed = 0;
-  bool clamp_logit_scale = true;  ///< keeps a trained logit_scale in 0 .. ln 100 (clip_compat.md 1.2)
-};
 
 /// What a term added to the loss of a step.
 struct TermValue {
@@ -115,7 +101,7 @@ class Trainer {
   /// of a mapped file: with_adapters<Policy>(load_mapped<Clip<Arch>>(path)).
   Trainer(const Base& base, TrainOptions options, typename R::loss loss = {})
       : base_(base),
-        options_(checked(options)),
+        options_(detail::checked(options, has_products, accumulates)),
         state_(resident<Backend>(base), options.optimizer.rule, memory_of<Backend>()),
         squares_(1, input_memory_of<Backend>()),
         clip_(1, device_memory_of<Backend>()),
@@ -210,6 +196,11 @@ class Trainer {
   Context<Backend>& context() { return context_; }
   /// The weights that the run began with.
   const Base& base() const { return base_; }
+  /// What tells them from others, found once: used by checkpoints.
+  const std::string& base_digest() {
+    if (base_digest_.empty()) { base_digest_ = detail::digest(base_); }
+    return base_digest_;
+  }
 
   /// The model as trained so far.
   Weights<Model, T> weights() { return state_.assemble(state_.parameter_buffer()); }
@@ -228,53 +219,6 @@ class Trainer {
   void use_masks(const std::uint8_t* const* masks) { given_masks_ = masks; }
 
  private:
-  static TrainOptions checked(TrainOptions o) {
-    if (o.size.batch == 0) {
-      fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""});
-    }
-    for (const double rate : {o.schedule.base, o.schedule.minimum}) {
-      if (!(rate >= 0.0 && std::isfinite(rate))) {
-        fail({.what = "training option schedule",
-              .expected = "rates that are finite and at least 0",
-              .got = std::to_string(rate),
-              .hint = "base is the largest rate of the run, minimum is added to it"});
-      }
-    }
-    if (!(o.dropout >= 0.0 && o.dropout < 1.0)) {
-      fail({.what = "training option dropout",
-            .expected = "a probability from 0 to below 1",
-            .got = std::to_string(o.dropout),
-            .hint = "It is the probability of dropping; the published value is 0.1"});
-    }
-    if (!(o.adapter_drop >= 0.0 && o.adapter_drop < 1.0)) {
-      fail({.what = "training option adapter_drop",
-            .expected = "a probability from 0 to below 1",
-            .got = std::to_string(o.adapter_drop),
-            .hint = "It is the probability of dropping; the published value is 0.2"});
-    }
-    if (o.average.target == Average::Target::product && !has_products) {
-      fail({.what = "training option average.target",
-            .expected = "factors",
-            .got = "product",
-            .hint =
-                "Only recipes with Accumulate, Rescale and a contrastive loss have a product of adapters to average"});
-    }
-    if (accumulates && o.average.kind == Average::Kind::beta &&
-        !(o.schedule.total > 0 && o.average.beta > 0.0 && std::isfinite(o.average.beta))) {
-      fail({.what = "training option average",
-            .expected =
-                "schedule.total of at least 1 and a finite beta above 0, which weigh the steps of a Beta average",
-            .got = std::to_string(o.schedule.total) + " and " + std::to_string(o.average.beta),
-            .hint = "Set schedule.total to the steps of the run; the published beta is 0.5"});
-    }
-    if (!(o.average.momentum >= 0.0 && o.average.momentum < 1.0)) {
-      fail({.what = "training option average.momentum",
-            .expected = "a number from 0 to below 1",
-            .got = std::to_string(o.average.momentum),
-            .hint = "It weights the old value; 0.999 for long runs, 0.9 for short ones"});
-    }
-    return o;
-  }
   /// An average of products holds what adapters do, and nothing else that is trained.
   void check_all_are_adapters() const {
     const std::vector<TensorFacts> plain = describe<Clip<typename Model::arch>>();
@@ -403,6 +347,7 @@ class Trainer {
   }
 
   Base base_;
+  std::string base_digest_;
   TrainOptions options_;
   Context<Backend> context_;
   State state_;
