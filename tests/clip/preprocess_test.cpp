@@ -324,3 +324,17 @@ TEST_CASE("a training image is the random part squashed, a function of the numbe
     }
   }
 }
+
+TEST_CASE("the order of the passes reaches both chains") {
+  const radapt::Image tall = radapt_test::noise_image(radapt::PixelMode::rgb, 20, 70);
+  radapt::Preprocess rules = radapt::Preprocess::openai(10);
+  const radapt::Image before = rules.pixels(tall);
+  rules.pass_order = radapt::PassOrder::pillow_13;
+  const radapt::Image whole =
+      radapt::resize(tall, 10, 35, radapt::Interpolation::bicubic, radapt::PassOrder::pillow_13);
+  CHECK(rules.pixels(tall).pixels == radapt::crop(whole, 0, 12, 10, 10).pixels);
+  CHECK(rules.pixels(tall).pixels != before.pixels);
+  const radapt::RandomResizedCrop all{.scale = {1.0, 1.0}, .ratio = {2.0 / 7.0, 2.0 / 7.0}};
+  CHECK(rules.pixels(tall, all, [] { return 0.5; }).pixels ==
+        radapt::resize(tall, 10, 10, radapt::Interpolation::bicubic, radapt::PassOrder::pillow_13).pixels);
+}

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -97,6 +99,63 @@ TEST_CASE("resizing noise gives the bytes of Pillow 9.4 in every mode and interp
     }
     CHECK(radapt_test::sha256_hex(bytes) == expected.digest);
   }
+}
+
+TEST_CASE("the order of the passes is that of the Pillow that is asked for") {
+  struct Case {
+    PixelMode mode;
+    Sizes sizes;
+    Interpolation interpolation;
+    std::uint64_t pillow_12, pillow_13;  // FNV-1a of the bytes that Pillow 12.1 and 13.0 give
+  };
+  const Case cases[] = {
+      {PixelMode::grey, {30, 120, 12, 20}, Interpolation::bicubic, 0xb644b5898f94a5b6U, 0xf8a03fdd8eda1641U},
+      {PixelMode::rgb, {30, 120, 12, 20}, Interpolation::bicubic, 0xec0ff0f3ccc43baaU, 0xa09cafd17adcf0a5U},
+      {PixelMode::rgb, {30, 120, 12, 20}, Interpolation::bilinear, 0x03b78d1c01973062U, 0x45488f1674c54ecbU},
+      {PixelMode::rgb, {31, 200, 40, 40}, Interpolation::box, 0x35aeb4cd90a30555U, 0x35aeb4cd90a30555U},
+      {PixelMode::rgba, {30, 120, 12, 20}, Interpolation::bicubic, 0xa244e8159f1150f5U, 0x694587608428ba72U},
+      {PixelMode::grey_alpha, {30, 120, 12, 20}, Interpolation::bilinear, 0x0fcbeb313a98c694U, 0xa5cd6e0fa7991659U},
+      {PixelMode::cmyk, {17, 90, 9, 30}, Interpolation::bicubic, 0xd3682c06e38ef49fU, 0x8db65585d7d9cc7cU},
+      {PixelMode::rgb, {60, 100, 20, 20}, Interpolation::bicubic, 0xf9f14e563451be0dU, 0xf9f14e563451be0dU},
+      {PixelMode::rgb, {20, 70, 10, 35}, Interpolation::bicubic, 0x84c04dafa96bf600U, 0x39dbf49c14c9e28fU},
+      {PixelMode::rgb, {20, 70, 10, 34}, Interpolation::bicubic, 0xed76e4fe3a099c16U, 0x4a77c742e0240a40U},
+      {PixelMode::rgb, {20, 70, 20, 34}, Interpolation::bicubic, 0x2de8947ff9efd934U, 0x2de8947ff9efd934U},
+      {PixelMode::rgb, {40, 100, 20, 60}, Interpolation::bicubic, 0x4d2b5de145298c92U, 0x4d2b5de145298c92U},
+      {PixelMode::rgb, {40, 101, 20, 60}, Interpolation::bicubic, 0xe0770c36ac9e56e8U, 0x41d64af64172a678U},
+      {PixelMode::rgb, {50, 120, 90, 40}, Interpolation::bicubic, 0x1abd337fd0117af5U, 0x43470164c07f9580U},
+      {PixelMode::integer, {40, 300, 24, 24}, Interpolation::bicubic, 0x33ce006b1ac41f4bU, 0x051ecc53037938f2U},
+  };
+  for (const Case& one : cases) {
+    Image image = radapt::zero_image(one.sizes.width, one.sizes.height, one.mode);
+    if (one.mode == PixelMode::integer) {
+      for (std::int32_t i = 0; i < static_cast<std::int32_t>(one.sizes.width * one.sizes.height); ++i) {
+        const std::int32_t value = i * 7919 % 65536;
+        std::memcpy(image.pixels.data() + 4 * i, &value, 4);
+      }
+    } else {
+      for (Index i = 0; i < image.pixels.size(); ++i) {
+        image.pixels[i] = static_cast<std::uint8_t>(i * 7 + i / image.row_bytes() * 13 + i * i % 31 * 5);
+      }
+    }
+    const auto hash = [&](radapt::PassOrder order) {
+      std::uint64_t h = 0xCBF29CE484222325U;
+      for (const std::uint8_t byte :
+           radapt::resize(image, one.sizes.out_width, one.sizes.out_height, one.interpolation, order).pixels) {
+        h = (h ^ byte) * 0x100000001B3U;
+      }
+      return h;
+    };
+    CAPTURE(one.sizes.height);
+    CAPTURE(pil_name(one.mode));
+    CHECK(hash(radapt::PassOrder::along_x_first) == one.pillow_12);
+    CHECK(hash(radapt::PassOrder::pillow_13) == one.pillow_13);
+  }
+  // A window is a part of the whole, in either order.
+  const Image image = noise_image(PixelMode::rgb, 30, 120);
+  const Image whole = radapt::resize(image, 12, 20, Interpolation::bicubic, radapt::PassOrder::pillow_13);
+  const Image part = radapt::resize(image, 12, 20, Interpolation::bicubic,
+                                    {.left = 3, .top = 5, .width = 6, .height = 9}, radapt::PassOrder::pillow_13);
+  CHECK(part.pixels == radapt::crop(whole, 3, 5, 6, 9).pixels);
 }
 
 TEST_CASE("a window is cut from the whole result") {

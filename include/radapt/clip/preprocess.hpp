@@ -100,6 +100,7 @@ struct Preprocess {
   Index size = 224;                                              ///< side of the result, pixels; 1 to 32768
   ResizeMode resize_mode = ResizeMode::shortest;                 ///< preprocess_cfg "resize_mode"
   Interpolation interpolation = Interpolation::bicubic;          ///< "interpolation"; preprocessor_config "resample"
+  PassOrder pass_order = PassOrder::along_x_first;               ///< as the Pillow that the model was trained with
   CropRule crop_rule = CropRule::round_half_even;                ///< where an odd room goes
   ConvertRule convert_rule = ConvertRule::resize_then_rgb;       ///< when to convert
   std::array<float, 3> mean{.48145466f, .4578275f, .40821073f};  ///< of RGB values in 0..1
@@ -138,7 +139,7 @@ struct Preprocess {
     return prepared(image, [&](const Image& start) {
       const Window part = random_crop(start.width, start.height, uniform);
       const auto left = static_cast<std::ptrdiff_t>(part.left), top = static_cast<std::ptrdiff_t>(part.top);
-      return resize(crop(start, left, top, part.width, part.height), size, size, interpolation);
+      return resize(crop(start, left, top, part.width, part.height), size, size, interpolation, pass_order);
     });
   }
 
@@ -256,7 +257,7 @@ struct Preprocess {
                         .top = static_cast<Index>(std::max<std::ptrdiff_t>(top, 0)),
                         .width = std::min(width, size),
                         .height = std::min(height, size)};
-    Image centre = resize(image, width, height, interpolation, window);
+    Image centre = resize(image, width, height, interpolation, window, pass_order);
     if (centre.width == size && centre.height == size) { return centre; }
     return crop(centre, std::min<std::ptrdiff_t>(left, 0), std::min<std::ptrdiff_t>(top, 0), size, size, fill);
   }
