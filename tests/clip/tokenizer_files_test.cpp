@@ -115,6 +115,23 @@ TEST_CASE("transformers' toy vocabulary") {
   check_error("an id for 'absent'", [&] { Tokenizer::from_folder(folder.path()); });
 }
 
+TEST_CASE("beside open_clip's configuration its rules apply") {
+  const TemporaryFolder folder;
+  folder.write("vocab.json", toy_vocabulary().dump());
+  folder.write("merges.txt", toy_merges);
+  CHECK(Tokenizer::from_folder(folder.path()).rules() == TokenizerRules::huggingface);
+  folder.write("open_clip_config.json", R"({"model_cfg": {"text_cfg": {"context_length": 77}}})");
+  const Tokenizer own = Tokenizer::from_folder(folder.path());
+  CHECK(own.rules() == TokenizerRules::open_clip);
+  CHECK(own.padding() == 0);
+  CHECK(own.encode("low<END_OF_TEXT>") == Ids{15, 22});
+  CHECK(Tokenizer::from_folder(folder.path(), {{.rules = TokenizerRules::huggingface}}).padding() == 22);
+  folder.write("open_clip_config.json", R"({"model_cfg": {"text_cfg": {"hf_tokenizer_name": "xlm-roberta-base"}}})");
+  CHECK(Tokenizer::from_folder(folder.path()).rules() == TokenizerRules::huggingface);
+  folder.write("open_clip_config.json", "[]");
+  CHECK(Tokenizer::from_folder(folder.path()).rules() == TokenizerRules::open_clip);
+}
+
 TEST_CASE("a folder with OpenAI's file alone, and one with nothing") {
   const TemporaryFolder folder;
   check_error("got none of them", [&] { Tokenizer::from_folder(folder.path()); });
@@ -139,6 +156,21 @@ TEST_CASE("tokenizer.json: what it may say") {
   // A normalized marker is found in any case, as its own text is normalised too.
   CHECK(with([](Json&) {}).encode("<|EndOfText|>").size() > 1);
   CHECK(with([](Json& f) { f["added_tokens"][1]["normalized"] = true; }).encode("<|EndOfText|>") == Ids{22});
+  // A pattern with the markers ends a piece behind one that is only spelled: the signs behind it are another piece.
+  const auto joins_signs = [](Json& f) {
+    f["model"]["vocab"].update({{">", 50}, {"!</w>", 51}, {">!</w>", 52}});
+    f["model"]["merges"].push_back("> !</w>");
+  };
+  const auto has = [](const Ids& ids, std::int64_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); };
+  CHECK(has(with(joins_signs).encode("<|EndOfText|>!"), 52));
+  const Tokenizer cuts = with([&](Json& f) {
+    joins_signs(f);
+    Json& pattern = f["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"];
+    pattern = R"(<\|startoftext\|>|<\|endoftext\|>|)" + pattern.get<std::string>();
+  });
+  CHECK_FALSE(has(cuts.encode("<|EndOfText|>!"), 52));
+  CHECK(has(cuts.encode("|>!"), 52));
+  CHECK(has(cuts.encode("!<|EndOfText|>!"), 52));  // what begins before the marker is one piece with it
   const Json longer{{"id", 40}, {"content", "lo lo"}, {"normalized", true}};
   const Json shorter{{"id", 41}, {"content", "lo l"}, {"normalized", true}};
   const Tokenizer added = with([&](Json& f) {

@@ -147,14 +147,14 @@ TEST_CASE("transformers' defaults stand in for absent keys") {
   CHECK(radapt::differences(config, radapt::clip_config_of<radapt::arch::quickgelu<radapt::arch::ViT_B_32>>()).empty());
 }
 
-TEST_CASE("text_config_dict and vision_config_dict win where they are present") {
+TEST_CASE("text_config_dict and vision_config_dict stand for text_config and vision_config where they are present") {
   const ClipConfig config = parse(
       "{\"model_type\":\"clip\",\"text_config\":{\"hidden_size\":64,\"vocab_size\":100,\"eos_token_id\":99},"
       "\"text_config_dict\":{\"hidden_size\":128,\"hidden_act\":\"gelu\"},\"vision_config\":null,"
       "\"vision_config_dict\":{\"image_size\":64,\"hidden_act\":\"gelu\"}}");
   CHECK(config.text.width == 128);
-  CHECK(config.vocabulary == 100);
-  CHECK(config.eos_token_id == 99);
+  CHECK(config.vocabulary == 49408);  // the default: transformers completes such a part before it takes it
+  CHECK(config.eos_token_id == 49407);
   CHECK(config.image == 64);
   CHECK(config.vision.width == 768);
   CHECK(config.activation == Activation::gelu);
@@ -507,6 +507,10 @@ TEST_CASE("sizes of transformers' image processor in each of their forms") {
   CHECK(squash.resize == PreprocessConfig::Resize::squash);
   CHECK(squash.size == 378);
   CHECK(squash.filter == PreprocessConfig::Filter::bilinear);
+  CHECK(parse_preprocess("{\"size\":[96,96],\"do_center_crop\":false}").resize == PreprocessConfig::Resize::squash);
+  CHECK(parse_preprocess("{\"image_mean\":0.5}").mean == std::array<double, 3>{0.5, 0.5, 0.5});
+  CHECK(parse_preprocess("{\"preprocess_cfg\":{\"interpolation\":\"random\"}}").filter ==
+        PreprocessConfig::Filter::bicubic);
   CHECK(parse_preprocess("{\"do_normalize\":false}").std == std::array<double, 3>{1, 1, 1});
   CHECK(parse_preprocess("{\"rescale_factor\":0.003921569}").size == 224);
   const Folder folder;
@@ -530,10 +534,10 @@ TEST_CASE("image settings that would be done otherwise are refused") {
   CHECK_SAYS(preprocess_message_of("{\"image_std\":[0.5,0.5,\"1\"]}"), "got '1'");
   CHECK_SAYS(preprocess_message_of("{\"image_processor_type\":\"SiglipImageProcessor\"}"), "a processor of CLIP");
   CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"resize_mode\":\"fit\"}}"), "preprocess_cfg.resize_mode");
-  CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"interpolation\":\"random\"}}"), "got 'random'");
+  CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"interpolation\":\"lanczos\"}}"), "got 'lanczos'");
   CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"mode\":\"L\"}}"), "expected 'RGB', got 'L'");
   CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"fill_color\":256}}"), "from 0 to 255, got 256");
-  CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"std\":0.5}}"), "a list of 3 numbers, got 0.5");
+  CHECK_SAYS(preprocess_message_of("{\"preprocess_cfg\":{\"std\":\"0.5\"}}"), "a list of 3 numbers, got '0.5'");
 }
 
 }  // namespace

@@ -91,6 +91,9 @@ std::vector<Index> samples(const Seen& seen) {
 
 }  // namespace
 
+static_assert(!std::is_constructible_v<radapt::Loader, radapt::FolderSource, radapt::Preprocess>);  // it would be gone
+static_assert(std::is_constructible_v<radapt::Loader, const radapt::FolderSource&, radapt::Preprocess>);
+
 TEST_CASE("in order, a batch holds what decoding and preprocessing one by one gives") {
   const Pictures pictures{.count = 7};
   const Seen seen = run(pictures, {.batch = 3}, 2);

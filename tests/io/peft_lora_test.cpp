@@ -140,9 +140,26 @@ TEST_CASE("what is no LoRA of the model's type is one error, and nothing changes
   complains("fan_in_fan_out", true, "fan_in_fan_out");
   complains("rank_pattern", {{"q_proj", 8}}, "rank_pattern");
   complains("modules_to_save", {"classifier"}, "modules_to_save");
+  for (const char* way : {"pissa", "pissa_niter_4", "olora", "corda", "loftq", "lora_ga"}) {
+    complains("init_lora_weights", way, "which leave the base as it is");
+  }
+  complains("alora_invocation_tokens", {1, 2}, "alora_invocation_tokens");
   complains("r", 8, "Lora<8, ...>");
   complains("r", 0, "'r'");
   complains("lora_alpha", "much", "lora_alpha");
+
+  const auto accepts = [&](const char* key, const nlohmann::json& value) {
+    nlohmann::json config = good;
+    config[key] = value;
+    write_config(folder.path(), config);
+    auto weights = before;
+    return radapt::load_peft(folder.path(), weights);
+  };
+  for (const char* way : {"gaussian", "orthogonal", "eva"}) { accepts("init_lora_weights", way); }
+  accepts("init_lora_weights", true);
+  accepts("init_lora_weights", nullptr);
+  CHECK(accepts("lora_alpha", 0).alpha == 0);
+  CHECK(accepts("lora_alpha", -4).alpha == -4);
 
   write_config(folder.path(), good);
   auto other = drawn<radapt::Lora<4, radapt::on<site::q, site::k>>>(6);

@@ -58,6 +58,14 @@ TEST_CASE("names of shards: ranges, lists, nesting, joints, and braces that mean
   CHECK(shard_names("{x,y{1..2},}z") == Names{"xz", "y1z", "y2z", "z"});
   CHECK(shard_names("{{1..2},7}") == Names{"1", "2", "7"});
   CHECK(shard_names("a.tar::b-{0..1}.tar") == Names{"a.tar", "b-0.tar", "b-1.tar"});
+  CHECK(shard_names("{a..d}.tar") == Names{"a.tar", "b.tar", "c.tar", "d.tar"});
+  CHECK(shard_names("{d..a..2}") == Names{"d", "b"});
+  CHECK(shard_names("{a..z..300}") == Names{"a"});
+  CHECK(shard_names("{a..c..-2147483648}") == Names{"a"});
+  CHECK(shard_names("{Y..b}") == Names{"Y", "Z", "a", "b"});
+  CHECK(shard_names("{a..d..x}") == Names{"{a..d..x}"});
+  CHECK(shard_names("{a..1}") == Names{"{a..1}"});
+  CHECK(shard_names("{a..bc}") == Names{"{a..bc}"});
   CHECK(shard_names("{one}") == Names{"{one}"});
   CHECK(shard_names("a{b") == Names{"a{b"});
   CHECK(shard_names("{000000..000012}").size() == 13);
@@ -108,6 +116,7 @@ TEST_CASE("consecutive members with one key are a sample; a repeated extension b
   {
     TarWriter writer(path);
     writer.add("__index__", "meta");
+    writer.add("__index__/a.jpg", "meta");
     writer.add("./x/b.c.jpg", "1");
     writer.add("./x/b.CLS", "3");
     writer.add("x/noextension", "-");

@@ -85,9 +85,10 @@ class Tokenizer {
   }
 
   /// From what `folder` holds: `tokenizer.json`, or else `vocab.json` and `merges.txt`, or else
-  /// `bpe_simple_vocab_16e6.txt.gz`. Without `options` the first two have the rules of transformers and the last those
-  /// of OpenAI. With the rules of transformers, `tokenizer_config.json` and `special_tokens_map.json` are asked for the
-  /// padding token and, beside `vocab.json`, the unknown token.
+  /// `bpe_simple_vocab_16e6.txt.gz`. Without `options` the rules are open_clip's beside an `open_clip_config.json` that
+  /// names no tokenizer of transformers; else the first two have those of transformers and the last those of OpenAI.
+  /// With the rules of transformers, `tokenizer_config.json` and `special_tokens_map.json` are asked for the padding
+  /// token and, beside `vocab.json`, the unknown token.
   static Tokenizer from_folder(const std::filesystem::path& folder,
                                const std::optional<TokenizerOptions>& options = std::nullopt) {
     const auto has = [&](const char* name) { return std::filesystem::exists(folder / name); };
@@ -99,9 +100,11 @@ class Tokenizer {
               .expected = std::string("tokenizer.json, vocab.json with merges.txt, or ") + list,
               .got = "none of them"});
       }
-      return from_bpe_file(folder / list, options.value_or(TokenizerOptions{}));
+      return from_bpe_file(folder / list,
+                           options.value_or(TokenizerOptions{.rules = rules_beside(folder, TokenizerRules::openai)}));
     }
-    TokenizerOptions chosen = options.value_or(TokenizerOptions{.rules = TokenizerRules::huggingface});
+    TokenizerOptions chosen =
+        options.value_or(TokenizerOptions{.rules = rules_beside(folder, TokenizerRules::huggingface)});
     if (chosen.rules == TokenizerRules::huggingface) {
       if (!chosen.padding_token) { chosen.padding_token = configured_token(folder, "pad_token"); }
       if (!chosen.unknown_token && !json) { chosen.unknown_token = configured_token(folder, "unk_token"); }
@@ -199,6 +202,7 @@ class Tokenizer {
         end_(id_of(vocabulary, vocabulary.end_token, "the end marker")),
         padding_(padding_of(vocabulary, options)),
         steps_(vocabulary.steps),
+        splits_at_markers_(vocabulary.splits_at_markers),
         encoding_(rules_of(vocabulary, options), vocabulary.what) {
     if (start_ == end_) {
       fail({.what = "reading " + name_, .expected = "two markers", .got = "the same token at both ends"});
@@ -248,6 +252,15 @@ class Tokenizer {
     return rules;
   }
 
+  /// open_clip's rules beside its configuration, unless that names a tokenizer of transformers; else `otherwise`.
+  static TokenizerRules rules_beside(const std::filesystem::path& folder, TokenizerRules otherwise) {
+    const std::filesystem::path path = folder / "open_clip_config.json";
+    if (!std::filesystem::exists(path)) { return otherwise; }
+    const nlohmann::json file = parse_json(read_vocabulary_text(path), "read '" + path.string() + "'");
+    const auto name = nlohmann::json::json_pointer("/model_cfg/text_cfg/hf_tokenizer_name");
+    const bool names_another = file.is_object() && file.contains(name) && !file.at(name).is_null();
+    return names_another ? otherwise : TokenizerRules::open_clip;
+  }
   /// The token that a configuration file in `folder` names under `key`, as text or as an object with its content.
   static std::optional<std::string> configured_token(const std::filesystem::path& folder, const char* key) {
     for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"}) {
@@ -334,7 +347,16 @@ class Tokenizer {
   /// Encodes piece by piece. `with_markers`: pieces that spell a marker become its id; case is ignored then.
   void encode_pieces(std::u32string_view text, bool with_markers, std::vector<std::int64_t>& ids) const {
     std::vector<std::u32string_view> markers;
-    if (with_markers) { markers = {markers_[0].content, markers_[1].content}; }
+    if (with_markers) {
+      markers = {markers_[0].content, markers_[1].content};
+    } else if (splits_at_markers_) {
+      const std::vector<std::u32string_view> ends{U"<|startoftext|>", U"<|endoftext|>"};
+      for_each_piece(text, ends, false, [&](std::u32string_view piece) {
+        for_each_piece(piece, markers, false,
+                       [&](std::u32string_view part) { encoding_.append_word(encode_utf8(part), ids); });
+      });
+      return;
+    }
     for_each_piece(text, markers, with_markers, [&](std::u32string_view piece) {
       const auto marker = std::find(markers.begin(), markers.end(), piece);
       if (marker != markers.end()) {
@@ -352,6 +374,7 @@ class Tokenizer {
   std::int64_t start_, end_, padding_;
   std::int64_t vocabulary_size_ = 0;
   std::vector<NormalizerStep> steps_;
+  bool splits_at_markers_;
   std::vector<AddedToken> markers_;     ///< looked for in the text as given
   std::vector<AddedToken> late_added_;  ///< looked for in the normalised text
   BytePairEncoding encoding_;

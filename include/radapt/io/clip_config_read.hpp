@@ -92,8 +92,9 @@ void same(const JsonFields& vision, const std::string& key, const T& of_vision, 
 }  // namespace clip_config_detail
 
 /// Reads the content of transformers' config.json of a CLIPModel. Absent keys have transformers' defaults;
-/// `text_config_dict` and `vision_config_dict` win over `text_config` and `vision_config`; eos_token_id 2, which old
-/// files carry, means pooling argmax. Errors: a value of the wrong type or out of range, another kind of model.
+/// `text_config_dict` and `vision_config_dict`, completed by the defaults, stand in the places of `text_config` and
+/// `vision_config`; eos_token_id 2, which old files carry, means pooling argmax. Errors: a value of the wrong type or
+/// out of range, another kind of model.
 inline ClipConfig hf_clip_config(const JsonFields& fields) {
   namespace detail = clip_config_detail;
   ClipConfig config;

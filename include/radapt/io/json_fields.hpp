@@ -15,7 +15,7 @@
 
 namespace radapt {
 
-/// An object of a JSON document, read key by key. A second object may override it. The document has to outlive it.
+/// An object of a JSON document, read key by key. The document has to outlive it.
 class JsonFields {
  public:
   /// `where` is the key path of the object for messages: empty for the document, else ending in a dot.
@@ -26,14 +26,10 @@ class JsonFields {
     }
   }
 
-  /// The member `key`, of the overriding object first; null where neither has it.
+  /// The member `key`; null where there is none.
   const nlohmann::json* find(const std::string& key) const {
-    for (const nlohmann::json* object : {override_, object_}) {
-      if (object == nullptr) { continue; }
-      const auto found = object->find(key);
-      if (found != object->end()) { return &*found; }
-    }
-    return nullptr;
+    const auto found = object_->find(key);
+    return found == object_->end() ? nullptr : &*found;
   }
   bool contains(const std::string& key) const { return find(key) != nullptr; }
   /// Whether `key` is there with a value other than null.
@@ -42,17 +38,11 @@ class JsonFields {
     return value != nullptr && !value->is_null();
   }
 
-  /// The object under `key`; an empty one where it is absent or null. A second key, where present and not null, holds
-  /// an object that overrides it.
-  JsonFields object(const std::string& key, const std::string& overriding_key = {}) const {
+  /// The object under `key`, or under `instead` where that is present and not null; an empty one where neither is.
+  JsonFields object(const std::string& key, const std::string& instead = {}) const {
     static const nlohmann::json empty = nlohmann::json::object();
-    JsonFields fields(has_value(key) ? *find(key) : empty, file_, where_ + key + ".");
-    if (!overriding_key.empty() && has_value(overriding_key)) {
-      const nlohmann::json& other = *find(overriding_key);
-      if (!other.is_object()) { wrong(where_ + overriding_key, "an object", other); }
-      fields.override_ = &other;
-    }
-    return fields;
+    const std::string& from = !instead.empty() && has_value(instead) ? instead : key;
+    return JsonFields(has_value(from) ? *find(from) : empty, file_, where_ + from + ".");
   }
 
   /// A whole number from `least` to `most`; `otherwise` where the key is absent. Error: absent without `otherwise`.
@@ -169,7 +159,6 @@ class JsonFields {
   }
 
   const nlohmann::json* object_;
-  const nlohmann::json* override_ = nullptr;
   std::string file_, where_;
 };
 

@@ -40,6 +40,9 @@ class Loader {
         options_(std::move(options)) {
     start();
   }
+  /// It would be gone: give it a name, so that it outlives the loader.
+  template <sample_source Source>
+  Loader(const Source&&, const Preprocess&, LoaderOptions = {}) = delete;
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
   ~Loader() { stop(); }

@@ -71,7 +71,7 @@ inline bool is_lora_factor(const std::string& name) { return name.ends_with(".lo
 }  // namespace detail
 
 /// Reads an adapter_config.json. Errors: no LoRA, or a LoRA of a kind that is not W + s B A everywhere (DoRA, ranks or
-/// alphas by pattern, trained biases, other modules saved along).
+/// alphas by pattern, trained biases, other modules saved along, a first B A that PEFT takes out of W as PiSSA's).
 inline PeftLoraConfig read_peft_lora_config(const std::filesystem::path& path) {
   const nlohmann::json document = read_json(path);
   const JsonFields fields(document, path.string());
@@ -82,8 +82,16 @@ inline PeftLoraConfig read_peft_lora_config(const std::filesystem::path& path) {
   fields.require("fan_in_fan_out", false);
   for (const char* key : {"rank_pattern", "alpha_pattern"}) { fields.require(key, nlohmann::json::object()); }
   fields.require("modules_to_save", nlohmann::json::array());
+  fields.require("alora_invocation_tokens", nlohmann::json());
+  // These change A and B alone. All others change W too, and PEFT does that again when it loads.
+  const nlohmann::json* const first = fields.find("init_lora_weights");
+  if (first != nullptr && !first->is_null() && !first->is_boolean() && *first != "gaussian" && *first != "orthogonal" &&
+      *first != "eva") {
+    fields.wrong_value("init_lora_weights",
+                       "true, false, 'gaussian', 'orthogonal' or 'eva', which leave the base as it is");
+  }
   return {.rank = fields.whole("r", 1, 1U << 20),
-          .alpha = fields.number("lora_alpha", 1e-30, 1e30),
+          .alpha = fields.number("lora_alpha", -1e30, 1e30),
           .rank_stabilised = fields.boolean("use_rslora", false),
           .dropout = fields.number("lora_dropout", 0.0, 1.0, 0.0)};
 }

@@ -48,15 +48,20 @@ inline constexpr std::array<std::string_view, 4> filter_names{"nearest", "box", 
 inline constexpr std::array<std::uint64_t, 4> filter_numbers{0, 4, 2, 3};  // PIL's, in the order of Filter
 inline constexpr std::array<std::string_view, 3> resize_names{"shortest", "longest", "squash"};
 
+/// Three numbers, or one for all colours.
 inline std::array<double, 3> three(const JsonFields& fields, const std::string& key, double least,
                                    const std::array<double, 3>& otherwise) {
+  if (fields.has_value(key) && fields.find(key)->is_number()) {
+    const double all = fields.number(key, least, 1e6);
+    return {all, all, all};
+  }
   const std::vector<double> values = fields.numbers(key, 3, least, 1e6, {otherwise.begin(), otherwise.end()});
   return {values[0], values[1], values[2]};
 }
 
 inline constexpr double least_deviation = 1e-6;  // a division by less is no normalisation
 
-/// `size` or `crop_size` of transformers: a number, {"shortest_edge": n} or {"height": n, "width": n}.
+/// `size` or `crop_size` of transformers: a number, {"shortest_edge": n}, {"height": n, "width": n} or [n, n].
 struct Extent {
   std::uint64_t side = 224;
   bool both_sides = false;
@@ -64,7 +69,7 @@ struct Extent {
 inline Extent extent(const JsonFields& fields, const std::string& key, bool number_means_both, Extent otherwise) {
   const nlohmann::json* const value = fields.find(key);
   if (value == nullptr) { return otherwise; }
-  if (!value->is_object()) { return {fields.square(key, 1, largest_side), number_means_both}; }
+  if (!value->is_object()) { return {fields.square(key, 1, largest_side), number_means_both || value->is_array()}; }
   const JsonFields sides = fields.object(key);
   if (sides.contains("shortest_edge")) { return {sides.whole("shortest_edge", 1, largest_side), false}; }
   const std::uint64_t height = sides.whole("height", 1, largest_side);
@@ -84,7 +89,9 @@ inline PreprocessConfig open_clip_preprocess(const JsonFields& fields) {
   config.std = detail::three(fields, "std", detail::least_deviation, config.std);
   config.fill = static_cast<std::uint8_t>(fields.whole("fill_color", 0, 255, config.fill));
   fields.require("mode", "RGB");
-  const std::string resize = fields.text("resize_mode", "shortest"), filter = fields.text("interpolation", "bicubic");
+  const std::string resize = fields.text("resize_mode", "shortest");
+  std::string filter = fields.text("interpolation", "bicubic");
+  if (filter == "random") { filter = "bicubic"; }  // while training bilinear or bicubic, else bicubic
   bool resize_known = false, filter_known = false;
   for (std::size_t i = 0; i < detail::resize_names.size(); ++i) {
     if (detail::resize_names[i] == resize) {

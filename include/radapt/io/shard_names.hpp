@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -67,6 +68,27 @@ inline std::vector<std::string> number_range(std::string_view text) {
   return names;
 }
 
+/// The letters of `a..e` or `a..e..2`, up or down; small ones follow capital ones. Empty if `text` is no such range.
+inline std::vector<std::string> letter_range(std::string_view text) {
+  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  if (text.size() < 4 || text.substr(1, 2) != ".." || (text.size() > 4 && text.substr(4, 2) != "..")) { return {}; }
+  const std::size_t first = letters.find(text[0]), last = letters.find(text[3]);
+  if (first == std::string_view::npos || last == std::string_view::npos) { return {}; }
+  int step = 1;
+  if (text.size() > 4) {
+    const char* const end = text.data() + text.size();
+    const auto [stop, problem] = std::from_chars(text.data() + 6, end, step);
+    if (problem != std::errc{} || stop != end) { return {}; }
+  }
+  const int furthest = static_cast<int>(letters.size());
+  const auto stride = static_cast<std::size_t>(std::max(std::abs(std::clamp(step, -furthest, furthest)), 1));
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i <= (first <= last ? last - first : first - last); i += stride) {
+    names.emplace_back(1, letters[first <= last ? first + i : first - i]);
+  }
+  return names;
+}
+
 /// Position of the brace that closes the one at `open`, or npos.
 inline std::size_t closing_brace(std::string_view text, std::size_t open) {
   Index depth = 0;
@@ -95,7 +117,8 @@ inline std::vector<std::string> expand_braces(std::string_view text) {
       begin = i + 1;
       if (i == inside.size() && choices.size() == 1) {
         // Neither a list nor a nested group: a range, or braces that mean themselves.
-        const auto range = number_range(inside);
+        auto range = number_range(inside);
+        if (range.empty()) { range = letter_range(inside); }
         choices = range.empty() ? std::vector<std::string>{"{" + choices[0] + "}"} : range;
       }
     }
@@ -112,10 +135,11 @@ inline std::vector<std::string> expand_braces(std::string_view text) {
 
 }  // namespace detail
 
-/// All names that `pattern` stands for, in its order: braces hold a list `{a,b}` or a range of numbers `{000..012}` (up
-/// or down, with a step `{0..12..3}`, padded with zeros where an end is), and may be nested; sources are joined by
+/// All names that `pattern` stands for, in its order: braces hold a list `{a,b}`, a range of numbers `{000..012}` (up
+/// or down, with a step `{0..12..3}`, padded with zeros where an end is) or of letters `{a..d}`, and may be nested;
+/// sources are joined by
 /// `::`. Braces around anything else mean themselves, as in a shell. Names are files: an address such as `http://` or a
-/// `pipe:` is an error, and so are no name and more than ten million.
+/// `pipe:` is an error, and so are no name and more than a million.
 inline std::vector<std::string> shard_names(std::string_view pattern) {
   std::vector<std::string> names;
   std::string_view rest = pattern;

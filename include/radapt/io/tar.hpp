@@ -37,7 +37,7 @@ struct CloseArchive {
   fail({.what = "reading '" + path.string() + "'",
         .expected = "a whole tar archive",
         .got = got + (last.empty() ? " at its beginning" : " after the member " + quoted_name(last)),
-        .hint = {}});
+        .hint = last.empty() ? "Shards are plain tar files; unpack a .tar.gz first" : ""});
 }
 
 }  // namespace detail

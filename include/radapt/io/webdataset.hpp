@@ -130,8 +130,8 @@ class WebDataset {
     shards_.emplace_back(shard);
     bool open = false;  // whether the last sample is of this shard and may go on
     for (tar::Member& member : members) {
-      const bool meta = member.name.find('/') == std::string::npos && member.name.size() >= 4 &&
-                        member.name.starts_with("__") && member.name.ends_with("__");
+      const std::string_view top = std::string_view(member.name).substr(0, member.name.find('/'));
+      const bool meta = top.size() >= 4 && top.starts_with("__") && top.ends_with("__");
       auto split = detail::split_member_name(member.name);
       if (meta || split.first.empty()) { continue; }
       if (!open || samples_.back().key != split.first || find(samples_.back(), split.second) != nullptr) {

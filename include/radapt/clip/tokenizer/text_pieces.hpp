@@ -29,9 +29,11 @@ template <class Markers, class Visit>
 void for_each_piece(std::u32string_view text, const Markers& markers, bool ignore_case, Visit visit) {
   constexpr std::array<std::u32string_view, 7> contractions{U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"};
   enum class Kind { space, letter, number, other };
-  const auto kind_of = [](char32_t c) {
+  const auto kind_of = [ignore_case](char32_t c) {
     if (is_letter(c)) { return Kind::letter; }
     if (is_number(c)) { return Kind::number; }
+    // Python's regex finds this one mark in no class when it ignores case, and drops it: an iota in small letters.
+    if (ignore_case && c == 0x345) { return Kind::space; }
     return is_white_space(c) ? Kind::space : Kind::other;
   };
   const auto fixed_length = [&](std::u32string_view rest) -> std::size_t {

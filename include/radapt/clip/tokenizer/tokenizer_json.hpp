@@ -32,7 +32,7 @@ class TokenizerJson {
     if (with_pipeline) {
       vocabulary.steps.clear();
       read_steps(member(root_, "normalizer", ""), vocabulary.steps);
-      check_splitting();
+      vocabulary.splits_at_markers = check_splitting();
       read_padding(vocabulary);
     }
     return vocabulary;
@@ -207,9 +207,9 @@ class TokenizerJson {
     }
   }
 
-  /// The pre-tokenizer must split as CLIP does. Some files name the markers in the pattern, which changes nothing: the
-  /// ByteLevel step splits once more by a pattern without them.
-  void check_splitting() const {
+  /// The pre-tokenizer must split as CLIP does. Returns whether it names the markers in its pattern, as some files do:
+  /// the ByteLevel step splits these pieces once more, by a pattern without them.
+  bool check_splitting() const {
     constexpr std::string_view pattern = R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
     constexpr std::string_view markers = R"(<\|startoftext\|>|<\|endoftext\|>|)";
     const nlohmann::json& pre = member(root_, "pre_tokenizer", "");
@@ -222,11 +222,13 @@ class TokenizerJson {
     const bool splits_again = use_pattern.is_null() || use_pattern == true;
     const nlohmann::json& regex = member(list[0], "pattern", part);
     std::string found = regex.is_object() && regex.contains("Regex") ? text_of(regex["Regex"], part) : std::string();
-    if (splits_again && found.starts_with(markers)) { found.erase(0, markers.size()); }
+    const bool names_markers = splits_again && found.starts_with(markers);
+    if (names_markers) { found.erase(0, markers.size()); }
     const bool splits = type_of(list[0], part) == "Split" && found == pattern &&
                         member(list[0], "behavior", part) == "Removed" && member(list[0], "invert", part) == true;
     const bool spells_bytes = type_of(bytes, part) == "ByteLevel" && member(bytes, "add_prefix_space", part) == false;
     if (!splits || !spells_bytes) { refuse(part, expected, pre); }
+    return names_markers;
   }
 
   void read_padding(Vocabulary& vocabulary) const {

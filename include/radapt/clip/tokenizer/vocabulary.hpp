@@ -56,6 +56,7 @@ struct Vocabulary {
   std::vector<AddedToken> added;  ///< besides start and end token
   std::vector<NormalizerStep> steps{NormalizerStep::compose, NormalizerStep::collapse_white_space,
                                     NormalizerStep::lower_case_each};
+  bool splits_at_markers = false;  ///< pieces end where CLIP's markers do, spelled in the text
 };
 
 /// A vocabulary's file as text.
