@@ -43,12 +43,16 @@ class RunFiles {
     std::error_code ignored;
     if (folder_.empty() || !std::filesystem::exists(file, ignored)) { return {}; }
     const radapt::CheckpointFacts facts = radapt::resume(file, trainer);
-    RunSoFar so_far;
-    so_far.losses.resize(facts.steps);
-    const auto numbers = nlohmann::json::parse(facts.notes.at("losses"), nullptr, /*allow_exceptions=*/false);
-    if (!numbers.is_array() || numbers.size() != facts.steps) { refuse(file, "one loss for each step", "others"); }
-    for (std::size_t i = 0; i < numbers.size(); ++i) { so_far.losses[i] = numbers[i].template get<double>(); }
-    so_far.seconds = std::stod(facts.notes.at("seconds"));
+    const auto note = [&](const char* name) {
+      const auto found = facts.notes.find(name);
+      return nlohmann::json::parse(found == facts.notes.end() ? "" : found->second, nullptr,
+                                   /*allow_exceptions=*/false);
+    };
+    const nlohmann::json losses = note("losses"), seconds = note("seconds");
+    const bool whole = losses.is_array() && losses.size() == facts.steps && seconds.is_number() &&
+                       std::all_of(losses.begin(), losses.end(), [](const auto& loss) { return loss.is_number(); });
+    if (!whole) { refuse(file, "one loss for each step, and seconds", "others"); }
+    RunSoFar so_far{.losses = losses.get<std::vector<double>>(), .seconds = seconds.get<double>()};
     fmt::print("{}: going on from step {} in '{}'\n", run, facts.steps, file.string());
     kept_.push_back(file);
     return so_far;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -11,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "radapt/clip/captions.hpp"
@@ -139,7 +139,7 @@ inline std::optional<radapt::Image> open_or_name(const std::filesystem::path& pa
   try {
     return radapt::to_rgb(radapt::open_image(path));
   } catch (const radapt::error& e) {
-    fmt::print(stderr, "left out: {}\n", e.what());
+    std::fprintf(stderr, "left out: %s\n", e.what());
     return std::nullopt;
   }
 }

@@ -12,7 +12,7 @@
 #include "support/temporary_folder.hpp"
 #include "train/tiny_run.hpp"
 
-using namespace radapt_test;
+using namespace radapt_test::tiny_run;
 
 namespace {
 
@@ -130,6 +130,14 @@ TEST_CASE("a checkpoint of another run is refused") {
   radapt::Weights<Model> other_base = first_weights();
   other_base.tensor("visual.proj").data[3] += 1e-3F;
   refuses(written.path, other_base, options(), "expected base weights of digest");
+
+  // An average that the run would go on without.
+  using Without = radapt::Trainer<radapt::Recipe<Model, Recipe::tune, radapt::ensemble::During<radapt::AdapterDrop>,
+                                                 Recipe::after, radapt::loss::MpmNce>,
+                                  radapt::reference>;
+  Without without(written.weights, options());
+  CHECK_THROWS_WITH_AS(radapt::resume(written.path, without), doctest::Contains("got a tensor 'average/"),
+                       radapt::error);
 
   using Contrastive =
       radapt::Trainer<radapt::Recipe<Model, Recipe::tune, Recipe::during, Recipe::after, radapt::loss::Contrastive>,

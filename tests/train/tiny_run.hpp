@@ -9,7 +9,7 @@
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
-namespace radapt_test {
+namespace radapt_test::tiny_run {
 
 struct Tiny : radapt::arch::Defaults {
   static constexpr radapt::Index embed = 16, image = 16, patch = 8, context = 8, vocabulary = 16;
@@ -59,4 +59,4 @@ inline bool same_bits(const radapt::Buffer<float>& a, const radapt::Buffer<float
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
 }
 
-}  // namespace radapt_test
+}  // namespace radapt_test::tiny_run

@@ -18,8 +18,8 @@ namespace radapt {
 
 /// Which differences from the run that wrote a checkpoint are wanted.
 struct ResumeOptions {
-  bool other_options =
-      false;  ///< goes on with other TrainOptions, such as a longer schedule: then no bits are promised
+  /// Goes on with other TrainOptions, such as a longer schedule: then no bits are promised.
+  bool other_options = false;
 };
 
 namespace detail {
@@ -87,6 +87,25 @@ void check_same_run(const std::string& what, const safetensors::File& file, Trai
        "Make the trainer from the weights that the run began with");
 }
 
+/// Error: the file has a tensor, such as one of an average, that the run would go on without.
+template <class R, class Backend, class T>
+void check_no_other_buffers(const std::string& what, const safetensors::File& file, Trainer<R, Backend, T>& trainer) {
+  std::vector<std::string> known;
+  each_training_buffer(trainer, [&](const std::string& prefix, const Buffer<T>&) { known.push_back(prefix); });
+  if constexpr (Trainer<R, Backend, T>::has_products) {
+    if (trainer.products().has_value()) { known.emplace_back("product/"); }
+  }
+  for (const auto& [name, tensor] : file.tensors()) {
+    if (std::any_of(known.begin(), known.end(), [&](const std::string& prefix) { return name.starts_with(prefix); })) {
+      continue;
+    }
+    fail({.what = what,
+          .expected = "what this trainer keeps",
+          .got = "a tensor '" + name + "' besides",
+          .hint = "Was it written by a recipe with an average, or a loss with a teacher?"});
+  }
+}
+
 }  // namespace detail
 
 /// What a checkpoint says beside its tensors.
@@ -146,6 +165,7 @@ CheckpointFacts resume(const std::filesystem::path& path, Trainer<R, Backend, T>
   for (const auto& [name, text] : file.metadata()) {
     if (name.starts_with("radapt.note.")) { facts.notes[name.substr(12)] = text; }
   }
+  detail::check_no_other_buffers(what, file, trainer);
   detail::each_training_buffer(trainer, [&](const std::string& prefix, const Buffer<T>&) {
     for (const auto& slot : trainer.state().slots()) {
       const auto& tensor = file.at(prefix + slot.name);

@@ -32,7 +32,12 @@ namespace detail {
 
 /// The options, of a recipe that has an average of products, or an average at all. Errors: values that no run can have.
 inline TrainOptions checked(const TrainOptions& o, bool has_products, bool accumulates) {
-  if (o.size.batch == 0) { fail({.what = "training option batch", .expected = "at least 1", .got = "0", .hint = ""}); }
+  if (o.size.batch == 0 || o.size.batch >> 31 != 0) {
+    fail({.what = "training option size.batch",
+          .expected = "1 to 2147483647",
+          .got = std::to_string(o.size.batch),
+          .hint = "It is unsigned: a negative number comes out as a large one"});
+  }
   for (const double rate : {o.schedule.base, o.schedule.minimum}) {
     if (!(rate >= 0.0 && std::isfinite(rate))) {
       fail({.what = "training option schedule",
@@ -65,10 +70,11 @@ inline TrainOptions checked(const TrainOptions& o, bool has_products, bool accum
             .hint = "They weight the old moments; PyTorch's are 0.9 and 0.999"});
     }
   }
-  for (const double number : {adamw.eps, adamw.weight_decay}) {
-    if (!(number >= 0.0 && std::isfinite(number))) {
-      fail({.what = "training option optimizer",
-            .expected = "eps and weight_decay that are finite and at least 0",
+  for (const auto& [name, number, least] :
+       {std::tuple{"eps", adamw.eps, 1e-300}, {"weight_decay", adamw.weight_decay, 0.0}}) {
+    if (!(number >= least && std::isfinite(number))) {
+      fail({.what = std::string("training option optimizer.") + name,
+            .expected = least > 0 ? "a finite number above 0" : "a finite number of at least 0",
             .got = std::to_string(number),
             .hint = "PyTorch's eps is 1e-8; R-Adapter's weight_decay is 0, that of full fine-tuning 0.1"});
     }
