@@ -94,7 +94,7 @@ Weights<Layers> base_of(const Weights<Layers, Policy>& adapted) {
 double error(const auto& got, const auto& expected) {
   double worst = 0;
   for (Index i = 0; i < got.buffer().size(); ++i) {
-    worst = std::max(worst, std::abs(got.buffer()[i] - expected.buffer()[i]));
+    worst = std::max(worst, std::abs(double{got.buffer()[i]} - double{expected.buffer()[i]}));
   }
   return worst;
 }
@@ -135,6 +135,21 @@ TEST_CASE_TEMPLATE("with cross terms a transfer to the own base is the merge, we
   const auto without = radapt::transfer_adapters(1.0, adapted, base, o);
   CHECK(error(without.weights, radapt::merge(1.0, adapted)) > 1e-3);
   CHECK(same_bits(radapt::transfer_adapters(0.0, adapted, base, o).weights, base));
+}
+
+TEST_CASE("an adapter in front of its host moves in float as well") {
+  using Plain = radapt::Weights<radapt::Clip<Tiny<2>>, float>;
+  using Adapted = radapt::Weights<radapt::Clip<Tiny<2>, InFront>, float>;
+  const auto exact_adapted = drawn<Weights<2, InFront>>(1);
+  Adapted adapted;
+  adapted.copy_from(exact_adapted);
+  Plain base;
+  radapt::copy_by_name(base, adapted);
+  auto o = options();
+  o.keep_cross = true;
+  const auto moved = radapt::transfer_adapters(1.0, adapted, base, o);
+  // Sums in double, rounded to float once: numbers of about one.
+  CHECK(error(moved.weights, radapt::merge(1.0, adapted)) < 1e-6);
 }
 
 TEST_CASE("q, k and v are weights of their own: what is done to one moves to no other") {

@@ -68,18 +68,19 @@ inline std::string host_in_front(const std::string& path) {
   return sublayer + (sublayer.ends_with(".attn") ? ".out_proj" : ".c_proj");
 }
 
-/// Whether the fold() of L works in double, whatever the type of its parameters.
-template <class L, class P>
-concept works_in_double = requires(const P& p, Matrix<double> w, Vector<double> b) {
-  L::fold(1.0, p, w, b);
-};
-
 /// Whether L can say what it does as one matrix: it has a product(), or is behind its host and folds in double.
 template <class L, class P>
 concept says_product = requires(const P& p) {
   L::product(p);
 }
-|| (host_of_layer<L> == Host::in_front && works_in_double<L, P>);
+|| (host_of_layer<L> == Host::in_front &&
+    requires(const P& p, Matrix<double> w, Vector<double> b) { L::fold(1.0, p, w, b); });
+
+/// A layer whose fold() works on a host in double, whatever the type of its parameters, says folds_in_double = true.
+template <class L>
+concept says_folds_in_double = requires {
+  requires L::folds_in_double;
+};
 
 /// What layer L does, as one matrix: its product(), or what it makes of the identity beyond it.
 template <class L>
@@ -121,7 +122,7 @@ std::vector<FoldableLayer<T>> foldable_layers(const Values<M, T>& values) {
       if constexpr (requires { L::factors(p); }) {
         one.factors_of = [](const void* parameters) { return L::factors(*static_cast<const P*>(parameters)); };
       }
-      if constexpr (detail::works_in_double<L, P>) {
+      if constexpr (detail::says_folds_in_double<L>) {
         one.fold_in_double_with = [](double alpha, const void* parameters, Matrix<double> weight, Vector<double> bias) {
           L::fold(alpha, *static_cast<const P*>(parameters), weight, bias);
         };

@@ -2,6 +2,7 @@
 /// RepAdapter (Luo et al., 2023; methods.md 7.8): a linear bottleneck in front of in_proj and c_fc, which folds into
 /// the layer behind it.
 #include <cmath>
+#include <type_traits>
 
 #include "radapt/adapter/branch.hpp"
 #include "radapt/adapter/foldable_layers.hpp"
@@ -30,6 +31,7 @@ struct RepAdapterLinear : detail::AdapterBranch {
   static constexpr bool drops_elements = true;
   static constexpr Index input_width = In;
   static constexpr Host folds_into = Host::itself;
+  static constexpr bool folds_in_double = true;
   static constexpr Index group_out = In / Groups, group_in = Hidden / Groups;
 
   template <class X>
@@ -75,8 +77,9 @@ struct RepAdapterLinear : detail::AdapterBranch {
       }
     }
     const detail::DoubleMatrix W = detail::in_double(weight), WB = detail::multiply(W, B);
-    const detail::DoubleMatrix a = detail::in_double(Matrix<const T>(p.conv_A_bias.data, Hidden, 1));
-    const detail::DoubleMatrix beta = detail::in_double(Matrix<const T>(p.conv_B_bias.data, In, 1));
+    using Own = std::remove_reference_t<decltype(*p.conv_A.data)>;  // of the parameters, which the host need not share
+    const detail::DoubleMatrix a = detail::in_double(Matrix<const Own>(p.conv_A_bias.data, Hidden, 1));
+    const detail::DoubleMatrix beta = detail::in_double(Matrix<const Own>(p.conv_B_bias.data, In, 1));
     detail::add_to(weight, coefficient, detail::multiply(WB, detail::in_double(detail::matrix_of(p.conv_A))));
     if (bias) {
       const Matrix<T> b(bias.data, bias.size, 1);

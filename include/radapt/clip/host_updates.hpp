@@ -129,7 +129,7 @@ std::vector<LazyUpdate> host_updates(double alpha, const Weights<M, T>& adapted)
       fail({.what = "transfer_adapters: the adapter '" + layer.path + "'",
             .expected = "a product(), factors(), or a fold() that works in double",
             .got = "none of them",
-            .hint = "Give the layer a product()"});
+            .hint = "Give the layer a product(), or folds_in_double = true where its fold() does not mind the type"});
     }
     const auto same = std::find_if(hosts.begin(), hosts.end(),
                                    [&](const auto& layers) { return layers[0].host_path == layer.host_path; });
