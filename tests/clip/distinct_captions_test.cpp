@@ -127,10 +127,31 @@ TEST_CASE("a session refuses sizes that it could not work in, and parts of rows"
   const auto refuses = [&](SessionSize size, const char* message) {
     CHECK_THROWS_WITH_AS((Session<Model, onednn>(w, size)), doctest::Contains(message), error);
   };
-  refuses({.images = 0}, "images: expected at least 1, got 0");
-  refuses({.captions = 0}, "captions: expected at least 1, got 0");
+  refuses({.images = 0}, "images: expected 1 to 2147483647, got 0");
+  refuses({.captions = 0}, "captions: expected 1 to 2147483647, got 0");
   refuses({.adapter_alpha = std::nan("")}, "adapter_alpha: expected a finite number");
   Session<Model, onednn> session(w);
+  std::vector<float> one(Tiny::embed);
+  Captions larger(Tiny::context + 1, Tiny::vocabulary);
+  larger.add(texts[0]);
+  CHECK_THROWS_WITH_AS(session.encode_texts(larger, one),
+                       doctest::Contains("encode_texts: expected captions for a model with a context of 7 tokens of "
+                                         "16, got captions for 8 tokens of 16"),
+                       error);
+  Captions mine = captions_of(texts);
+  CHECK_THROWS_AS(mine.add(larger, 0), error);
+  CHECK_THROWS_WITH_AS(mine.caption(texts.size()), doctest::Contains("expected one of 11"), error);
+  CHECK_THROWS_AS(mine.add(captions_of(texts), texts.size()), error);
+  // Captions of a smaller model fit.
+  Captions smaller(Tiny::context - 1, Tiny::vocabulary);
+  smaller.add(texts[0]);
+  session.encode_texts(smaller, one);
+  for (const Index numbers : {Index{0}, Tiny::embed + 1}) {
+    CHECK_THROWS_WITH_AS(zero_shot_classifier(w, std::vector<float>(numbers)),
+                         doctest::Contains("a zero-shot head: expected rows of 8 numbers"), error);
+  }
+  CHECK_THROWS_WITH_AS((ClassifierSession<Classifier<Model>, onednn>(Weights<Classifier<Model>>(0))),
+                       doctest::Contains("a classifier: expected at least one class"), error);
   std::vector<float> features(2 * Tiny::embed - 1, 1.0F);
   CHECK_THROWS_WITH_AS(session.normalize(features), doctest::Contains("normalize: expected rows of"), error);
   CHECK(features[0] == 1.0F);

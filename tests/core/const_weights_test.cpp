@@ -83,6 +83,15 @@ TEST_CASE("weights that are given away are kept, by every copy") {
   CHECK(second.tree().scale.data[6] == numbered<Model>().tree().scale.data[6]);
 }
 
+TEST_CASE("weights that are no more are not read") {
+  static_assert(!std::is_constructible_v<ConstWeights<Model>, const Weights<Model>>);
+  static_assert(std::is_constructible_v<ConstWeights<Model>, Weights<Model>>);
+  Weights<Model> weights;
+  const Weights<Model> moved = std::move(weights);
+  CHECK_THROWS_WITH_AS(ConstWeights<Model>{weights}, doctest::Contains("got weights that were moved away"),
+                       radapt::error);
+}
+
 TEST_CASE("a copy is equal and its own") {
   const auto weights = numbered<Model>();
   const auto copy = ConstWeights<Model>(weights).copy();

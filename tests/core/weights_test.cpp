@@ -70,6 +70,33 @@ TEST_CASE("a copy has memory of its own, a move keeps it") {
   const Weights<Shifted> moved = std::move(w);
   CHECK(moved.buffer().data() == data);
   CHECK(moved.tree().weight.data == data);
+  CHECK_FALSE(moved.moved_away());
+  CHECK(w.moved_away());  // NOLINT: what is left of it is the question
+  CHECK(w.tree().weight.data == nullptr);
+  w = moved;
+  CHECK(w.tree().weight.data[11] == 11.1F);
+}
+
+template <class W>
+concept has_tensors = requires {
+  std::declval<W>().tensors();
+};
+template <class W>
+concept has_tensor = requires {
+  std::declval<W>().tensor("weight");
+};
+static_assert(has_tensors<Weights<Shifted>&> && has_tensor<const Weights<Shifted>&>);
+// They would point into weights that are gone.
+static_assert(!has_tensors<Weights<Shifted>> && !has_tensor<Weights<Shifted>> && !has_tensor<const Weights<Shifted>>);
+
+TEST_CASE("weights of other sizes are not copied") {
+  Weights<Shifted> two(2), three(3);
+  Weights<Shifted, double> wide(3);
+  CHECK_THROWS_WITH_AS(two.copy_from(three),
+                       doctest::Contains("expected weights of 2 classes on both sides, got 3 classes"), error);
+  CHECK_THROWS_AS(two.copy_from(wide), error);
+  const Weights<Shifted> moved = std::move(three);
+  CHECK_THROWS_WITH_AS(wide.copy_from(three), doctest::Contains("got weights that were moved away"), error);
 }
 
 TEST_CASE("copying to another element type rounds") {

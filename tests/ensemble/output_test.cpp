@@ -177,6 +177,7 @@ TEST_CASE("bad input of output ensembles is told apart") {
   for (const double alpha : {-0.1, 1.1, not_a_number}) {
     CHECK(fails_with("alpha", [&] { radapt::mix_probabilities(alpha, z, z); }));
   }
+  CHECK(fails_with("probabilities, which are at least 0 and sum to 1", [&] { radapt::mix_probabilities(0.5, z, z); }));
   CHECK(fails_with("(3, 5)", [&] { radapt::mix_probabilities(0.5, z, logits<double>(3, 5, 1)); }));
   CHECK(fails_with("3 labels", [&] { radapt::fit_temperature(z, few, quietly()); }));
   CHECK(fails_with("0 to 3", [&] { radapt::fit_temperature(z, outside, quietly()); }));

@@ -242,4 +242,5 @@ TEST_CASE("options out of range are refused with one sentence") {
   CHECK_THROWS_WITH_AS(with({.margin = -0.1}), doctest::Contains("margin"), radapt::error);
   CHECK_THROWS_WITH_AS(with({.tau = 0.0}), doctest::Contains("tau"), radapt::error);
   CHECK_THROWS_WITH_AS(with({.tau = std::nan("")}), doctest::Contains("tau"), radapt::error);
+  CHECK_THROWS_WITH_AS(with({.tau = HUGE_VAL}), doctest::Contains("a finite temperature above 0"), radapt::error);
 }

@@ -106,9 +106,13 @@ TEST_CASE("what a batch for a loss with terms must have") {
                     .groups = groups ? std::span<const std::int32_t>(d.groups) : std::span<const std::int32_t>{}});
     });
   };
-  CHECK(message(one, true).find("pixel values") != std::string::npos);  // six captions are three pairs
+  CHECK(message(one, true).find("expected 12 captions, 2 for each image, got 6") != std::string::npos);
   CHECK(message(two, false).find("class ids of the pairs") != std::string::npos);
   CHECK(message(two, true).empty());
+  Star::loss against;
+  against.term<radapt::loss::SpuriousAlignment>().strength = -1;
+  CHECK_THROWS_WITH_AS(TrainerOf<Star>(base, options(), against),
+                       doctest::Contains("strength: expected a finite number of at least 0"), radapt::error);
 }
 
 TEST_CASE("the spurious term is over when its run is, and stays so") {

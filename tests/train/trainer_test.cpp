@@ -9,7 +9,7 @@
 #include "radapt/train/deploy.hpp"
 #include "train/tiny_run.hpp"
 
-using namespace radapt_test;
+using namespace radapt_test::tiny_run;
 using radapt::Index;
 
 TEST_CASE("adapters start as the identity: only U has a gradient in the first step") {
@@ -132,6 +132,14 @@ TEST_CASE("the average of products is the product where one factor stands still"
   CHECK_FALSE(same_bits(radapt::deploy(products, 1.0).buffer(), radapt::deploy(factors, 1.0).buffer()));
 }
 
+TEST_CASE("a run that averages products has no averaged weights") {
+  auto o = options();
+  o.average.target = radapt::Average::Target::product;
+  const auto weights = first_weights();
+  Trainer trainer(weights, o);
+  CHECK_THROWS_WITH_AS(trainer.averaged(), doctest::Contains("expected a run that averages factors"), radapt::error);
+}
+
 TEST_CASE("the schedule guards its own zero over zero") {
   const radapt::WarmupCosine inside{.base = 5e-4, .warmup = 500, .total = 202, .minimum = 1e-6};
   CHECK(inside(201) == doctest::Approx(5e-4 * 202 / 500));
@@ -208,7 +216,34 @@ TEST_CASE("bad options are refused with one sentence") {
                        radapt::error);
   CHECK_THROWS_WITH_AS(Trainer(weights, with([](auto& o) { o.size.batch = 0; })), doctest::Contains("batch"),
                        radapt::error);
+  const auto refuses = [&](const char* message, auto change) {
+    CAPTURE(message);
+    CHECK_THROWS_WITH_AS(Trainer(weights, with(change)), doctest::Contains(message), radapt::error);
+  };
+  refuses("expected beta1 and beta2 from 0 to below 1", [](auto& o) { o.optimizer.beta1 = 1; });
+  refuses("expected beta1 and beta2 from 0 to below 1", [](auto& o) { o.optimizer.beta2 = 2; });
+  refuses("optimizer.eps: expected a finite number above 0", [](auto& o) { o.optimizer.eps = 0; });
+  refuses("optimizer.eps: expected a finite number above 0", [](auto& o) { o.optimizer.eps = std::nan(""); });
+  refuses("optimizer.weight_decay: expected a finite number of at least 0",
+          [](auto& o) { o.optimizer.weight_decay = -5; });
+  refuses("clip_norm: expected a length of at least 0", [](auto& o) { o.clip_norm = std::nan(""); });
+
   Trainer trainer(weights, options());
+  Data others(0);
+  others.captions = radapt::Captions(Tiny::context, Tiny::vocabulary + 1);
+  for (Index b = 0; b < batch; ++b) { others.captions.add(std::vector<std::int64_t>{14, 16}); }
+  CHECK_THROWS_WITH_AS(
+      trainer.step(others.get()),
+      doctest::Contains(
+          "expected captions for a model with a context of 8 tokens of 16, got captions for 8 tokens of 17"),
+      radapt::error);
+  Trainer short_captions(weights, with([](auto& o) { o.size.longest_caption = 3; }));
+  Data longer(0);
+  longer.captions.clear();
+  for (Index b = 0; b < batch; ++b) { longer.captions.add(std::vector<std::int64_t>{14, 1, 2, 15}); }
+  CHECK_THROWS_WITH_AS(short_captions.step(longer.get()),
+                       doctest::Contains("expected at most 3 tokens, for which memory was taken, got 4"),
+                       radapt::error);
   Data large(0);
   large.captions.add(std::vector<std::int64_t>{14, 15});
   CHECK_THROWS_WITH_AS(trainer.step(large.get()), doctest::Contains("1 to 6 samples"), radapt::error);

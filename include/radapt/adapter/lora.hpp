@@ -217,9 +217,21 @@ struct LoraLinear : detail::AdapterBranch {
   }
 };
 
+namespace detail {
+template <class... Sites>
+inline constexpr bool are_linear_sites = sizeof...(Sites) > 0 &&
+                                         ((std::is_same_v<Sites, site::q> || std::is_same_v<Sites, site::k> ||
+                                           std::is_same_v<Sites, site::v> || std::is_same_v<Sites, site::in_proj> ||
+                                           std::is_same_v<Sites, site::out_proj> || std::is_same_v<Sites, site::c_fc> ||
+                                           std::is_same_v<Sites, site::c_proj>)&&...);
+}  // namespace detail
+
 /// Linear layers by their sites: `on<site::q, site::v>`.
 template <class... Sites>
 struct on {
+  static_assert(detail::are_linear_sites<Sites...>,
+                "radapt: LoRA adapts linear layers; to fix: name any of site::q, k, v, in_proj, out_proj, c_fc and "
+                "c_proj in on<...>.");
   template <class Site>
   static constexpr bool has = (std::is_same_v<Site, Sites> || ...);
 };
@@ -254,6 +266,9 @@ struct lora_slices<Targets, site::in_proj> {
 /// three), out_proj, c_fc and c_proj, of the chosen towers. alpha is data (set_lora_alpha).
 template <Index R, class Targets = on<site::q, site::v>, class Scale = lora_scale, class Towers = both_towers>
 struct Lora {
+  static_assert(
+      requires { Targets::template has<site::q>; },
+      "radapt: the layers that LoRA adapts are a list; to fix: write on<site::q, ...> around them.");
   static constexpr Index rank = R;
   using scale = Scale;
   template <class Site, Index D>

@@ -46,8 +46,11 @@ class Captions {
           .hint = "Truncate so that the last id is kept, or pool by the largest id"});
   }
 
-  /// Appends caption `i` of `from`, which are for the same model and were checked when they were added.
+  /// Appends caption `i` of `from`, which was checked when it was added there. Errors: there are not as many, captions
+  /// of a larger context or vocabulary.
   void add(const Captions& from, Index i) {
+    from.check_fit(context_, vocabulary_, "adding a caption of another batch");
+    from.check_there(i);
     const Index begin = from.offsets_[i], end = from.offsets_[i + 1];
     for (Index t = begin; t < end; ++t) { ids_.push_back(from.ids_[t]); }
     offsets_.push_back(ids_.size());
@@ -63,6 +66,20 @@ class Captions {
     offsets_.assign(1, 0);
   }
   Index size() const { return offsets_.size() - 1; }
+  /// What ids and lengths were checked against.
+  Index context() const { return context_; }
+  Index vocabulary() const { return vocabulary_; }
+  /// Error: they were made for a model with a larger context or vocabulary than these.
+  void check_fit(Index context, Index vocabulary, const char* what) const {
+    if (context_ <= context && vocabulary_ <= vocabulary) { return; }
+    const auto words = [](Index tokens, Index ids) {
+      return std::to_string(tokens) + " tokens of " + std::to_string(ids);
+    };
+    fail({.what = what,
+          .expected = "captions for a model with a context of " + words(context, vocabulary),
+          .got = "captions for " + words(context_, vocabulary_),
+          .hint = "Make them with Captions::of<Model>() of the model that reads them"});
+  }
   const std::int32_t* ids() const { return ids_.data(); }
   Sequences sequences() const { return {.count = size(), .offsets = offsets_.data()}; }
 
@@ -73,12 +90,22 @@ class Captions {
     return {.count = count, .offsets = offsets.data()};
   }
   const std::int32_t* ids(Index first) const { return ids_.data() + offsets_[first]; }
-  /// The ids of one caption.
-  std::span<const std::int32_t> caption(Index i) const { return {ids(i), tokens(i, 1)}; }
+  /// The ids of one caption. Error: there are not as many.
+  std::span<const std::int32_t> caption(Index i) const {
+    check_there(i);
+    return {ids(i), tokens(i, 1)};
+  }
   /// Tokens in captions first .. first + count - 1.
   Index tokens(Index first, Index count) const { return offsets_[first + count] - offsets_[first]; }
 
  private:
+  void check_there(Index i) const {
+    if (i < size()) { return; }
+    fail({.what = "caption " + std::to_string(i),
+          .expected = "one of " + std::to_string(size()),
+          .got = "a number behind the last",
+          .hint = "They are counted from 0"});
+  }
   void append(std::span<const std::int64_t> ids, Index last) {
     if (ids.empty() || last >= context_) {
       fail({.what = "caption " + std::to_string(size()),

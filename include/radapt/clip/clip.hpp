@@ -45,6 +45,10 @@ struct TextTower
 /// what a Recomputed is around.
 template <class Arch, class Policy = NoAdapter, class Unlock = unlock_none>
 struct Clip {
+  static_assert(
+      architecture<Arch>,
+      "radapt: a Clip is made of an architecture; to fix: name one such as arch::ViT_B_32, or a struct of your "
+      "own as arch::Defaults shows, in Clip<...> and in recipe::...<...>, and not a whole model.");
   using arch = Arch;
   using policy = typename detail::bare_policy<Policy>::type;
   using unlocked = Unlock;

@@ -65,7 +65,7 @@ class DistinctCaptions {
     }
   }
 
-  Captions distinct_{0, 0};  // what is added was checked before
+  Captions distinct_{~Index{0}, ~Index{0}};  // what is added was checked before
   std::vector<Index> places_;
   std::vector<Index> slots_;  ///< places of distinct captions by hash
 };

@@ -5,12 +5,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "radapt/backend/run.hpp"
 #include "radapt/clip/captions.hpp"
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/distinct_captions.hpp"
+#include "radapt/clip/scaled_adapters.hpp"
 #include "radapt/core/resident.hpp"
 #include "radapt/layer/boundary.hpp"
 #include "radapt/op/norm.hpp"
@@ -29,15 +31,38 @@ struct SessionSize {
   std::optional<bool> constant_weights{};
 };
 
+template <class M>
+struct check_session {
+  static constexpr bool this_model_has_both_towers = requires { typename M::Text; };
+  static_assert(this_model_has_both_towers,
+                "radapt: a Session runs the two towers of a Clip; to fix: run a Classifier in a ClassifierSession, and "
+                "give a Clip as the model.");
+};
+template <class M>
+struct check_classifier_session {
+  static constexpr bool this_model_has_a_head = requires { typename M::LogitRow; };
+  static_assert(this_model_has_a_head,
+                "radapt: a ClassifierSession runs a Classifier; to fix: run a Clip in a Session, or make a Classifier "
+                "of it with zero_shot_classifier.");
+};
+
 namespace detail {
-inline SessionSize checked(const SessionSize& size) {
+template <class M>
+SessionSize checked(const SessionSize& size) {
   const auto refuse = [](const char* what, const char* expected, const std::string& got) {
     fail({.what = std::string("session size: ") + what, .expected = expected, .got = got, .hint = ""});
   };
-  if (size.images == 0) { refuse("images", "at least 1", "0"); }
-  if (size.captions == 0) { refuse("captions", "at least 1", "0"); }
+  for (const auto& [what, count] : {std::pair{"images", size.images}, std::pair{"captions", size.captions}}) {
+    if (count == 0 || count >> 31 != 0) { refuse(what, "1 to 2147483647", std::to_string(count)); }
+  }
   if (!std::isfinite(size.adapter_alpha)) {
     refuse("adapter_alpha", "a finite number", std::to_string(size.adapter_alpha));
+  }
+  if (size.adapter_alpha != 1.0 && !scales_all_adapters<M>) {
+    fail({.what = "session size: adapter_alpha",
+          .expected = "1, since not all adapters of this model are layers that scale themselves",
+          .got = std::to_string(size.adapter_alpha),
+          .hint = "Merge linear ones at that alpha; a layer that inherits from detail::AdapterBranch scales itself"});
   }
   return size;
 }
@@ -54,7 +79,7 @@ void promise_constant_weights(Context<Backend>& context, const SessionSize& size
 /// Runs the towers of a Clip on a backend. Weights are shared; all memory is taken at construction, but a copy of the
 /// ids of the captions. What a call returns is there: it has waited for the backend.
 template <class M, class Backend, class T = float>
-class Session {
+class Session : check_session<M> {
  public:
   using Row = typename M::FeatureRow;
   static constexpr Index embed = M::arch::embed;
@@ -63,7 +88,7 @@ class Session {
   /// Weights, which must outlive the session, those of load_mapped, or weights given away, which it keeps. Errors: a
   /// size out of range.
   explicit Session(const ConstWeights<M, T>& weights, SessionSize size = {})
-      : weights_(weights), resident_(resident<Backend>(weights_)), size_(detail::checked(size)) {
+      : weights_(weights), resident_(resident<Backend>(weights_)), size_(detail::checked<M>(size)) {
     using ImagePlan = Plan<typename M::Image, typename M::PixelRow, A, tune::nothing, false>;
     using TextPlan = Plan<typename M::Text, TokenRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
@@ -99,7 +124,7 @@ class Session {
   }
 
   /// Features of captions into (N, embed), not normalised (open_clip's encode_text). Captions that are equal, id for
-  /// id, run once.
+  /// id, run once. Errors: features of another size, captions for a larger model.
   void encode_texts(const Captions& captions, std::span<T> features) {
     if (features.size() != captions.size() * embed) {
       fail({.what = "encode_texts",
@@ -107,6 +132,7 @@ class Session {
             .got = std::to_string(features.size()),
             .hint = "Features are (captions, embed)"});
     }
+    captions.check_fit(M::arch::context, M::arch::vocabulary, "encode_texts");
     distinct_.find(captions);
     const Captions& distinct = distinct_.captions();
     for (Index first = 0; first < distinct.size(); first += size_.captions) {
@@ -157,13 +183,16 @@ class Session {
 
 /// Runs a Classifier: logits of images.
 template <class M, class Backend, class T = float>
-class ClassifierSession {
+class ClassifierSession : check_classifier_session<M> {
  public:
   static constexpr Index pixels_per_image = M::PixelRow::width;
 
   /// Weights, which must outlive the session, or weights given away, which it keeps. Errors: a size out of range.
   explicit ClassifierSession(const ConstWeights<M, T>& weights, SessionSize size = {})
-      : weights_(resident<Backend>(weights)), size_(detail::checked(size)) {
+      : weights_(resident<Backend>(weights)), size_(detail::checked<M>(size)) {
+    if (weights_.classes() == 0) {
+      fail({.what = "a classifier", .expected = "at least one class", .got = "none", .hint = "Its head has no rows"});
+    }
     using ModelPlan = Plan<M, typename M::PixelRow, A, tune::nothing, false>;
     const Extent images = M::image_sequences(size.images).extent();
     context_.arena.reserve(0, ModelPlan::forward_scratch(images) + ModelBoundary::scratch(images, weights_.classes()),

@@ -44,9 +44,15 @@ std::vector<T> zero_shot_weights(Session<M, Backend, T>& session, const Captions
 }
 
 namespace detail {
-/// The tensors of `clip` that Model has, head.weight = exp(logit_scale) w_c, bias 0.
+/// The tensors of `clip` that Model has, head.weight = exp(logit_scale) w_c, bias 0. Error: no row, or part of one.
 template <class Model, class M, class T>
 Weights<Model, T> with_zero_shot_head(const Weights<M, T>& clip, const std::vector<T>& head) {
+  if (head.empty() || head.size() % M::arch::embed != 0) {
+    fail({.what = "a zero-shot head",
+          .expected = "rows of " + std::to_string(M::arch::embed) + " numbers, one for each class",
+          .got = std::to_string(head.size()) + " numbers",
+          .hint = "zero_shot_weights makes them"});
+  }
   Weights<Model, T> out(head.size() / M::arch::embed);
   copy_by_name(out, clip);
   const T scale = std::exp(*clip.tree().logit_scale.data);

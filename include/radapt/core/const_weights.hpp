@@ -31,9 +31,16 @@ class ConstWeights {
 
   /// Reads `weights`, which must outlive this and all its copies.
   ConstWeights(const Weights<M, T>& weights) : classes_(weights.classes()) {
+    if (weights.moved_away()) {
+      fail({.what = "weights to read",
+            .expected = "some",
+            .got = "weights that were moved away",
+            .hint = "Use what they were moved to"});
+    }
     bind<const T>(tree_, weights.buffer().data(), classes_);
     ranges_ = {{weights.buffer().data(), weights.buffer().size()}};
   }
+  ConstWeights(const Weights<M, T>&&) = delete;  // they would be gone: return them without const
   /// Keeps `weights`.
   ConstWeights(Weights<M, T>&& weights) : ConstWeights(std::make_shared<const Weights<M, T>>(std::move(weights))) {}
   /// The tensors at `places`, in the order of the tree; `owner` lives as long as this and its copies. `in_file` says of

@@ -21,6 +21,10 @@ struct except {
 /// Trains what every one of the policies trains: `both<only<role::adapter>, only<role::tower::image>>`.
 template <class... Policies>
 struct both {
+  static_assert(
+      (requires { Policies::template trains<role::adapter>; } && ...),
+      "radapt: tune::both<...> joins tuning policies; to fix: name policies such as tune::only<role::adapter>, "
+      "or the roles in one tune::only<...>.");
   template <class R>
   static constexpr bool trains = (Policies::template trains<R> && ...);
 };

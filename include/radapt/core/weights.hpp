@@ -46,27 +46,48 @@ class Weights {
     if (this != &other) { *this = Weights(other); }
     return *this;
   }
-  Weights(Weights&& other) noexcept = default;
-  Weights& operator=(Weights&& other) noexcept = default;
+  /// What is moved from has no elements any more: only giving it a value is allowed.
+  Weights(Weights&& other) noexcept
+      : classes_(other.classes_), buffer_(std::move(other.buffer_)), tree_(std::exchange(other.tree_, {})) {}
+  Weights& operator=(Weights&& other) noexcept {
+    classes_ = other.classes_;
+    buffer_ = std::move(other.buffer_);
+    if (this != &other) { tree_ = std::exchange(other.tree_, {}); }
+    return *this;
+  }
 
   Tree& tree() { return tree_; }
   const Tree& tree() const { return tree_; }
   Index classes() const { return classes_; }
+  /// Whether the elements have been moved to other weights.
+  bool moved_away() const {
+    Tree counted{};
+    return buffer_.size() == 0 && bind<T>(counted, nullptr, classes_) > 0;
+  }
   /// All elements, the padding between tensors (zeros) included.
   Buffer<T>& buffer() { return buffer_; }
   const Buffer<T>& buffer() const { return buffer_; }
 
   /// The tensors by name, in the order of the tree; they point into the buffer.
-  std::vector<Tensor<T>> tensors() { return list_tensors(buffer_.data()); }
-  std::vector<Tensor<const T>> tensors() const { return list_tensors(buffer_.data()); }
+  std::vector<Tensor<T>> tensors() & { return list_tensors(buffer_.data()); }
+  std::vector<Tensor<const T>> tensors() const& { return list_tensors(buffer_.data()); }
+  std::vector<Tensor<const T>> tensors() const&& = delete;  // gone with the weights: give them a name first
 
   /// The tensor of that name. Error: there is none.
-  Tensor<T> tensor(const std::string& name) { return find(tensors(), name); }
-  Tensor<const T> tensor(const std::string& name) const { return find(tensors(), name); }
+  Tensor<T> tensor(const std::string& name) & { return find(tensors(), name); }
+  Tensor<const T> tensor(const std::string& name) const& { return find(tensors(), name); }
+  Tensor<const T> tensor(const std::string& name) const&& = delete;
 
-  /// Copies from weights of the same model with as many classes, in this or another element type.
+  /// Copies from weights of the same model with as many classes, in this or another element type. Error: others.
   template <class U>
   void copy_from(const Weights<M, U>& other) {
+    if (other.classes() != classes_ || moved_away() || other.moved_away()) {
+      fail({.what = "copying weights",
+            .expected = "weights of " + std::to_string(classes_) + " classes on both sides",
+            .got = other.classes() != classes_ ? std::to_string(other.classes()) + " classes"
+                                               : "weights that were moved away",
+            .hint = "The classes are those of the head"});
+    }
     if constexpr (std::is_same_v<T, U>) {
       std::copy(other.buffer().begin(), other.buffer().end(), buffer_.begin());
     } else {

@@ -84,8 +84,28 @@ Scores<detail::number_of<X>> probabilities(const X& logits, double temperature =
   return out;
 }
 
+namespace detail {
+/// Fails unless every row sums to one, up to what is lost where probabilities were stored in 16 bits.
+template <class T>
+void check_probabilities(const std::string& what, const Matrix<const T>& table) {
+  for (Index i = 0; i < table.rows; ++i) {
+    double sum = 0, least = 0;
+    for (Index c = 0; c < table.columns; ++c) {
+      const auto p = static_cast<double>(table.data[i * table.columns + c]);
+      sum += p;
+      least = std::min(least, p);
+    }
+    if (std::abs(sum - 1.0) <= 0.02 && least >= 0.0) { continue; }
+    fail({.what = what + ": row " + std::to_string(i),
+          .expected = "probabilities, which are at least 0 and sum to 1",
+          .got = "a sum of " + std::to_string(sum) + (least < 0.0 ? ", and " + std::to_string(least) : ""),
+          .hint = "probabilities() makes them of logits"});
+  }
+}
+}  // namespace detail
+
 /// alpha P_ft + (1 - alpha) P_zs: the output ensemble (OSE). alpha from 0 to 1 weights the fine-tuned side; 0 and 1
-/// return the ends bit for bit. Choose it on in-distribution validation data.
+/// return the ends bit for bit. Choose it on in-distribution validation data. Error: logits.
 template <score_table A, score_table B>
 Scores<detail::number_of<A>> mix_probabilities(double alpha, const A& tuned, const B& zero_shot) {
   using T = detail::number_of<A>;
@@ -93,6 +113,8 @@ Scores<detail::number_of<A>> mix_probabilities(double alpha, const A& tuned, con
   const auto q = view_of(zero_shot);
   detail::check_mixing("mix_probabilities", alpha);
   detail::check_same_table("mix_probabilities", p, q);
+  detail::check_probabilities("mix_probabilities, fine-tuned", p);
+  detail::check_probabilities("mix_probabilities, zero-shot", q);
   Scores<T> out{.values = std::vector<T>(p.size()), .width = p.columns};
   for (Index i = 0; i < p.size(); ++i) {
     const double of_tuned = static_cast<double>(p.data[i]), of_zero_shot = static_cast<double>(q.data[i]);

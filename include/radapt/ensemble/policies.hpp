@@ -100,6 +100,7 @@ namespace ensemble {
 template <class... Parts>
 struct During
     : check_ensemble<radapt::detail::first_misplaced<Acts::while_training, not_a_word_for_training, Parts...>> {
+  static constexpr Acts list_of = Acts::while_training;
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
@@ -108,9 +109,22 @@ struct During
 template <class... Parts>
 struct After
     : check_ensemble<radapt::detail::first_misplaced<Acts::at_deployment, not_a_word_for_deployment, Parts...>> {
+  static constexpr Acts list_of = Acts::at_deployment;
   template <class Part>
   static constexpr bool has = (std::is_same_v<Part, Parts> || ...);
 };
 
 }  // namespace ensemble
+
+namespace detail {
+/// Whether E is the list of words of that time.
+template <class E, Acts When>
+constexpr bool is_list_of() {
+  if constexpr (requires { E::list_of; }) {
+    return E::list_of == When;
+  } else {
+    return false;
+  }
+}
+}  // namespace detail
 }  // namespace radapt

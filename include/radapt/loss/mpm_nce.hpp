@@ -1,5 +1,6 @@
 #pragma once
 /// Multi-positive margin NCE, the loss of R-Adapter (methods.md 1.8).
+#include <cmath>
 #include <span>
 
 #include "radapt/loss/targets.hpp"
@@ -49,9 +50,9 @@ struct MpmNce {
   void check() const {
     detail::check_fraction("mpm_nce", "smoothing", smoothing, 1.0);
     detail::check_fraction("mpm_nce", "margin", margin, 2.0);
-    if (!(tau > 0.0)) {
+    if (!(tau > 0.0 && std::isfinite(tau))) {
       fail({.what = "mpm_nce: option tau",
-            .expected = "a temperature above 0",
+            .expected = "a finite temperature above 0",
             .got = std::to_string(tau),
             .hint = "The published value is 0.01"});
     }

@@ -162,6 +162,10 @@ template <class Base>
 struct the_margins_of_the_loss_would_be_lost {
   static constexpr bool ok = false;
 };
+template <class Base>
+struct terms_on_features_beside_a_head_read_no_captions {
+  static constexpr bool ok = false;
+};
 template <class... Terms>
 struct two_terms_follow_averages {
   static constexpr bool ok = false;
@@ -174,8 +178,8 @@ struct check_terms {
       the_terms_fit_the_loss,
       "radapt: a term of loss::With<Base, Terms...> does not fit. Read check_terms<reason<...>>; to fix: name "
       "terms, such as SpuriousAlignment or TowardBase, behind one loss without terms; distil captions on a "
-      "loss without margins, their logits on a contrastive one, filled images on cross entropy alone; and "
-      "follow one average at most.");
+      "loss without margins, their logits on a contrastive one, filled images on cross entropy alone; give "
+      "a term on features beside a head extra_captions; and follow one average at most.");
 };
 
 namespace detail {
@@ -235,11 +239,26 @@ constexpr auto terms_reason() {
   }
 }
 
+/// Of all terms together.
+template <class Base, class... Terms>
+constexpr auto all_terms_reason() {
+  constexpr bool reads_features = (feature_term<Terms> || ...);
+  using Reason = decltype(terms_reason<Base, reads_features, Terms...>());
+  if constexpr (!Reason::ok) {
+    return Reason{};
+  } else if constexpr (reads_features && std::is_same_v<typename Base::needs, needs_head> &&
+                       ((extra_captions_of<Terms>() == 0) && ...)) {
+    return terms_on_features_beside_a_head_read_no_captions<Base>{};
+  } else {
+    return fits{};
+  }
+}
+
 }  // namespace detail
 
 /// Base plus terms. The options of Base are its members; those of a term are reached by `term<SpuriousAlignment>()`.
 template <class Base, class... Terms>
-struct With : Base, check_terms<decltype(detail::terms_reason<Base, (feature_term<Terms> || ...), Terms...>())> {
+struct With : Base, check_terms<decltype(detail::all_terms_reason<Base, Terms...>())> {
   static constexpr bool reads_features = (feature_term<Terms> || ...);
   static constexpr bool reads_filled_images = (filled_image_term<Terms> || ...);
   static constexpr bool reads_kept_patches = (drops_patches<Terms> || ...);

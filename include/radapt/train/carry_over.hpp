@@ -81,14 +81,6 @@ Weights<typename Next::trained, T> carry_over(Trainer<R, Backend, T>& trainer) {
   using From = typename R::trained;
   using To = typename Next::trained;
   (void)check_carry_over<decltype(detail::carry_over_reason<From, To>())>{};
-  if constexpr (Trainer<R, Backend, T>::has_products) {
-    if (trainer.products().has_value()) {
-      fail({.what = "carry_over",
-            .expected = "a run that averages factors",
-            .got = "an average of products, which is no weights of the model",
-            .hint = "Leave TrainOptions::average.target at Average::Target::factors"});
-    }
-  }
   if constexpr (std::is_same_v<From, To>) {
     return trainer.averaged();
   } else {

@@ -185,8 +185,17 @@ class PairObjective {
             .got = std::to_string(captions) + " captions",
             .hint = "All first captions stand before all second ones"});
     }
+    const Index images = batch.pixels.size() / Model::PixelRow::width;
+    if (captions_per_pair > 1 && images != count && images * Model::PixelRow::width == batch.pixels.size()) {
+      fail({.what = "a training batch of " + std::to_string(images) + " images",
+            .expected = std::to_string(images * captions_per_pair) + " captions, " + std::to_string(captions_per_pair) +
+                        " for each image",
+            .got = std::to_string(captions),
+            .hint = "All first captions stand before all second ones"});
+    }
     detail::check_batch(count, size_.batch);
     detail::check_pixels(batch.pixels, count, Model::PixelRow::width);
+    if (batch.captions != nullptr) { check_captions(*batch.captions); }
     if (batch.groups.size() != count && (has_head || !batch.groups.empty())) {
       fail({.what = "a training batch",
             .expected = std::to_string(count) + (has_head ? " class ids in groups" : " group labels, or none"),
@@ -204,6 +213,19 @@ class PairObjective {
             .hint = "Give class ids, image ids, or no groups at all"});
     }
     return count;
+  }
+
+  /// Errors: captions of another model, or longer than memory was taken for.
+  void check_captions(const Captions& captions) const {
+    captions.check_fit(Model::arch::context, Model::arch::vocabulary, "a training batch");
+    const Index most = longest_caption(size_);
+    for (Index i = 0; i < captions.size(); ++i) {
+      if (captions.tokens(i, 1) <= most) { continue; }
+      fail({.what = "a training batch, caption " + std::to_string(i),
+            .expected = "at most " + std::to_string(most) + " tokens, for which memory was taken",
+            .got = std::to_string(captions.tokens(i, 1)),
+            .hint = "Raise TrainOptions::size.longest_caption; 0 is the model's context"});
+    }
   }
 
   double* own_loss() { return losses_.data() + Needs::count; }

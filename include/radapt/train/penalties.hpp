@@ -1,6 +1,8 @@
 #pragma once
 /// The terms of a loss that read parameters: their values, their gradients, and the memory they work in.
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,31 @@ inline constexpr bool has_own_penalty = loss::parameter_term<Term>&& requires {
 template <class Term>
 inline constexpr bool couples_tensors = loss::parameter_term<Term>&& requires {
   Term::scratch_elements(Index{}, Index{}, Index{});
+};
+
+/// A name that a term may have as well: then it stands for two things, and is ambiguous.
+struct named_add {
+  int add;
+};
+template <class Term>
+struct beside_named_add : Term, named_add {};
+template <class Term>
+inline constexpr bool has_add = !requires {
+  &beside_named_add<Term>::add;
+};
+
+/// A term on parameters whose own parts are not understood would be taken for a squared distance.
+template <class Term>
+struct check_parameter_term {
+  static_assert(has_own_penalty<Term> || couples_tensors<Term> || !has_add<Term>,
+                "radapt: this term on parameters has an add() but no static scratch_elements(rows, columns), or "
+                "scratch_elements(rows of the first, rows of the second, columns) where it couples two tensors; to "
+                "fix: say there how many elements of workspace it needs, 0 if none.");
+  static_assert(
+      !requires(const Term& t) { t.weight(loss::StepPosition{}); },
+      "radapt: a term on parameters has no weight(position); to fix: change its strength between steps, "
+      "through trainer.objective().loss().");
+  static constexpr bool ok = true;
 };
 
 /// The position of a tensor that a term couples with another. Errors: the model has none of that name.
@@ -112,11 +139,23 @@ void add_penalty(Context<Backend>& c, const Term& term, State& state, const std:
   }
 }
 
-/// A term on parameters that reaches nothing is a mistake in a recipe, as is a schedule that moves no teacher.
+/// A term on parameters that reaches nothing is a mistake in a recipe, as is a schedule that moves no teacher, or a
+/// strength that rewards what the term is against.
 template <class Loss, class State>
 void check_terms(const Loss& loss, const State& state) {
   loss.each_term([&]<class Term>(const Term& term) {
+    if constexpr (requires {
+                    { term.strength } -> std::convertible_to<double>;
+                  }) {
+      if (!(term.strength >= 0.0 && std::isfinite(term.strength))) {
+        fail({.what = "loss term " + std::string(Term::name) + ": option strength",
+              .expected = "a finite number of at least 0",
+              .got = std::to_string(term.strength),
+              .hint = "0 leaves the term out"});
+      }
+    }
     if constexpr (loss::parameter_term<Term>) {
+      static_assert(check_parameter_term<Term>::ok);
       const auto& slots = state.slots();
       if (term.strength != 0.0 &&
           std::none_of(slots.begin(), slots.end(), [&](const auto& slot) { return term.reaches(slot.name); })) {

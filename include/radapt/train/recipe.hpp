@@ -4,6 +4,7 @@
 #include "radapt/clip/classifier.hpp"
 #include "radapt/clip/headed_clip.hpp"
 #include "radapt/clip/merge.hpp"
+#include "radapt/clip/scaled_adapters.hpp"
 #include "radapt/core/concepts.hpp"
 #include "radapt/ensemble/policies.hpp"
 #include "radapt/loss/contrastive.hpp"
@@ -26,6 +27,14 @@ template <class Tune>
 struct no_tuning_policy {
   static constexpr bool ok = false;
 };
+template <class During>
+struct no_list_of_words_for_training {
+  static constexpr bool ok = false;
+};
+template <class After>
+struct no_list_of_words_for_deployment {
+  static constexpr bool ok = false;
+};
 template <class Loss>
 struct no_loss {
   static constexpr bool ok = false;
@@ -35,7 +44,15 @@ struct loss_needs_a_text_tower {
   static constexpr bool ok = false;
 };
 template <class Model>
+struct no_block_of_this_model_is_unlocked {
+  static constexpr bool ok = false;
+};
+template <class Model>
 struct dropping_needs_adapters {
+  static constexpr bool ok = false;
+};
+template <class Model>
+struct no_adapter_of_this_model_is_ever_dropped {
   static constexpr bool ok = false;
 };
 template <class Model>
@@ -53,9 +70,11 @@ struct check_recipe {
   static_assert(
       the_parts_of_this_recipe_fit,
       "radapt: the parts of this recipe do not fit together. Read check_recipe<reason<...>>; to fix: name a policy of "
-      "radapt::tune, such as tune::only<role>, and a loss of radapt::loss or your own that is a loss_policy; give a "
-      "contrastive loss a Clip with both towers; use AdapterDrop and Rescale with an adapter policy whose layers "
-      "are linear (such as RAdapter), and Interpolate with NoAdapter.");
+      "radapt::tune, such as tune::only<role>, then an ensemble::During<...> and an ensemble::After<...>, and a loss "
+      "of radapt::loss or your own that is a loss_policy; open blocks "
+      "for role::unlocked with unlock_last; give a contrastive loss a Clip with both towers; use AdapterDrop with "
+      "adapters that draw a mask and Rescale with "
+      "linear ones (RAdapter's are both), and Interpolate with NoAdapter.");
 };
 
 /// Reasons for which the words of a recipe's After<...> make no sense together, or with its model.
@@ -124,16 +143,38 @@ constexpr bool has_linear_adapters() {
   }
 }
 
+/// Whether a policy names the blocks that unlock_last opens.
+template <class Tune>
+inline constexpr bool names_unlocked = false;
+template <class... Names>
+inline constexpr bool names_unlocked<tune::only<Names...>> = (std::is_same_v<Names, role::unlocked> || ...);
+template <class Model>
+constexpr bool has_unlocked_blocks() {
+  if constexpr (requires { typename Model::unlocked; }) {
+    return Model::unlocked::image + Model::unlocked::text > 0;
+  } else {
+    return true;
+  }
+}
+
 template <class Model, class Tune, class During, class After, class Loss>
 constexpr auto recipe_reason() {
   if constexpr (!tuning_policy<Tune>) {
     return no_tuning_policy<Tune>{};
+  } else if constexpr (names_unlocked<Tune> && !has_unlocked_blocks<Model>()) {
+    return no_block_of_this_model_is_unlocked<Model>{};
+  } else if constexpr (!is_list_of<During, Acts::while_training>()) {
+    return no_list_of_words_for_training<During>{};
+  } else if constexpr (!is_list_of<After, Acts::at_deployment>()) {
+    return no_list_of_words_for_deployment<After>{};
   } else if constexpr (!loss_policy<Loss>) {
     return no_loss<Loss>{};
   } else if constexpr (!std::is_same_v<typename Loss::needs, needs_head> && !has_text_tower<Model>) {
     return loss_needs_a_text_tower<Model, Loss>{};
   } else if constexpr (During::template has<AdapterDrop> && !has_adapters<Model>()) {
     return dropping_needs_adapters<Model>{};
+  } else if constexpr (During::template has<AdapterDrop> && !drops_any_adapter<Model>) {
+    return no_adapter_of_this_model_is_ever_dropped<Model>{};
   } else if constexpr (After::template has<Rescale> && !has_linear_adapters<Model>()) {
     return rescaling_needs_linear_adapters<Model>{};
   } else if constexpr (After::template has<Interpolate> && (has_adapters<Model>() || adapts_features<Model>())) {

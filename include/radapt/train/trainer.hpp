@@ -79,6 +79,19 @@ struct lazy_products<false, Model, T> {
 };
 }  // namespace detail
 
+namespace detail {
+/// Weights that are not of the trained model.
+template <class Base, class Other>
+const Base& weights_to_train(const Other& other) {
+  constexpr bool these_are_weights_of_the_trained_model = std::is_convertible_v<const Other&, Base>;
+  static_assert(these_are_weights_of_the_trained_model,
+                "radapt: these are not weights of the model that this recipe trains; to fix: add what it has besides, "
+                "with_adapters<Policy>(weights) for adapters or zero_shot_classifier(weights, head) for a head, and "
+                "use one architecture and one element type.");
+  return reinterpret_cast<const Base&>(other);  // not reached
+}
+}  // namespace detail
+
 /// Trains recipe R on a backend in element type T. The base weights are read where they lie and never written; only
 /// trainable tensors are copied. A step is a pure function of the state, the batch and (seed, step): equal runs give
 /// equal bits.
@@ -122,6 +135,11 @@ class Trainer {
       }
     }
   }
+
+  /// Weights of anything else: a sentence that says what to add.
+  template <class Other>
+  requires(!std::is_convertible_v<Other, Base>) Trainer(Other&& other, TrainOptions options, typename R::loss loss = {})
+      : Trainer(detail::weights_to_train<Base>(other), options, loss) {}
 
   /// Bytes of a run with these options, without running or allocating it.
   static MemoryReport memory(const Base& base, const TrainOptions& options, const typename R::loss& loss = {}) {
@@ -205,7 +223,18 @@ class Trainer {
   /// The model as trained so far.
   Weights<Model, T> weights() { return state_.assemble(state_.parameter_buffer()); }
   /// The model with the moving averages in the places of the trained tensors; as trained where the recipe has none.
-  Weights<Model, T> averaged() { return state_.assemble(average_.size() > 0 ? average_ : state_.parameter_buffer()); }
+  /// Error: a run that averages products, which deploy() merges.
+  Weights<Model, T> averaged() {
+    if constexpr (has_products) {
+      if (products_.has_value()) {
+        fail({.what = "the averaged model of a run",
+              .expected = "a run that averages factors",
+              .got = "an average of products, which is no weights of the model",
+              .hint = "deploy() merges it; or leave TrainOptions::average.target at Average::Target::factors"});
+      }
+    }
+    return state_.assemble(average_.size() > 0 ? average_ : state_.parameter_buffer());
+  }
 
   bool averages() const { return accumulates && options_.average.kind != Average::Kind::none; }
   /// The average of products, when that is what the run follows.

@@ -1,0 +1,13 @@
+// expect-error: a Clip is made of an architecture
+#include "radapt/train/recipes.hpp"
+
+namespace {
+
+struct Small : radapt::arch::Defaults {
+  static constexpr radapt::Index embed = 16, image = 16, patch = 8;
+  static constexpr radapt::TowerSize vision{32, 2, 1, 64}, text{32, 2, 1, 64};
+};
+
+}  // namespace
+
+constexpr auto size = sizeof(radapt::recipe::r_adapter<radapt::Clip<Small>>);
