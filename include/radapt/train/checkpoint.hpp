@@ -95,7 +95,8 @@ void check_no_other_buffers(const std::string& what, const safetensors::File& fi
   if constexpr (Trainer<R, Backend, T>::has_products) {
     if (trainer.products().has_value()) { known.emplace_back("product/"); }
   }
-  for (const auto& [name, tensor] : file.tensors()) {
+  for (const auto& entry : file.tensors()) {
+    const std::string& name = entry.first;
     if (std::any_of(known.begin(), known.end(), [&](const std::string& prefix) { return name.starts_with(prefix); })) {
       continue;
     }
