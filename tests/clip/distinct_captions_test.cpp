@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "cases/reference_kernels.hpp"
@@ -44,6 +45,14 @@ Weights<Model, T> weights() {
   initialise_clip(w, 3);
   return w;
 }
+/// y + up down y behind every MLP, composed of layers that know nothing of alpha.
+struct Composed {
+  template <class Site, Index D>
+  using at = std::conditional_t<std::is_same_v<typename Site::place, site::after_mlp>,
+                                Residual<Sequential<Named<"down", Projection<D, 2, role::adapter>>,
+                                                    Named<"up", Projection<2, D, role::adapter>>>>,
+                                Identity>;
+};
 /// Features of the texts in pieces of `piece`.
 template <class Backend, class T>
 std::vector<T> features(Session<Model, Backend, T>& session) {
@@ -130,6 +139,12 @@ TEST_CASE("a session refuses sizes that it could not work in, and parts of rows"
   refuses({.images = 0}, "images: expected 1 to 2147483647, got 0");
   refuses({.captions = 0}, "captions: expected 1 to 2147483647, got 0");
   refuses({.adapter_alpha = std::nan("")}, "adapter_alpha: expected a finite number");
+  using Adapted = Clip<Tiny, Composed>;
+  const Weights<Adapted> adapted;
+  CHECK_THROWS_WITH_AS((Session<Adapted, onednn>(adapted, {.adapter_alpha = 0.5})),
+                       doctest::Contains("adapter_alpha: expected 1, since not all adapters"), error);
+  const Session<Adapted, onednn> in_full(adapted, {.adapter_alpha = 1.0});
+  const Session<Model, onednn> without_any(w, {.adapter_alpha = 0.5});
   Session<Model, onednn> session(w);
   std::vector<float> one(Tiny::embed);
   Captions larger(Tiny::context + 1, Tiny::vocabulary);

@@ -218,6 +218,7 @@ struct LoraLinear : detail::AdapterBranch {
 };
 
 namespace detail {
+/// Whether all of them are linear layers, or the q, k and v that in_proj holds.
 template <class... Sites>
 inline constexpr bool are_linear_sites = sizeof...(Sites) > 0 &&
                                          ((std::is_same_v<Sites, site::q> || std::is_same_v<Sites, site::k> ||

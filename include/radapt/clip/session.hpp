@@ -31,6 +31,7 @@ struct SessionSize {
   std::optional<bool> constant_weights{};
 };
 
+/// The reason types of a model in the wrong kind of session.
 template <class M>
 struct check_session {
   static constexpr bool this_model_has_both_towers = requires { typename M::Text; };
@@ -47,6 +48,8 @@ struct check_classifier_session {
 };
 
 namespace detail {
+/// The size, for a session of model M. Errors: no images or captions, an alpha that is no number or that the adapters
+/// of the model would not follow.
 template <class M>
 SessionSize checked(const SessionSize& size) {
   const auto refuse = [](const char* what, const char* expected, const std::string& got) {

@@ -82,7 +82,8 @@ void check_same_run(const std::string& what, const safetensors::File& file, Trai
            "Give the options of the run that wrote it, or ResumeOptions{.other_options = true} to change them");
     }
   }
-  same("radapt.loss", "loss", typeid(typename R::loss).name(), "The types stand as the compiler spells them");
+  same("radapt.loss", "loss", typeid(typename R::loss).name(),
+       "Go on with the loss of the run that wrote it; types stand as the compiler spells them");
   same("radapt.base", "base weights of digest", trainer.base_digest(),
        "Make the trainer from the weights that the run began with");
 }

@@ -71,9 +71,8 @@ struct check_recipe {
       the_parts_of_this_recipe_fit,
       "radapt: the parts of this recipe do not fit together. Read check_recipe<reason<...>>; to fix: name a policy of "
       "radapt::tune, such as tune::only<role>, then an ensemble::During<...> and an ensemble::After<...>, and a loss "
-      "of radapt::loss or your own that is a loss_policy; open blocks "
-      "for role::unlocked with unlock_last; give a contrastive loss a Clip with both towers; use AdapterDrop with "
-      "adapters that draw a mask and Rescale with "
+      "of radapt::loss or your own that is a loss_policy; open blocks for role::unlocked with unlock_last; give a "
+      "contrastive loss a Clip with both towers; use AdapterDrop with adapters that draw a mask and Rescale with "
       "linear ones (RAdapter's are both), and Interpolate with NoAdapter.");
 };
 
