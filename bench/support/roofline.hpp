@@ -50,7 +50,7 @@ class Product {
   radapt::Context<Backend> context_;
 };
 
-/// Sizes in which oneDNN is as good as it gets: a cube, and the two products of a ViT-B's MLP at batch 32.
+/// Sizes in which products are as good as they get: a cube, and the two products of a ViT-B's MLP at batch 32.
 struct ProductSize {
   Index rows, in, out;
 };

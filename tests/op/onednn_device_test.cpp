@@ -12,7 +12,6 @@
 #include "cases/blocks.hpp"
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/backend/onednn/bf16.hpp"
-#include "support/allocations.hpp"
 
 namespace {
 using namespace radapt;
@@ -93,32 +92,6 @@ TEST_CASE("batches without rows are left alone") {
 TEST_CASE("a failure of oneDNN is one sentence") {
   CHECK_THROWS_WITH_AS(detail::cpu::check_product(false),
                        doctest::Contains("radapt: oneDNN could not multiply matrices: expected status 0"), error);
-}
-
-TEST_CASE("products with constant weights are those with plain ones, from copies that are made once") {
-  // Rows: one, the tokens of an image, a number with a tail, and more than packed weights are used for.
-  constexpr Index in = 70, out = 133;
-  radapt::Random random(1);
-  std::vector<float> weight(out * in), bias(out);
-  for (float& w : weight) { w = static_cast<float>(random.normal()); }
-  for (float& b : bias) { b = static_cast<float>(random.normal()); }
-  onednn plain, packed;
-  packed.promise_constant(weight.data(), weight.size());
-  for (const Index rows : {Index{1}, Index{50}, Index{63}, PackedWeights::most_rows() + 1}) {
-    std::vector<float> x(rows * in), expected(rows * out), y(rows * out, NAN);
-    for (float& v : x) { v = static_cast<float>(random.normal()); }
-    const auto run_on = [&](onednn& device, std::vector<float>& to) {
-      launch(device, op::linear_forward<float>{.y = {to.data(), rows, out},
-                                               .x = {x.data(), rows, in},
-                                               .weight = {weight.data(), out, in},
-                                               .bias = {bias.data(), out}});
-    };
-    run_on(plain, expected);
-    run_on(packed, y);
-    // 70 products of numbers around one, summed in another order.
-    CHECK(radapt_test::normalised_error(y, expected) < 1e-6);
-    CHECK(radapt_test::Allocations::of([&] { run_on(packed, y); }) == 0);
-  }
 }
 
 TEST_CASE("memory is constant where it was promised, and nowhere else") {

@@ -2,7 +2,8 @@
 /// Activations as oneDNN's primitives.
 #include <array>
 
-#include "radapt/backend/onednn/matrix_layout.hpp"
+#include "radapt/backend/onednn/handles.hpp"
+#include "radapt/core/shape.hpp"
 #include "radapt/op/activation.hpp"
 
 namespace radapt::detail::cpu {
@@ -15,12 +16,44 @@ inline dnnl_alg_kind_t algorithm_of(Activation kind) {
 /// Of swish, x sigmoid(slope x), and of relu below 0; the other algorithms do not read it.
 inline float slope_of(Activation kind) { return kind == Activation::relu ? 0.0F : 1.702F; }
 
+#if DNNL_VERSION_MAJOR >= 3
+using LayoutView = const_dnnl_memory_desc_t;
+#else
+using LayoutView = const dnnl_memory_desc_t*;
+#endif
+
+/// So many floats one behind the other, in oneDNN's words.
+class RowLayout {
+ public:
+  explicit RowLayout(Index elements) {
+    const dnnl_dims_t extents = {1, static_cast<dnnl_dim_t>(elements)};
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_memory_desc_t made = nullptr;
+    check_status(dnnl_memory_desc_create_with_tag(&made, 2, extents, dnnl_f32, dnnl_ab), "describe a row");
+    description_.reset(made);
+#else
+    check_status(dnnl_memory_desc_init_by_tag(&description_, 2, extents, dnnl_f32, dnnl_ab), "describe a row");
+#endif
+  }
+#if DNNL_VERSION_MAJOR >= 3
+  LayoutView get() const { return description_.get(); }
+
+ private:
+  Owned<dnnl_memory_desc_t, &dnnl_memory_desc_destroy> description_;
+#else
+  LayoutView get() const { return &description_; }
+
+ private:
+  dnnl_memory_desc_t description_{};
+#endif
+};
+
 /// An activation or its derivative on a fixed number of floats. Made once, then run on any memory of that size.
 class ActivationPrimitive {
  public:
   ActivationPrimitive() = default;
   ActivationPrimitive(dnnl_engine_t engine, Activation kind, bool backward, Index elements) {
-    const MatrixLayout layout{1, elements, dnnl_ab};
+    const RowLayout layout{elements};
     const auto forward = describe_forward(engine, kind, layout);
     const auto description = backward ? describe_backward(engine, kind, layout, forward.get()) : nullptr;
     dnnl_primitive_t made = nullptr;
@@ -48,7 +81,7 @@ class ActivationPrimitive {
   }
 
  private:
-  static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout) {
+  static OwnedPrimitiveDescription describe_forward(dnnl_engine_t engine, Activation kind, const RowLayout& layout) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl_status_t status =
@@ -63,7 +96,7 @@ class ActivationPrimitive {
     check_status(status, "describe an activation");
     return OwnedPrimitiveDescription{made};
   }
-  static OwnedPrimitiveDescription describe_backward(dnnl_engine_t engine, Activation kind, const MatrixLayout& layout,
+  static OwnedPrimitiveDescription describe_backward(dnnl_engine_t engine, Activation kind, const RowLayout& layout,
                                                      const_dnnl_primitive_desc_t forward) {
     dnnl_primitive_desc_t made = nullptr;
 #if DNNL_VERSION_MAJOR >= 3

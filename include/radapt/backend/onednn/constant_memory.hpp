@@ -1,13 +1,14 @@
 #pragma once
-/// Memory that was promised to be constant, and what may be given back of it once a packed copy exists.
+/// Memory that was promised to be constant, packed copies of it, and what may be given back once one exists.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
-#include "radapt/core/shape.hpp"
+#include "radapt/core/memory.hpp"
 
 namespace radapt::detail::cpu {
 
@@ -50,6 +51,37 @@ class ConstantMemory {
   }
 
   std::vector<Range> ranges_;  // by their begin; they do not overlap
+};
+
+/// Copies of constant matrices in the layout that products multiply by, as elements of T. Each is made when it is first
+/// multiplied by in a direction, so that a text tower which never runs takes no memory.
+template <class T>
+class PackedCopies {
+ public:
+  /// The copy of the right factor (inner, columns) at `weight`, which is (columns, inner) there if it is `turned`. It
+  /// has `elements`, and take(to) makes it.
+  template <class F>
+  const T* get(const float* weight, Index inner, Index columns, bool turned, Index elements,
+               const ConstantMemory& memory, F&& take) {
+    for (const Copy& c : copies_) {
+      if (c.weight == weight && c.turned == turned && c.inner == inner && c.columns == columns) {
+        return c.packed.data();
+      }
+    }
+    Buffer<T> packed(elements);
+    take(packed.data());
+    memory.copied(weight, inner * columns);
+    return copies_.emplace_back(Copy{weight, inner, columns, turned, std::move(packed)}).packed.data();
+  }
+
+ private:
+  struct Copy {
+    const float* weight;
+    Index inner, columns;
+    bool turned;
+    Buffer<T> packed;
+  };
+  std::vector<Copy> copies_;
 };
 
 }  // namespace radapt::detail::cpu

@@ -1,15 +1,14 @@
 #pragma once
-/// The oneDNN backend's state: its matrix products and activations. With handles.hpp, matrix_layout.hpp,
-/// matrix_product.hpp and activation_primitive.hpp these are the files that call oneDNN and know its versions 2.6 and
-/// 3.x apart.
+/// The oneDNN backend's state: its matrix products and activations. With handles.hpp and activation_primitive.hpp these
+/// are the files that call oneDNN and know its versions 2.6 and 3.x apart.
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
-#include <optional>
 
-#include "radapt/backend/onednn/packed_weights.hpp"
+#include "radapt/backend/onednn/activation_primitive.hpp"
+#include "radapt/backend/onednn/constant_memory.hpp"
 #include "radapt/core/element.hpp"
 #include "radapt/core/memory.hpp"
 #include "radapt/op/activation.hpp"
@@ -70,25 +69,19 @@ class onednn {
   /// Room for `count` row numbers, beside both.
   Index* row_table(Index count) { return static_cast<Index*>(row_table_.bytes(count * sizeof(Index))); }
 
-  /// The floats from `begin` on stay as they are, where they are, for as long as the device lives: products of few rows
-  /// then read packed copies of the matrices among them (PackedWeights). Pages that lie `in_file`, a mapped one, are
-  /// given back when they have been copied.
+  /// The floats from `begin` on stay as they are, where they are, for as long as the device lives: where the processor
+  /// has AVX-512, products then read packed copies of the matrices among them. Pages that lie `in_file`, a mapped one,
+  /// are given back when they have been copied.
   void promise_constant(const float* begin, Index elements, bool in_file = false) {
     constant_.promise(begin, elements, in_file);
   }
-  /// y = act(x W^T + b) from a packed copy of W, if W is constant and the rows are few. False: nothing was done.
-  bool multiply_packed(float* y, const float* x, Index rows, Index in, Index out, const float* weight,
-                       const float* bias, std::optional<Activation> activation = {}) {
-    if (rows == 0 || rows > PackedWeights::most_rows() || !constant_.covers(weight)) { return false; }
-    packed_.multiply(engine_.get(), stream_.get(), y, x, rows, in, out, weight, bias,
-                     {.bias = bias != nullptr, .activation = activation}, constant_);
-    return true;
-  }
-
   dnnl_engine_t engine() const { return engine_.get(); }
   dnnl_stream_t stream() const { return stream_.get(); }
   /// What was promised to be constant.
   const detail::cpu::ConstantMemory& constant() const { return constant_; }
+  /// Packed copies of it, and what the threads of a product with one work in.
+  detail::cpu::PackedCopies<float>& packed() { return packed_; }
+  float* product_room(Index n) { return static_cast<float*>(product_room_.bytes(n * sizeof(float))); }
 
   /// y = act(x), n elements; x and y may be the same memory.
   void activate(Activation kind, float* y, const float* x, Index n) {
@@ -155,9 +148,9 @@ class onednn {
   detail::cpu::OwnedEngine engine_;
   detail::cpu::OwnedStream stream_;
   detail::cpu::ConstantMemory constant_;
-  PackedWeights packed_;
+  detail::cpu::PackedCopies<float> packed_;
   std::array<detail::cpu::ActivationPrimitive, kinds * directions * sizes> activations_;
-  Room workspace_, widened_, row_table_;
+  Room workspace_, widened_, row_table_, product_room_;
 };
 
 }  // namespace radapt

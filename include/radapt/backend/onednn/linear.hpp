@@ -1,11 +1,12 @@
 #pragma once
-/// oneDNN kernels of op/linear.hpp, on dnnl_sgemm; and on packed weights where they are constant and rows are few.
+/// oneDNN kernels of op/linear.hpp, on dnnl_sgemm; and on panels of weights that are constant (panel_products.hpp).
 ///
 /// dnnl_sgemm rather than oneDNN's matmul primitive: with AVX2 both run the same generated code (1600 x 768 x 3072 on
 /// two cores: 164 and 160 to 170 GFLOP/s), and a primitive is made for one number of rows (0.2 ms), while text towers
 /// and adapter dropping give another number in every batch. The bias is one pass afterwards, while y is in the cache.
 #include "radapt/backend/onednn/activation.hpp"
 #include "radapt/backend/onednn/elementwise.hpp"
+#include "radapt/backend/onednn/panel_products.hpp"
 #include "radapt/op/linear.hpp"
 
 namespace radapt {
@@ -93,8 +94,9 @@ inline void add_bias_and_residual(float* y, const float* bias, const float* resi
 inline void launch(onednn& device, const op::linear_forward<float>& o) {
   using namespace detail::cpu;
   const Index in = o.x.columns, out = o.y.columns;
+  const Panels panels = panels_of(device, o.weight.data, in, out, true);
   map_kept_rows(device, o.y, o.x, o.kept, [&](float* y, const float* x, Index rows) {
-    if (device.multiply_packed(y, x, rows, in, out, o.weight.data, o.bias.data)) { return; }
+    if (multiply(device, {.y = y, .stride = out, .bias = o.bias.data}, x, rows, panels)) { return; }
     check_product(product(y, out, rows, out, in, {x, in}, {o.weight.data, in, true}));
     if (o.bias) { add_bias(y, o.bias.data, rows, out); }
   });
@@ -103,31 +105,29 @@ inline void launch(onednn& device, const op::linear_forward<float>& o) {
 inline void launch(onednn& device, const op::linear_activation_forward<float>& o) {
   using namespace detail::cpu;
   const Index rows = o.x.rows, in = o.x.columns, out = o.y.columns;
-  const bool keeps = o.h.data != nullptr;
-  if (!keeps && device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data, o.kind)) {
-    return;
-  }
-  float* const h = keeps ? o.h.data : o.y.data;
-  const bool packed = keeps && device.multiply_packed(h, o.x.data, rows, in, out, o.weight.data, o.bias.data);
-  if (!packed) { check_product(product(h, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true})); }
-  add_bias_and_activate(device, o.kind, o.y.data, h, packed ? nullptr : o.bias.data, rows, out);
+  const PanelResult y{.y = o.y.data, .stride = out, .bias = o.bias.data, .activation = o.kind, .h = o.h.data};
+  if (multiply(device, y, o.x.data, rows, panels_of(device, o.weight.data, in, out, true))) { return; }
+  float* const h = o.h.data == nullptr ? o.y.data : o.h.data;
+  check_product(product(h, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true}));
+  add_bias_and_activate(device, o.kind, o.y.data, h, o.bias.data, rows, out);
 }
 
 inline void launch(onednn& device, const op::linear_residual_forward<float>& o) {
   using namespace detail::cpu;
   const Index rows = o.x.rows, in = o.x.columns, out = o.y.columns;
-  const bool packed = device.multiply_packed(o.y.data, o.x.data, rows, in, out, o.weight.data, o.bias.data);
-  if (!packed) {
-    check_product(product(o.y.data, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true}));
-    if (o.bias) { return add_bias_and_residual(o.y.data, o.bias.data, o.residual.data, rows, out); }
-  }
+  const PanelResult y{.y = o.y.data, .stride = out, .bias = o.bias.data, .residual = o.residual.data};
+  if (multiply(device, y, o.x.data, rows, panels_of(device, o.weight.data, in, out, true))) { return; }
+  check_product(product(o.y.data, out, rows, out, in, {o.x.data, in}, {o.weight.data, in, true}));
+  if (o.bias) { return add_bias_and_residual(o.y.data, o.bias.data, o.residual.data, rows, out); }
   launch(device, op::add<float>{.y = o.y, .x = o.residual});
 }
 
 inline void launch(onednn& device, const op::linear_backward_input<float>& o) {
   using namespace detail::cpu;
   const Index in = o.dx.columns, out = o.dy.columns;
+  const Panels panels = panels_of(device, o.weight.data, out, in, false);
   map_kept_rows(device, o.dx, o.dy, o.kept, [&](float* dx, const float* dy, Index rows) {
+    if (multiply(device, {.y = dx, .stride = in}, dy, rows, panels)) { return; }
     check_product(product(dx, in, rows, in, out, {dy, out}, {o.weight.data, in}));
   });
 }

@@ -6,7 +6,6 @@
 /// a span of row blocks passes through a piece before the next piece comes, and its sums wait.
 #include "radapt/backend/onednn/bf16_tiles/block.hpp"
 #include "radapt/backend/onednn/bf16_tiles/left_factor.hpp"
-#include "radapt/backend/onednn/bf16_tiles/result.hpp"
 #include "radapt/backend/onednn/bf16_tiles/right_factor.hpp"
 #ifdef RADAPT_HAS_AVX512
 

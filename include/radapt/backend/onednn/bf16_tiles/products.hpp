@@ -3,7 +3,6 @@
 #include "radapt/backend/onednn/bf16_tiles/product.hpp"
 #include "radapt/backend/onednn/constant_memory.hpp"
 #ifdef RADAPT_HAS_AVX512
-#include <vector>
 
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
@@ -19,8 +18,13 @@ class Products {
     if (rows == 0) { return; }
     const Blocking cut{inner, columns};
     const LeftFactor<A> left{a, rows, inner, inner};
-    const bf16* const right =
-        constant.covers(weight) ? packed(weight, cut, transposed, constant) : taken(weight, cut, transposed);
+    const auto take = [&](bf16* to) {
+      take_right_factor(to, cut, weight, transposed ? inner : columns, transposed);
+      return to;
+    };
+    const bf16* const right = constant.covers(weight)
+                                  ? packed_.get(weight, inner, columns, transposed, cut.elements(), constant, take)
+                                  : take(room_of_factor(cut));
     bf16_tiles::multiply(result, left, right, cut, room_for(product_room(left, cut)));
   }
 
@@ -40,30 +44,6 @@ class Products {
   }
 
  private:
-  struct Packed {
-    const float* weight;
-    bool transposed;
-    Index inner, columns;
-    Buffer<bf16> tiles;
-  };
-
-  const bf16* packed(const float* weight, const Blocking& cut, bool transposed, const cpu::ConstantMemory& constant) {
-    for (const Packed& p : packed_) {
-      if (p.weight == weight && p.transposed == transposed && p.inner == cut.inner && p.columns == cut.columns) {
-        return p.tiles.data();
-      }
-    }
-    packed_.push_back({weight, transposed, cut.inner, cut.columns, Buffer<bf16>(cut.elements())});
-    bf16* const tiles = packed_.back().tiles.data();
-    take_right_factor(tiles, cut, weight, transposed ? cut.inner : cut.columns, transposed);
-    constant.copied(weight, cut.inner * cut.columns);
-    return tiles;
-  }
-  const bf16* taken(const float* weight, const Blocking& cut, bool transposed) {
-    bf16* const tiles = room_of_factor(cut);
-    take_right_factor(tiles, cut, weight, transposed ? cut.inner : cut.columns, transposed);
-    return tiles;
-  }
   bf16* room_of_factor(const Blocking& cut) {
     if (factor_.size() < cut.elements()) { factor_ = Buffer<bf16>(cut.elements()); }
     return factor_.data();
@@ -74,7 +54,7 @@ class Products {
     return room_.data();
   }
 
-  std::vector<Packed> packed_;
+  cpu::PackedCopies<bf16> packed_;
   Buffer<bf16> factor_;
   Buffer<char> room_;
 };

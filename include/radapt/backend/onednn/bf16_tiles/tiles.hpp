@@ -6,9 +6,8 @@
 /// a *pair tile* of the right factor, 32 rows of 16 elements in which the two rows 2p and 2p + 1 lie element by element
 /// side by side, and adds to 16 x 16 floats. Sums over pairs are the hardware's: it rounds to nearest, and takes
 /// subnormal numbers for zero.
-#include "radapt/backend/onednn/avx512/registers.hpp"
+#include "radapt/backend/onednn/avx512/result.hpp"
 #ifdef RADAPT_HAS_AVX512
-#include <algorithm>
 
 RADAPT_AVX512_BEGIN
 namespace radapt::detail::bf16_tiles {
@@ -18,9 +17,8 @@ using namespace avx512;
 /// Whether products may be multiplied here: the processor multiplies pairs of bf16, on tiles or on vectors.
 inline bool available() { return avx512::available<bf16>(); }
 
-inline constexpr Index tile_rows = 16, tile_columns = 16, tile_depth = 32;
-inline constexpr Index tile_elements = 512;                   // of bf16
-inline constexpr Index tile_sums = tile_rows * tile_columns;  // floats
+inline constexpr Index tile_depth = 32;
+inline constexpr Index tile_elements = tile_rows * tile_depth;  // of bf16
 inline constexpr int tile_row_bytes = 64;
 inline constexpr Index line_bytes = 64;            ///< of a cache
 inline constexpr Index row_block = 2 * tile_rows;  ///< rows of a left factor that are multiplied at a time
@@ -74,17 +72,6 @@ struct LeftTiles {
 };
 /// Left tiles that lie one behind the other: [steps][2].
 inline LeftTiles packed_left(const bf16* data) { return {data, 2 * tile_elements, tile_row_bytes}; }
-
-/// Where the 32 x 32 sums of four tile registers lie.
-struct SumBlock {
-  float* data;
-  Index stride;        ///< floats between rows of a tile
-  Index right, below;  ///< floats to the tile beside, and to the one below
-};
-inline SumBlock sums_of_matrix(float* data, Index stride) { return {data, stride, tile_columns, tile_rows * stride}; }
-
-/// Four tiles one behind the other, 1,024 floats: upper left, upper right, lower left, lower right.
-inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, tile_sums, 2 * tile_sums}; }
 
 }  // namespace radapt::detail::bf16_tiles
 RADAPT_AVX512_END

@@ -1,13 +1,27 @@
 #pragma once
-/// What a product does with its sums when they are finished.
+/// Where a product of our own keeps its sums, and what it does with them when they are finished.
+#include <algorithm>
 #include <optional>
 
 #include "radapt/backend/onednn/avx512/vector_math.hpp"
-#include "radapt/backend/onednn/bf16_tiles/tiles.hpp"
 #ifdef RADAPT_HAS_AVX512
 
 RADAPT_AVX512_BEGIN
-namespace radapt::detail::bf16_tiles {
+namespace radapt::detail::avx512 {
+
+inline constexpr Index tile_rows = 16, tile_columns = 16;
+inline constexpr Index tile_sums = tile_rows * tile_columns;  // floats
+
+/// Where the 32 x 32 sums of a block lie.
+struct SumBlock {
+  float* data;
+  Index stride;        ///< floats between rows of a tile
+  Index right, below;  ///< floats to the tile beside, and to the one below
+};
+inline SumBlock sums_of_matrix(float* data, Index stride) { return {data, stride, tile_columns, tile_rows * stride}; }
+
+/// Four tiles one behind the other, 1,024 floats: upper left, upper right, lower left, lower right.
+inline SumBlock sums_of_tiles(float* data) { return {data, tile_columns, tile_sums, 2 * tile_sums}; }
 
 /// What becomes of the sums s (rows, columns) of a product: y = h = s + bias, y = residual + h, or y = act(h), where h
 /// is rounded to what is stored; or y += factor s.
@@ -95,6 +109,6 @@ struct Finish {
   }
 };
 
-}  // namespace radapt::detail::bf16_tiles
+}  // namespace radapt::detail::avx512
 RADAPT_AVX512_END
 #endif
