@@ -123,8 +123,31 @@ struct Baseline {
   Index models = 0;
 };
 
-/// That of the models that earlier runs have written. Errors: no file, lines of something else.
-Baseline read_baseline(const std::string& path) {
+/// A set's place, however it was written.
+std::string place_of(const std::string& set) {
+  std::string place = std::filesystem::absolute(set).lexically_normal().string();
+  if (place.size() > 1 && place.back() == '/') { place.pop_back(); }
+  return place;
+}
+/// The places of the sets that a line of results is about, the one at home first; of other sets, or none, if it is no
+/// such line.
+std::vector<std::string> places_of(const nlohmann::json& result) {
+  std::vector<std::string> places;
+  const auto add = [&](const nlohmann::json& set) {
+    places.push_back(set.is_object() && set.contains("set") && set["set"].is_string() ? place_of(set["set"]) : "");
+  };
+  add(result["id"]);
+  if (result.contains("shifts") && result["shifts"].is_array()) {
+    for (const auto& shift : result["shifts"]) { add(shift); }
+  }
+  return places;
+}
+
+/// That of the models that earlier runs have written, about the same `sets`: a line through others' accuracies says
+/// nothing of them. Errors: no file, lines of something else.
+Baseline read_baseline(const std::string& path, const std::vector<std::string>& sets) {
+  std::vector<std::string> places;
+  for (const std::string& set : sets) { places.push_back(place_of(set)); }
   std::ifstream file(path);
   std::vector<double> id, ood;
   std::string wrong = file ? "" : "no file that can be read";
@@ -142,14 +165,19 @@ Baseline read_baseline(const std::string& path) {
               std::to_string(number);
       break;
     }
+    if (const auto others = places_of(result); others != places) {
+      wrong = fmt::format("{} in line {}", fmt::join(others, " and "), number);
+      break;
+    }
     id.push_back(result["id"]["top1"]);
     ood.push_back(result["ood"]);
   }
   if (!wrong.empty()) {
     radapt::fail({.what = "the baseline in '" + path + "'",
-                  .expected = "lines that evaluate --out has written, of at least two models",
+                  .expected = fmt::format("lines that evaluate --out has written, of at least two models on {}",
+                                          fmt::join(places, " and ")),
                   .got = wrong,
-                  .hint = "Evaluate the models to compare with first, all into one file"});
+                  .hint = "Evaluate the models to compare with on the same sets first, all into one file"});
   }
   return {task::BaselineLine::fit(id, ood), id.size()};
 }
@@ -163,6 +191,8 @@ struct Job {
   template <class Arch>
   void operator()() const {
     example::check_output_file(out);
+    std::vector<std::string> places{id};
+    places.insert(places.end(), ood.begin(), ood.end());
     std::optional<Baseline> others;
     if (!baseline.empty()) {
       if (ood.empty()) {
@@ -171,11 +201,9 @@ struct Job {
                       .got = "none",
                       .hint = "Effective robustness is accuracy under shift beyond the baseline's"});
       }
-      others = read_baseline(baseline);
+      others = read_baseline(baseline, places);
     }
     const std::vector<std::string> names = classes.empty() ? names_of_folder(id) : read_class_names(classes);
-    std::vector<std::string> places{id};
-    places.insert(places.end(), ood.begin(), ood.end());
     std::vector<Source> sources;  // before the work begins
     for (const std::string& place : places) { sources.push_back(open(place, names)); }
 
@@ -249,6 +277,19 @@ struct Job {
     }
     return radapt::FolderSource(folder);
   }
+  /// The classes of all images of a set, of which not all will be read.
+  static void add_classes(std::set<std::int32_t>& classes, const radapt::FolderSource& source) {
+    for (const auto& sample : source.folder().samples()) { classes.insert(static_cast<std::int32_t>(sample.label)); }
+  }
+  static void add_classes(std::set<std::int32_t>& classes, const radapt::WebDataset& source) {
+    radapt::Progress progress("reading labels", source.size());
+    for (Index i = 0; i < source.size(); ++i) {
+      try {
+        if (const std::int32_t label = source.label(i); label >= 0) { classes.insert(label); }
+      } catch (const radapt::error&) {}  // named and counted where it is drawn
+      progress.advance(1);
+    }
+  }
   template <class Model>
   Scored scores_of(auto& session, const std::vector<float>& head, const auto& source, const std::string& place,
                    Index classes_of_head) const {
@@ -262,11 +303,7 @@ struct Job {
     radapt::ImageBatch images;
     std::vector<float> features;
     const Index wanted = limit == 0 ? source.size() : std::min(limit, source.size());
-    if constexpr (requires { source.folder(); }) {  // shards tell the label of what is read only
-      for (const auto& sample : source.folder().samples()) {
-        scored.classes.insert(static_cast<std::int32_t>(sample.label));
-      }
-    }
+    if (wanted < source.size()) { add_classes(scored.classes, source); }
     radapt::Progress progress("evaluating " + place.substr(place.find_last_of('/', place.size() - 2) + 1), wanted);
     while (scored.labels.size() < wanted && loader.next(images)) {
       const Index n = std::min(images.size(), wanted - scored.labels.size());

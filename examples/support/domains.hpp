@@ -188,6 +188,16 @@ inline ImageSet test_set(const std::string& name, const Pictures& pictures, cons
           }};
 }
 
+/// Pictures that are larger than the model's as a set to measure on. `pictures` must outlive the set.
+inline ImageSet resized_set(const std::string& name, const Pictures& pictures, const radapt::Preprocess& rules) {
+  return {.name = name,
+          .pixels = {},
+          .labels = pictures.labels,
+          .read = [&pictures, rules](std::size_t image, std::uint64_t, std::span<float> out) {
+            rules(pictures.images[image], out);
+          }};
+}
+
 /// Pictures as a set to train on: a random part of at least `least_area` (a share of the picture's area) is resized to
 /// the model's size, another one for every draw and the same for the same draw. `pictures` must outlive the set.
 inline ImageSet train_set(const std::string& name, const Pictures& pictures, const radapt::Preprocess& rules,

@@ -252,7 +252,7 @@ class FewShotMethods {
       // ends at an end of its range, which would make a step of the softmax. The model's own temperature stays then.
       const auto fit =
           radapt::fit_temperature(of(weights, task_.validation), task_.validation.labels, {.progress = quiet()});
-      return fit.matched && fit.accuracy > 0.0 && fit.accuracy < 1.0 ? fit.temperature : 1.0;
+      return fit.matched ? fit.temperature : 1.0;
     };
     options.tuned_temperature = temperature(tuned);
     options.zero_shot_temperature = temperature(zero_shot);

@@ -68,6 +68,7 @@ class DomainStudyData {
   StudyData study(const Encode& encode) const {
     StudyData data;
     data.train = train_set(settings_.id, train_, rules_, settings_.crop);
+    data.train_as_tested = resized_set(settings_.id, train_, rules_);
     data.validation = test_set(settings_.id + " validation", validation_, rules_);
     data.test = test_set(in_words(settings_.id) + " (ID)", test_[0], rules_);
     for (std::size_t d = 1; d < domain_names.size(); ++d) {

@@ -281,7 +281,8 @@ class MethodStudy : public Study<Arch, Backend> {
       return SetOutputs{this->scores_of(set, Arch::embed, features), this->scores_of(set, classes, tuned),
                         this->scores_of(set, classes, of_zero_shot)};
     };
-    OutputPair out{.train = all(data_.train), .validation = all(data_.validation), .tests = {all(data_.test)}};
+    const ImageSet& train = data_.train_as_tested.size() == 0 ? data_.train : data_.train_as_tested;
+    OutputPair out{.train = all(train), .validation = all(data_.validation), .tests = {all(data_.test)}};
     for (const ImageSet& shift : data_.shifts) { out.tests.push_back(all(shift)); }
     return out;
   }
@@ -320,10 +321,13 @@ class MethodStudy : public Study<Arch, Backend> {
     radapt::VrfOptions options;
     options.omega_if_empty = 0.5;
     options.progress.mode = radapt::ProgressOptions::Mode::quiet;
-    options.tuned_temperature =
-        radapt::fit_temperature(rows(outputs.validation.tuned), data_.validation.labels, quiet_fit()).temperature;
-    options.zero_shot_temperature =
-        radapt::fit_temperature(rows(outputs.validation.zero_shot), data_.validation.labels, quiet_fit()).temperature;
+    // Where all validation images are right, or all wrong, none makes confidence equal to that.
+    const auto temperature = [&](const std::vector<float>& logits) {
+      const auto fit = radapt::fit_temperature(rows(logits), data_.validation.labels, quiet_fit());
+      return fit.matched ? fit.temperature : 1.0;
+    };
+    options.tuned_temperature = temperature(outputs.validation.tuned);
+    options.zero_shot_temperature = temperature(outputs.validation.zero_shot);
     radapt::Context<Backend> context;
     const auto predict = [&](const SetOutputs& set) {
       return radapt::vrf(context, failures, radapt::rows_of(set.features, Arch::embed), rows(set.tuned),
@@ -351,7 +355,7 @@ class MethodStudy : public Study<Arch, Backend> {
     }
     options.weight = {.a = chosen->a, .b = chosen->b};
     r.type += " with a " + Base::short_number(chosen->a) + ", b " + Base::short_number(chosen->b) + ", |V| " +
-              std::to_string(failures.size());
+              std::to_string(failures.size()) + (failures.size() == 0 ? ", omega 0.5 for all" : "");
     measure_outputs(
         outputs, [&](const SetOutputs& set) { return predict(set).classes; }, r.accuracies, &r.sample_predictions);
     return r;

@@ -134,10 +134,11 @@ inline std::vector<OutlinedImage> read_yolo_folder(const std::filesystem::path& 
   return all;
 }
 
-/// The image in RGB; none, and a line on the error stream, where it cannot be read.
+/// The image in RGB, the right way up, as outlines are drawn on it; none, and a line on the error stream, where it
+/// cannot be read.
 inline std::optional<radapt::Image> open_or_name(const std::filesystem::path& path) {
   try {
-    return radapt::to_rgb(radapt::open_image(path));
+    return radapt::to_rgb(radapt::open_image(path, {.apply_orientation = true}));
   } catch (const radapt::error& e) {
     std::fprintf(stderr, "left out: %s\n", e.what());
     return std::nullopt;

@@ -68,6 +68,7 @@ using Texts = std::vector<std::vector<std::int64_t>>;
 /// chosen on `validation` where there is one, never on the test sets.
 struct StudyData {
   ImageSet train = {}, test = {}, validation = {};
+  ImageSet train_as_tested = {};  ///< what is trained on, prepared as for a test; `train`, if empty
   std::vector<ImageSet> shifts = {};
   std::vector<std::string> class_names = {};
   std::vector<Texts> prompts = {};   ///< by class

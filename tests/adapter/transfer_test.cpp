@@ -125,6 +125,9 @@ TEST_CASE("the effective rank is the least that holds the energy, or what is abo
   CHECK(by_energy(0.67) == 2);
   CHECK(by_energy(0.99) == 3);
   CHECK(by_energy(1.0) == 4);
+  for (const double scale : {1e-200, 1e200}) {
+    CHECK(radapt::effective_rank({2 * scale, scale, scale, 0.1 * scale}, RankRule::energy(0.99)) == 3);
+  }
   const auto by_tolerance = [&](double t) { return radapt::effective_rank(singular, RankRule::tolerance(t)); };
   CHECK(by_tolerance(0.5) == 1);  // above, not at
   CHECK(by_tolerance(0.49) == 3);

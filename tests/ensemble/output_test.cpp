@@ -159,6 +159,10 @@ TEST_CASE("a temperature that cannot match is reported") {
   CHECK_FALSE(never_right.matched);
   CHECK(never_right.temperature == 100.0);
   CHECK(never_right.accuracy == 0.0);
+  // Logits so far apart that confidence is 1 at every temperature that is tried, and still none is the temperature.
+  auto sure = z;
+  for (float& v : sure.values) { v *= 1e4F; }
+  CHECK_FALSE(radapt::fit_temperature(sure, right, quietly()).matched);
 }
 
 TEST_CASE("bad input of output ensembles is told apart") {

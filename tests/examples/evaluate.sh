@@ -30,9 +30,14 @@ has out.txt 'pacs/photo +60 +7 '
 run evaluate "${tiny[@]}" "${shards[@]}" --limit 1 --baseline results.jsonl --out results.jsonl
 has out.txt '^effective robustness: none, since'
 count_is results.jsonl '"ood":' 3
+# They are of these sets.
+refuses "the baseline in 'results.jsonl'.*pacs/photo and .*pacs/sketch, got .*cifar10-test-.*tar in line 1" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$shared/data/pacs/sketch" --baseline results.jsonl
 # A set counts the classes that it has, whether or not an image of each is drawn.
 run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo/" --limit 3
 has out.txt 'pacs/photo/ +3 +7 '
+run evaluate "${tiny[@]}" "${shards[@]}" --limit 3
+has out.txt 'cifar10-test-\{000..002\}.tar +3 +10 '
+has out.txt 'tinyimagenet-ood-\{000..001\}.tar +3 +7 '
 has err.txt 'evaluating photo'
 
 refuses "expected a JSON list of the classes' names" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar"

@@ -49,6 +49,24 @@ has err.txt '^(measuring )?R-Adapter .*%'
 count_is results.jsonl '"result":' 17
 diff <(grep -o 'base64,[^"]*' tasks.html) <(grep -o 'base64,[^"]*' again.html) || die "the adapters that were trained again give other pictures"
 
+# Other weights in the same folder are another study, and so are other pictures of the same names.
+cp -r results.base-*/ base
+from=("${pacs[@]}" "${rates[@]}" --seeds 1 --methods zero-shot --results from.jsonl --from base)
+run robustness "${from[@]}"
+run robustness "${from[@]}"
+count_is from.jsonl '"result":' 1
+printf '\1' | dd of=base/model.safetensors bs=1 seek=$(($(stat -c %s base/model.safetensors) - 40)) conv=notrunc status=none
+run robustness "${from[@]}"
+count_is from.jsonl '"result":' 2
+mkdir -p pictures
+cp -r "$shared/data/pacs/photo" "$shared/data/pacs/sketch" pictures
+run robustness --data pictures "${from[@]:2}"
+count_is from.jsonl '"result":' 3
+first=$(find pictures/sketch -type f | sort | head -1)
+cp "$(find pictures/sketch -type f | sort | tail -1)" "$first"
+run robustness --data pictures "${from[@]:2}"
+count_is from.jsonl '"result":' 4
+
 # Other settings are another study; without a vocabulary there are no spurious captions.
 run robustness "${pacs[@]}" "${rates[@]}" --seeds 2 --methods 'zero-shot,LoRA' --results other.jsonl
 has out.txt 'StarFT is left out'

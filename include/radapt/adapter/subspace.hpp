@@ -39,12 +39,11 @@ inline Index effective_rank(const std::vector<double>& singular, RankRule rule) 
     while (k < singular.size() && singular[k] > rule.value * singular.front()) { ++k; }
     return k;
   }
+  // As shares of the largest: the squares of very small or very large numbers are no numbers.
+  const auto energy_of = [&](double s) { return s / singular.front() * (s / singular.front()); };
   double total = 0, part = 0;
-  for (const double s : singular) { total += s * s; }
-  while (k < singular.size() && part / total < rule.value) {
-    part += singular[k] * singular[k];
-    ++k;
-  }
+  for (const double s : singular) { total += energy_of(s); }
+  while (k < singular.size() && part / total < rule.value) { part += energy_of(singular[k++]); }
   return k;
 }
 

@@ -46,8 +46,9 @@ double mean_confidence(const X& logits, double temperature) {
 ///
 /// Mean confidence falls strictly with T unless all logits of every row are equal, so there is one answer or none: an
 /// accuracy that no temperature in the range reaches (of 1, or below 1 / classes) gives the nearer end and
-/// `matched = false`. Logits are (rows, classes), labels (rows). Fit on held-out in-distribution data: the released VRF
-/// code fits on the data that it then reports. Project labels first where a projection is used.
+/// `matched = false`: there softmax is a step, or says nothing, and 1 is the better temperature. Logits are (rows,
+/// classes), labels (rows). Fit on held-out in-distribution data: the released VRF code fits on the data that it then
+/// reports. Project labels first where a projection is used.
 template <score_table X>
 FittedTemperature fit_temperature(const X& logits, const std::vector<std::int32_t>& labels,
                                   const TemperatureOptions& options = {}) {
@@ -70,11 +71,14 @@ FittedTemperature fit_temperature(const X& logits, const std::vector<std::int32_
   }
   FittedTemperature fit{.accuracy = static_cast<double>(right) / static_cast<double>(table.rows)};
 
+  // Confidence is above 0 and below 1 at every temperature, however near it comes.
+  const bool reachable = fit.accuracy > 0.0 && fit.accuracy < 1.0;
+
   Progress progress("temperature", 0, options.progress);
   const auto look = [&](double temperature) {
     fit.temperature = temperature;
     fit.confidence = mean_confidence(table, temperature);
-    fit.matched = std::abs(fit.confidence - fit.accuracy) <= options.tolerance;
+    fit.matched = reachable && std::abs(fit.confidence - fit.accuracy) <= options.tolerance;
     progress.advance(1, "T " + std::to_string(temperature) + ", confidence " + std::to_string(fit.confidence));
     return fit.confidence;
   };

@@ -100,6 +100,14 @@ class WebDataset {
     return tar::read(shards_[samples_[i].shard], *found);
   }
 
+  /// The label of sample i, or -1, without reading its image. Errors: as read.
+  std::int32_t label(Index i) const {
+    RawSample raw;
+    add_label(i, raw);
+    add_json(i, raw);
+    return raw.label;
+  }
+
   /// The image, label, group and captions of sample i. Errors: no image, a label that is no number from 0, what is
   /// needed and absent, JSON that does not hold what it should.
   RawSample read(Index i) const {
@@ -111,13 +119,9 @@ class WebDataset {
     }
     if (image == nullptr) { lacks(i, "an image"); }
     raw.image = tar::read(shards_[sample.shard], *image);
-    if (find(sample, options_.label) != nullptr) {
-      raw.label = detail::whole_number(text(i, options_.label), name(i) + "." + options_.label);
-    }
+    add_label(i, raw);
     if (find(sample, options_.caption) != nullptr) { add_captions(text(i, options_.caption), raw.captions); }
-    const bool reads_json =
-        !options_.json_label.empty() || !options_.json_group.empty() || !options_.json_caption.empty();
-    if (reads_json && find(sample, options_.json) != nullptr) { read_json_member(i, raw); }
+    add_json(i, raw);
     if (options_.needs_label && raw.label < 0) { lacks(i, "a label"); }
     if (options_.needs_caption && raw.captions.empty()) { lacks(i, "a caption"); }
     return raw;
@@ -157,6 +161,15 @@ class WebDataset {
   std::string text(Index i, std::string_view extension) const {
     const auto bytes = member(i, extension);
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  void add_label(Index i, RawSample& raw) const {
+    if (find(samples_.at(i), options_.label) == nullptr) { return; }
+    raw.label = detail::whole_number(text(i, options_.label), name(i) + "." + options_.label);
+  }
+  void add_json(Index i, RawSample& raw) const {
+    const bool reads_json =
+        !options_.json_label.empty() || !options_.json_group.empty() || !options_.json_caption.empty();
+    if (reads_json && find(samples_[i], options_.json) != nullptr) { read_json_member(i, raw); }
   }
   void add_captions(const std::string& whole, std::vector<std::string>& captions) const {
     if (!options_.caption_per_line) {
