@@ -31,7 +31,7 @@ run evaluate "${tiny[@]}" "${shards[@]}" --limit 1 --baseline results.jsonl --ou
 has out.txt '^effective robustness: none, since'
 count_is results.jsonl '"ood":' 3
 # They are of these sets.
-refuses "the baseline in 'results.jsonl'.*pacs/photo and .*pacs/sketch, got .*cifar10-test-.*tar in line 1" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$shared/data/pacs/sketch" --baseline results.jsonl
+refuses "the baseline in '.*results.jsonl'.*pacs/photo and .*pacs/sketch, got .*cifar10-test-.*tar in line 1" evaluate "${tiny[@]}" --id "$shared/data/pacs/photo" --ood "$shared/data/pacs/sketch" --baseline "$PWD/results.jsonl"
 # A set counts the classes that it has, whether or not an image of each is drawn.
 run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo/" --limit 3
 has out.txt 'pacs/photo/ +3 +7 '
