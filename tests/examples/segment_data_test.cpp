@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/error_text.hpp"
+#include "support/shared_data.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace {
@@ -119,6 +120,16 @@ TEST_CASE("pairs of objects hold every class at most once") {
     REQUIRE(batch.captions->size() == 2);
     CHECK(batch.captions->ids(0)[1] != batch.captions->ids(1)[1]);
   }
+}
+
+TEST_CASE("outlines lie on an image as it is seen, whatever way up its camera stored it") {
+  const std::filesystem::path stored = radapt_test::shared_data("fixtures/preprocess/jpeg_exif6.jpg");
+  const radapt::Image lying = radapt::open_image(stored);
+  const auto opened = open_or_name(stored);
+  REQUIRE(opened.has_value());
+  REQUIRE(lying.width != lying.height);
+  CHECK(opened->width == lying.height);
+  CHECK(opened->height == lying.width);
 }
 
 }  // namespace

@@ -173,6 +173,11 @@ TEST_CASE("image, label, captions and JSON of a sample") {
   CHECK(text_of(plain.read(1).image) == "webp");
   CHECK(plain.read(1).label == -1);
   CHECK(plain.read(1).captions.empty());
+  // The label alone, of samples without an image as well.
+  CHECK(plain.label(0) == 12);
+  CHECK(plain.label(1) == -1);
+  CHECK(plain.label(2) == -1);
+  CHECK_THROWS_WITH_AS(plain.label(3), doctest::Contains("a whole number from 0, got 'dog'"), radapt::error);
   const auto says = [&](const WebDataset& data, Index i, const char* message) {
     CHECK_THROWS_WITH_AS(data.read(i), doctest::Contains(message), radapt::error);
   };
@@ -186,6 +191,7 @@ TEST_CASE("image, label, captions and JSON of a sample") {
       .label = "none", .caption = "none", .json_label = "y", .json_group = "region", .json_caption = "captions"};
   const WebDataset json(path.string(), options);
   CHECK(json.read(0).label == 4);
+  CHECK(json.label(0) == 4);
   CHECK(json.read(0).group == 2);
   CHECK(json.read(0).captions == Names{"one", "two"});
   says(json, 4, "a whole number from 0 under 'y', got JSON of type number");
