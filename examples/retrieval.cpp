@@ -49,6 +49,7 @@ int main(int argc, char** argv) try {
   app.add_option("--crop", s.study.drawing.crop, "Least share of a picture that a training crop shows")
       ->check(CLI::Range(0.01, 1.0));
   app.add_flag("!--no-flyp", s.flyp, "Leave FLYP out");
+  example::add_checkpoint_options(app, s.checkpoints, s.checkpoint_every);
   app.add_option("--save", s.save, "Folder for the adapters (and the pre-trained model), as merge reads them");
   app.add_option("--report", s.report, "Where the report goes");
   app.add_option("--log", s.log, "JSON lines, one for each step; a run appends");

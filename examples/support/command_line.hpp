@@ -81,4 +81,13 @@ inline std::string command_of(const std::string& program, int argc, char** argv)
   return text;
 }
 
+/// Where a program keeps its runs, and how often.
+inline void add_checkpoint_options(CLI::App& app, std::filesystem::path& folder, std::uint64_t& every) {
+  app.add_option("--checkpoints", folder,
+                 "Folder in which runs are kept while they go on. Started again, the program\n"
+                 "goes on from there; when all is written, they are removed. A run takes three\n"
+                 "to four times its trained parameters");
+  app.add_option("--checkpoint-every", every, "Steps from one to the next")->check(CLI::Range(1, 1000000));
+}
+
 }  // namespace example

@@ -182,7 +182,8 @@ void fine_tune(const FineTuneSettings& settings) {
   if (pretrains) {
     const auto begin = std::chrono::steady_clock::now();
     base = pretrain<Arch, Backend>(domains.pairs(encode, settings.split_seed), options.batch, settings.pretrain_steps,
-                                   settings.pretrain_lr, settings.split_seed, outcome.pretraining_losses, options.log);
+                                   settings.pretrain_lr, settings.split_seed, outcome.pretraining_losses, options.log,
+                                   &runs);
     facts.pretraining_seconds = seconds_since(begin);
   } else {
     base = radapt::load<Clip>(settings.from);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "radapt/backend/onednn/all.hpp"
 #include "radapt/clip/initialise.hpp"
 #include "radapt/io/prefetch.hpp"
@@ -14,6 +16,7 @@
 #include "radapt/train/recipes.hpp"
 #include "radapt/train/trainer.hpp"
 
+#include "run_files.hpp"
 #include "study_data.hpp"
 
 namespace example {
@@ -27,11 +30,11 @@ struct PairSource {
 using BatchSource = std::function<radapt::PairBatch<float>()>;
 
 /// Pre-trains a CLIP from scratch with the contrastive loss, on the batches of make_next(context). Returns its weights
-/// and appends the losses.
+/// and appends the losses. `runs`, unless null, keeps it while it goes on, and says where an earlier one had come to.
 template <class Arch, class Backend, class MakeNext>
 radapt::Weights<radapt::Clip<Arch>> pretrain_with(MakeNext&& make_next, Index batch, std::uint64_t steps, double lr,
                                                   std::uint64_t seed, std::vector<double>& losses,
-                                                  const std::function<void(const StepRecord&)>& log) {
+                                                  const std::function<void(const StepRecord&)>& log, RunFiles* runs) {
   using Recipe = radapt::recipe::flyp<Arch>;
   radapt::Weights<radapt::Clip<Arch>> first;
   radapt::initialise_clip(first, seed);
@@ -42,13 +45,22 @@ radapt::Weights<radapt::Clip<Arch>> pretrain_with(MakeNext&& make_next, Index ba
   o.seed = seed;
   radapt::Trainer<Recipe, Backend> trainer(first, o);
   auto&& next = make_next(trainer.context());
+  const std::string run = fmt::format("pre-training, seed {}", seed);
+  RunSoFar so_far;
+  if (runs != nullptr) { so_far = runs->resume(run, trainer); }
   radapt::Progress progress("pre-training", steps);
-  for (std::uint64_t step = 0; step < steps; ++step) {
+  for (std::uint64_t step = 0; step < trainer.steps(); ++step) {
+    next();  // what these steps saw: the next ones see what comes behind
+    progress.advance(1);
+  }
+  for (std::uint64_t step = trainer.steps(); step < steps; ++step) {
     const radapt::StepReport report = trainer.step(next());
-    losses.push_back(report.loss);
+    so_far.losses.push_back(report.loss);
     if (log) { log({"pre-training", seed, step, lr, report.lr, report.loss, report.grad_norm}); }
+    if (runs != nullptr) { runs->keep(run, trainer, steps, so_far); }
     progress.advance(1, "loss " + std::to_string(report.loss));
   }
+  losses.insert(losses.end(), so_far.losses.begin(), so_far.losses.end());
   return trainer.weights();
 }
 
@@ -56,16 +68,18 @@ radapt::Weights<radapt::Clip<Arch>> pretrain_with(MakeNext&& make_next, Index ba
 template <class Arch, class Backend = radapt::onednn>
 radapt::Weights<radapt::Clip<Arch>> pretrain(const BatchSource& next, Index batch, std::uint64_t steps, double lr,
                                              std::uint64_t seed, std::vector<double>& losses,
-                                             const std::function<void(const StepRecord&)>& log = {}) {
+                                             const std::function<void(const StepRecord&)>& log = {},
+                                             RunFiles* runs = nullptr) {
   const auto as_they_are = [&](auto&) -> const BatchSource& { return next; };
-  return pretrain_with<Arch, Backend>(as_they_are, batch, steps, lr, seed, losses, log);
+  return pretrain_with<Arch, Backend>(as_they_are, batch, steps, lr, seed, losses, log, runs);
 }
 
 /// On pairs one by one, of which the next are made while a GPU works on a batch.
 template <class Arch, class Backend = radapt::onednn>
 radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index batch, std::uint64_t steps, double lr,
                                              std::uint64_t seed, std::vector<double>& losses,
-                                             const std::function<void(const StepRecord&)>& log = {}) {
+                                             const std::function<void(const StepRecord&)>& log = {},
+                                             RunFiles* runs = nullptr) {
   using Clip = radapt::Clip<Arch>;
   using Pixels = radapt::Prefetch<Backend>;
   std::vector<radapt::Captions> captions(Pixels::alive, radapt::Captions::of<Clip>());
@@ -83,7 +97,7 @@ radapt::Weights<radapt::Clip<Arch>> pretrain(const PairSource& source, Index bat
       return {.pixels = of_batch, .captions = &captions[step++ % Pixels::alive]};
     };
   };
-  return pretrain_with<Arch, Backend>(make_next, batch, steps, lr, seed, losses, log);
+  return pretrain_with<Arch, Backend>(make_next, batch, steps, lr, seed, losses, log, runs);
 }
 
 }  // namespace example

@@ -9,14 +9,30 @@
 #include <fmt/format.h>
 
 #include "radapt/io/adapter_file.hpp"
+#include "radapt/io/file.hpp"
 #include "radapt/io/json_lines.hpp"
 #include "radapt/io/tokenizer_files.hpp"
 
 #include "checkpoint_model.hpp"
 #include "pretrain.hpp"
 #include "retrieval_report.hpp"
+#include "study_key.hpp"
 
 namespace example {
+
+/// What the runs of one retrieval study depend on, beside their methods and rates.
+inline std::string run_key(const RetrievalSettings& s) {
+  const CaptionFile& c = s.captions;
+  const RetrievalOptions& o = s.study;
+  const std::vector<std::byte> captions = radapt::read_file(c.file);
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
+                            digest({reinterpret_cast<const char*>(captions.data()), captions.size()}), place(c.images),
+                            listing_digest(c.images), c.columns.image, c.columns.caption, c.split_seed,
+                            c.pretraining_share, c.limit, s.captions_per_image, place(s.vocabulary), place(s.from),
+                            s.from.empty() ? "" : weights_digest(s.from), s.pretrain_steps, s.pretrain_lr,
+                            s.pretrain_crop, o.steps, o.drawing.batch, o.micro_batch, o.positives, o.momentum,
+                            fmt::format("{} {}", o.drawing.crop, o.drawing.seed)));
+}
 
 /// The whole program, for checkpoints of architecture Arch or, without a checkpoint, for an Arch from nothing.
 template <class Arch>
@@ -30,6 +46,8 @@ void retrieval(const RetrievalSettings& settings) {
     return tokenizer.context(text, Arch::context);
   };
 
+  RunFiles runs(settings.checkpoints, settings.checkpoint_every,
+                settings.checkpoints.empty() ? std::string() : run_key(settings));
   const CaptionParts parts = read_captions(settings.captions);
   if (parts.overlapping > 0) { fmt::print("{}\n", overlap_sentence(parts.overlapping)); }
   radapt::Progress progress(
@@ -66,6 +84,7 @@ void retrieval(const RetrievalSettings& settings) {
              {"overlapping", facts.overlapping}});
   RetrievalOptions options = settings.study;
   options.log = [&log](const StepRecord& step) { log.write(step_record(step)); };
+  options.run_files = &runs;
 
   radapt::Weights<Clip> base;
   if (pretrains) {
@@ -74,7 +93,7 @@ void retrieval(const RetrievalSettings& settings) {
     drawing.crop = settings.pretrain_crop;
     CaptionBatches batches(pretraining, rules, drawing, radapt::Captions::of<Clip>());
     base = pretrain<Arch>([&batches] { return batches.next(); }, drawing.batch, settings.pretrain_steps,
-                          settings.pretrain_lr, drawing.seed, facts.pretraining_losses, options.log);
+                          settings.pretrain_lr, drawing.seed, facts.pretraining_losses, options.log, &runs);
     facts.pretraining_seconds = seconds_since(begin);
     if (!settings.save.empty()) {
       radapt::save(settings.save / "base", base, radapt::names::Origin::huggingface);
@@ -102,6 +121,7 @@ void retrieval(const RetrievalSettings& settings) {
   print(recall_table(methods));
   print(recall_choice_table(methods));
   write_retrieval_report(settings, facts, methods, test);
+  runs.remove();
   fmt::print("\nreport: {}   log: {}   total time: {:.0f} s\n", settings.report.string(), settings.log.string(),
              facts.seconds);
 }

@@ -24,6 +24,8 @@ struct RetrievalSettings {
   double pretrain_lr = 1e-3, pretrain_crop = 0.6;
   bool flyp = true;
   RetrievalOptions study = {};
+  std::filesystem::path checkpoints = {};  ///< where runs are kept while they go on; empty: nowhere
+  std::uint64_t checkpoint_every = 100;    ///< steps from one to the next
 };
 
 /// What a run was.

@@ -35,6 +35,7 @@ struct RetrievalOptions {
   double momentum = 0.95;     ///< of R-Adapter's moving average; short runs need less than the published 0.999
   std::size_t positives = 2;  ///< captions of one image in a batch of R-Adapter
   std::function<void(const StepRecord&)> log = {};
+  RunFiles* run_files = nullptr;  ///< keeps runs while they go on; null: nothing does
 };
 
 /// Recalls at one alpha, 0 to 1.
@@ -153,26 +154,34 @@ class RetrievalStudy {
       PairDrawing drawing = options_.drawing;
       drawing.positives = positives;
       CaptionBatches batches(train_, rules_, drawing, radapt::Captions::of<Clip>());
-      std::vector<double> losses;
+      const std::string run = fmt::format("{}, lr {:g}", method.name, lr);
+      RunSoFar so_far;
+      if (options_.run_files != nullptr) { so_far = options_.run_files->resume(run, *trainer); }
+      const double seconds_before = so_far.seconds;
+      radapt::Progress progress(run, options_.steps);
+      for (std::uint64_t step = 0; step < trainer->steps(); ++step) {
+        batches.next();  // what these steps saw: the next ones see what comes behind
+        progress.advance(1);
+      }
       const auto begin = std::chrono::steady_clock::now();
-      radapt::Progress progress(fmt::format("{}, lr {:g}", method.name, lr), options_.steps);
-      for (std::uint64_t step = 0; step < options_.steps; ++step) {
+      for (std::uint64_t step = trainer->steps(); step < options_.steps; ++step) {
         const radapt::StepReport report = trainer->step(batches.next());
-        losses.push_back(report.loss);
+        so_far.losses.push_back(report.loss);
+        so_far.seconds = seconds_before + seconds_since(begin);
         if (options_.log) {
           options_.log({method.name, options_.drawing.seed, step, lr, report.lr, report.loss, report.grad_norm});
         }
+        if (options_.run_files != nullptr) { options_.run_files->keep(run, *trainer, options_.steps, so_far); }
         progress.advance(1, fmt::format("loss {:.3f}", report.loss));
       }
       progress.finish();
-      const double seconds = seconds_since(begin);
       method.tried.push_back({lr, mean_recall(measured(method.name, radapt::deploy(*trainer, 1.0), validation_))});
       if (best == nullptr || best_rate(method.tried) + 1 == method.tried.size()) {
         best = std::move(trainer);
         method.lr = lr;
         method.validation = method.tried.back().validation;
-        method.losses = losses;
-        method.seconds = seconds;
+        method.losses = so_far.losses;
+        method.seconds = so_far.seconds;
       }
     }
     return best;

@@ -189,7 +189,7 @@ inline std::filesystem::path adapter_file(const RobustnessSettings& s) {
 /// The pre-trained model of this study: loaded, or taken from where an earlier run put it, or trained and put there.
 template <class Arch, class Backend>
 radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, const DomainStudyData& domains,
-                                            const Encode& encode, StudyOutcome& outcome) {
+                                            const Encode& encode, StudyOutcome& outcome, RunFiles& runs) {
   using Clip = radapt::Clip<Arch>;
   const FineTuneSettings& s = settings.study;
   if (!s.from.empty()) { return radapt::load<Clip>(s.from); }
@@ -200,9 +200,10 @@ radapt::Weights<radapt::Clip<Arch>> base_of(const RobustnessSettings& settings, 
     return radapt::load<Clip>(folder);
   }
   auto base = pretrain<Arch, Backend>(domains.pairs(encode, s.split_seed), s.study.batch, s.pretrain_steps,
-                                      s.pretrain_lr, s.split_seed, outcome.pretraining_losses);
+                                      s.pretrain_lr, s.split_seed, outcome.pretraining_losses, {}, &runs);
   radapt::save(folder, base, radapt::names::Origin::huggingface);
   radapt::copy_tokenizer_files(s.vocabulary, folder);
+  runs.remove();
   return base;
 }
 
@@ -252,7 +253,7 @@ void robustness(const RobustnessSettings& settings) {
   keep_what_fits(results, data, samples);
 
   StudyOutcome outcome;
-  const radapt::Weights<Clip> base = base_of<Arch, Backend>(settings, domains, encode, outcome);
+  const radapt::Weights<Clip> base = base_of<Arch, Backend>(settings, domains, encode, outcome, runs);
   std::map<std::string, double> chosen;
   for (std::uint64_t seed = 0; seed < s.seeds; ++seed) {
     StudyOptions options = s.study;

@@ -68,12 +68,14 @@ inline const std::string& weights_digest(const std::filesystem::path& folder) {
   return found->second = fmt::format("{:016x}", hash);
 }
 
+/// A path as the system knows it; nothing for an empty one.
+inline std::string place(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return path.empty() ? std::string() : std::filesystem::weakly_canonical(path, ignored).string();
+}
+
 /// What the pre-trained model depends on: settings, and what lies where they point.
 inline std::string pretraining_key(const FineTuneSettings& s) {
-  const auto place = [](const std::filesystem::path& path) {
-    std::error_code ignored;
-    return path.empty() ? std::string() : std::filesystem::weakly_canonical(path, ignored).string();
-  };
   std::string domains = listing_digest(s.data / s.id);
   for (const std::string& name : s.ood) { domains += " " + listing_digest(s.data / name); }
   return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {}", place(s.data), s.id, fmt::join(s.ood, ","),

@@ -36,11 +36,7 @@ inline void add_study_options(CLI::App& app, FineTuneSettings& s) {
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--crop", s.crop, "Least share of a picture that a training crop shows")->check(CLI::Range(0.01, 1.0));
   app.add_option("--pretrain-crop", s.pretraining_crop, "The same while pre-training")->check(CLI::Range(0.01, 1.0));
-  app.add_option("--checkpoints", s.checkpoints,
-                 "Folder in which runs are kept while they go on. Started again, the program\n"
-                 "goes on from there; when all is written, they are removed. A run takes three\n"
-                 "to four times its trained parameters");
-  app.add_option("--checkpoint-every", s.checkpoint_every, "Steps from one to the next")->check(CLI::Range(1, 1000000));
+  add_checkpoint_options(app, s.checkpoints, s.checkpoint_every);
   add_device_option(app, s.device);
   app.add_option("--report", s.report, "Where the report goes");
   app.add_option("--figure", s.figure, "Where the ID-OOD chart goes as a file of its own (SVG)");

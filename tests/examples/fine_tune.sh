@@ -35,9 +35,10 @@ while [ ! -e kept/full_fine-tuning_lr_0.001_seed_0.safetensors ]; do
 done
 kill -9 $!
 wait $! 2>>killed.txt || true
-refuses "going on from '[^']*full_fine-tuning_lr_0.0001_seed_0.safetensors': expected a run with the data and options of this one, got another" \
+refuses "going on from '[^']*.safetensors': expected a run with the data and options of this one, got another" \
   fine_tune "${cut[@]}" --momentum 0.5 --checkpoints ../kept
 run fine_tune "${cut[@]}" --log cut.jsonl --checkpoints kept --checkpoint-every 5
+has out.txt "^pre-training, seed 0: going on from step 3 in 'kept/"
 has out.txt "^full fine-tuning lr 0.0001 seed 0: going on from step 12 in 'kept/"
 has out.txt "^full fine-tuning lr 0.001 seed 0: going on from step (5|10|12) in 'kept/"
 [ ! -e kept ] || die "kept/ should be gone when all is written"

@@ -25,6 +25,24 @@ has retrieval.jsonl '"pretraining":11,"train":11,"validation":2,"test":24,"skipp
 has out.txt '^130 images are listed in more than one part'
 has_not retrieval.jsonl 'null'
 
+# A run that is killed goes on from what it kept, its pre-training as well, and gives the results of one that was not.
+cut=("${karpathy[@]}" --limit 24 --batch 8 --pretrain-steps 3 --steps 12 --flyp-lr 1e-4,1e-3 --adapter-lr 0.1)
+run retrieval "${cut[@]}" --log whole.jsonl
+"$programs/retrieval" "${cut[@]}" --log cut.jsonl --checkpoints kept --checkpoint-every 5 >out.txt 2>err.txt &
+while [ ! -e kept/FLYP__lr_0.001.safetensors ]; do
+  kill -0 $! 2>>killed.txt || die "retrieval --checkpoints ended without a checkpoint in sight"
+  sleep 0.01
+done
+kill -9 $!
+wait $! 2>>killed.txt || true
+refuses "going on from '[^']*': expected a run with the data and options of this one, got another" retrieval "${cut[@]}" --momentum 0.5 --checkpoints ../kept
+run retrieval "${cut[@]}" --log cut.jsonl --checkpoints kept --checkpoint-every 5
+has out.txt "^pre-training, seed 0: going on from step 3 in 'kept/"
+has out.txt "^FLYP, lr 0.001: going on from step (5|10|12) in 'kept/"
+[ ! -e kept ] || die "kept/ should be gone when all is written"
+results() { grep '"result":' "$1" | sed 's/"seconds":[^,}]*//'; }
+diff <(results whole.jsonl) <(results cut.jsonl | tail -n "$(results whole.jsonl | wc -l)") || die "the run that went on tells other results"
+
 # A table in place of the JSON, from the checkpoint that was saved; an image without a file is left out and named.
 photos=0
 {
