@@ -69,11 +69,10 @@ class FloatPanels {
   }
 };
 
-/// What is asked for while rows meet a panel: a share of what comes behind its piece in memory, in each step of sixteen
-/// elements.
+/// What is asked for while rows meet a panel: a share of what comes behind its piece in memory, in each step.
 struct NextPanel {
   const float* data = nullptr;  ///< null where nothing follows
-  Index begin = 0, end = 0;     ///< lines of the 32 of a step
+  Index begin = 0, end = 0;     ///< of a step's lines, two for each element of the sum
 
   RADAPT_AVX512_PART void ask_in_step(Index k) const {
     if (data == nullptr) { return; }
