@@ -170,6 +170,10 @@ template <class... Terms>
 struct two_terms_follow_averages {
   static constexpr bool ok = false;
 };
+template <class Term>
+struct a_term_is_named_twice {
+  static constexpr bool ok = false;
+};
 
 template <class Why>
 struct check_terms {
@@ -179,7 +183,7 @@ struct check_terms {
       "radapt: a term of loss::With<Base, Terms...> does not fit. Read check_terms<reason<...>>; to fix: name "
       "terms, such as SpuriousAlignment or TowardBase, behind one loss without terms; distil captions on a "
       "loss without margins, their logits on a contrastive one, filled images on cross entropy alone; give "
-      "a term on features beside a head extra_captions; and follow one average at most.");
+      "a term on features beside a head extra_captions; follow one average at most; and name each term once.");
 };
 
 namespace detail {
@@ -232,6 +236,8 @@ constexpr auto terms_reason() {
   using Reason = decltype(term_reason<Base, ReadsFeatures, Term>());
   if constexpr (!Reason::ok) {
     return Reason{};
+  } else if constexpr ((std::is_same_v<Term, Terms> || ...)) {
+    return a_term_is_named_twice<Term>{};
   } else if constexpr (follows_average<Term> && (follows_average<Terms> || ...)) {
     return two_terms_follow_averages<Term, Terms...>{};
   } else {

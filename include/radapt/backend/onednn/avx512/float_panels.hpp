@@ -114,24 +114,13 @@ RADAPT_AVX512 __attribute__((noinline)) void multiply_rows(const SumBlock& c, co
 }
 
 /// The same for a number of rows that `rows_at_a_time` gives.
-RADAPT_AVX512 inline void multiply_rows(Index rows, const SumBlock& c, const float* x, Index stride, const float* w,
-                                        Index inner, bool add, const NextPanel& next) {
-  switch (rows) {
-    case 14:
-      return multiply_rows<14>(c, x, stride, w, inner, add, next);
-    case 12:
-      return multiply_rows<12>(c, x, stride, w, inner, add, next);
-    case 10:
-      return multiply_rows<10>(c, x, stride, w, inner, add, next);
-    case 8:
-      return multiply_rows<8>(c, x, stride, w, inner, add, next);
-    case 6:
-      return multiply_rows<6>(c, x, stride, w, inner, add, next);
-    case 4:
-      return multiply_rows<4>(c, x, stride, w, inner, add, next);
-    default:
-      return multiply_rows<2>(c, x, stride, w, inner, add, next);
+template <Index Most = most_rows_at_a_time>
+RADAPT_AVX512 void multiply_some_rows(Index rows, const SumBlock& c, const float* x, Index stride, const float* w,
+                                      Index inner, bool add, const NextPanel& next) {
+  if constexpr (Most > 2) {
+    if (rows < Most) { return multiply_some_rows<Most - 2>(rows, c, x, stride, w, inner, add, next); }
   }
+  multiply_rows<Most>(c, x, stride, w, inner, add, next);
 }
 
 /// A product y = x w, with x (rows, inner) and w as FloatPanels has it, cut into bands of rows and, where there are
@@ -202,7 +191,8 @@ class PanelProduct {
                                (block + 1) * 2 * panel_step / blocks};
           float* const s = sums + block * sums_of_block;
           if (last) { ask_for_residual(y, band.begin + r, here, panel * panel_columns); }
-          multiply_rows(step, sums_of_tiles(s), copy + r * stride() + from, stride(), piece, depth, from > 0, next);
+          multiply_some_rows(step, sums_of_tiles(s), copy + r * stride() + from, stride(), piece, depth, from > 0,
+                             next);
           if (last) { Finish<float>{&y, s, band.begin + r, here, panel * panel_columns, columns_}.write(0, here); }
           r += here;
         }
