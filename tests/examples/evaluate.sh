@@ -35,10 +35,10 @@ refuses "the baseline in '.*results.jsonl'.*pacs/photo and .*pacs/sketch, got .*
 # A set counts the classes that it has, whether or not an image of each is drawn.
 run evaluate "${tiny[@]}" --id "$shared/data/pacs/photo/" --limit 3
 has out.txt 'pacs/photo/ +3 +7 '
+has err.txt 'evaluating photo'
 run evaluate "${tiny[@]}" "${shards[@]}" --limit 3
 has out.txt 'cifar10-test-\{000..002\}.tar +3 +10 '
 has out.txt 'tinyimagenet-ood-\{000..001\}.tar +3 +7 '
-has err.txt 'evaluating photo'
 
 refuses "expected a JSON list of the classes' names" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar"
 refuses "class names in '.*config.json'.*expected a JSON list of strings" evaluate "${tiny[@]}" --id "$shift/cifar10-test-000.tar" --classes "$shared/fixtures/tiny_clip_vocab49408/config.json"

@@ -59,11 +59,10 @@ printf '\1' | dd of=base/model.safetensors bs=1 seek=$(($(stat -c %s base/model.
 run robustness "${from[@]}"
 count_is from.jsonl '"result":' 2
 mkdir -p pictures
-cp -r "$shared/data/pacs/photo" "$shared/data/pacs/sketch" pictures
+cp -r --no-preserve=mode "$shared/data/pacs/photo" "$shared/data/pacs/sketch" pictures
 run robustness --data pictures "${from[@]:2}"
 count_is from.jsonl '"result":' 3
-first=$(find pictures/sketch -type f | sort | head -1)
-cp "$(find pictures/sketch -type f | sort | tail -1)" "$first"
+cp -f "$(find pictures/sketch -type f | sort | sed -n '$p')" "$(find pictures/sketch -type f | sort | sed -n 1p)"
 run robustness --data pictures "${from[@]:2}"
 count_is from.jsonl '"result":' 4
 
