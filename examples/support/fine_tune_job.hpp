@@ -159,7 +159,8 @@ void fine_tune(const FineTuneSettings& settings) {
       pretrains ? radapt::Preprocess::openai(Arch::image) : preprocessing_of(settings.from, Arch::image);
 
   // What is quick to fail comes first.
-  RunFiles runs(settings.checkpoints, settings.checkpoint_every, run_key(settings));
+  RunFiles runs(settings.checkpoints, settings.checkpoint_every,
+                settings.checkpoints.empty() ? std::string() : run_key(settings));
   Encode encode;
   if (!pretrains || !settings.vocabulary.empty()) {
     encode = [tokenizer = tokenizer_of<Arch>(settings.from, settings.vocabulary)](const std::string& text) {

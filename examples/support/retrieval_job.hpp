@@ -25,13 +25,15 @@ inline std::string run_key(const RetrievalSettings& s) {
   const CaptionFile& c = s.captions;
   const RetrievalOptions& o = s.study;
   const std::vector<std::byte> captions = radapt::read_file(c.file);
-  return digest(fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
-                            digest({reinterpret_cast<const char*>(captions.data()), captions.size()}), place(c.images),
-                            listing_digest(c.images), c.columns.image, c.columns.caption, c.split_seed,
-                            c.pretraining_share, c.limit, s.captions_per_image, place(s.vocabulary), place(s.from),
-                            s.from.empty() ? "" : weights_digest(s.from), s.pretrain_steps, s.pretrain_lr,
-                            s.pretrain_crop, o.steps, o.drawing.batch, o.micro_batch, o.positives, o.momentum,
-                            fmt::format("{} {}", o.drawing.crop, o.drawing.seed)));
+  const std::string captions_digest = digest({reinterpret_cast<const char*>(captions.data()), captions.size()});
+  const std::string parts =
+      fmt::format("{} {} {} {} {} {} {} {} {}", captions_digest, place(c.images), listing_digest(c.images),
+                  c.columns.image, c.columns.caption, c.split_seed, c.pretraining_share, c.limit, s.captions_per_image);
+  const std::string base =
+      fmt::format("{} {} {} {} {} {}", place(s.vocabulary), place(s.from), s.from.empty() ? "" : weights_digest(s.from),
+                  s.pretrain_steps, s.pretrain_lr, s.pretrain_crop);
+  return digest(fmt::format("{} {} {} {} {} {} {} {} {}", parts, base, o.steps, o.drawing.batch, o.micro_batch,
+                            o.positives, o.momentum, o.drawing.crop, o.drawing.seed));
 }
 
 /// The whole program, for checkpoints of architecture Arch or, without a checkpoint, for an Arch from nothing.

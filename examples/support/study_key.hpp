@@ -1,17 +1,20 @@
 #pragma once
 /// What tells the runs of one study from those of another: short texts that differ when what they depend on does.
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "radapt/core/digest.hpp"
 
 #include "fine_tune_report.hpp"
 
@@ -49,23 +52,18 @@ inline const std::string& weights_digest(const std::filesystem::path& folder) {
     if (at->path().extension() == ".safetensors") { files.push_back(at->path()); }
   }
   std::sort(files.begin(), files.end());
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  const auto add = [&](std::uint64_t word) { hash = (hash ^ word) * 0x100000001B3U, hash ^= hash >> 29U; };
-  std::vector<char> block(std::size_t{1} << 20U);
+  radapt::Digest all;
+  std::vector<std::byte> block(std::size_t{1} << 20U);
   for (const std::filesystem::path& path : files) {
     std::ifstream file(path, std::ios::binary);
-    while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
-      const auto n = static_cast<std::size_t>(file.gcount());
-      std::fill(block.begin() + static_cast<std::ptrdiff_t>(n), block.end(), '\0');
-      for (std::size_t i = 0; i < n; i += sizeof(std::uint64_t)) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, block.data() + i, sizeof word);
-        add(word);
-      }
-      add(n);
+    while (file.read(reinterpret_cast<char*>(block.data()), static_cast<std::streamsize>(block.size())),
+           file.gcount() > 0) {
+      const std::span<const std::byte> part(block.data(), static_cast<std::size_t>(file.gcount()));
+      all.add(part);
+      all.add(part.size());
     }
   }
-  return found->second = fmt::format("{:016x}", hash);
+  return found->second = all.text();
 }
 
 /// A path as the system knows it; nothing for an empty one.

@@ -7,7 +7,8 @@ namespace radapt {
 /// Which parameters weight decay applies to (clip_compat.md 6.1).
 enum class DecayRule {
   matrices_only,  ///< none on tensors of rank < 2 or whose name holds bn, ln, bias or logit_scale: open_clip, R-Adapter
-  everything,     ///< WiSE-FT; also what has no gradient and PyTorch would leave: a logit_scale that the loss does not use
+  /// WiSE-FT. Also what has no gradient and PyTorch would leave alone: a logit_scale that the loss does not use.
+  everything,
 };
 
 /// Whether the rule decays the tensor of that name and rank.

@@ -1,43 +1,28 @@
 #pragma once
 /// What a training run depends on beside its state: kept in checkpoints, so that another run is not taken for it.
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "radapt/core/const_weights.hpp"
+#include "radapt/core/digest.hpp"
 #include "radapt/train/train_options.hpp"
 
 namespace radapt::detail {
 
-/// 16 hexadecimal digits that differ when names, shapes or elements of the weights do, but for a chance of 2^-64. Not
-/// against intent.
+/// The Digest of names, sizes and elements of the weights.
 template <class Model, class T>
 std::string digest(const ConstWeights<Model, T>& weights) {
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  const auto add = [&hash](std::uint64_t word) {
-    hash = (hash ^ word) * 0x9E3779B97F4A7C15U;
-    hash ^= hash >> 29U;
-  };
+  Digest all;
   for (const auto& tensor : weights.tensors()) {
-    for (const char letter : tensor.name()) { add(static_cast<unsigned char>(letter)); }
-    add(tensor.size());
-    const std::span<const std::byte> bytes = std::as_bytes(std::span<const T>(tensor.data, tensor.size()));
-    static_assert(sizeof(T) == 4 || sizeof(T) == 8);
-    for (Index at = 0; at < bytes.size(); at += 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, bytes.data() + at, std::min<Index>(8, bytes.size() - at));
-      add(word);
-    }
+    for (const char letter : tensor.name()) { all.add(static_cast<unsigned char>(letter)); }
+    all.add(tensor.size());
+    all.add(std::as_bytes(std::span<const T>(tensor.data, tensor.size())));
   }
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text;
+  return all.text();
 }
 
 /// The options that change what the next steps give, by name and in words that are equal only if the values are.

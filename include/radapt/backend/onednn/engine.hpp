@@ -75,12 +75,11 @@ class onednn {
   void promise_constant(const float* begin, Index elements, bool in_file = false) {
     constant_.promise(begin, elements, in_file);
   }
-  dnnl_engine_t engine() const { return engine_.get(); }
-  dnnl_stream_t stream() const { return stream_.get(); }
   /// What was promised to be constant.
   const detail::cpu::ConstantMemory& constant() const { return constant_; }
-  /// Packed copies of it, and what the threads of a product with one work in.
+  /// Copies of it as panels (panel_products.hpp).
   detail::cpu::PackedCopies<float>& packed() { return packed_; }
+  /// Room for `n` floats in which the threads of a product work, beside the workspace, where its rows may lie.
   float* product_room(Index n) { return static_cast<float*>(product_room_.bytes(n * sizeof(float))); }
 
   /// y = act(x), n elements; x and y may be the same memory.

@@ -36,8 +36,6 @@ using OwnedEngine = Owned<dnnl_engine_t, &dnnl_engine_destroy>;
 using OwnedStream = Owned<dnnl_stream_t, &dnnl_stream_destroy>;
 using OwnedPrimitive = Owned<dnnl_primitive_t, &dnnl_primitive_destroy>;
 using OwnedPrimitiveDescription = Owned<dnnl_primitive_desc_t, &dnnl_primitive_desc_destroy>;
-using OwnedAttributes = Owned<dnnl_primitive_attr_t, &dnnl_primitive_attr_destroy>;
-using OwnedPostOperations = Owned<dnnl_post_ops_t, &dnnl_post_ops_destroy>;
 using OwnedMemory = Owned<dnnl_memory_t, &dnnl_memory_destroy>;
 
 }  // namespace radapt::detail::cpu
